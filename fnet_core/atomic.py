@@ -1,0 +1,145 @@
+"""Files and folders that appear complete or not at all, whenever the process is killed."""
+
+import errno
+import os
+import platform
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from fnet_core.errors import RequestError
+
+_HOST = sha256(platform.node().encode()).hexdigest()[:8]
+_LEFTOVER = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part")
+_OTHER_HOST_SECONDS = 24 * 3600
+_being_written: set[str] = set()
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk, a read-only disk or a missing permission into a `RequestError` naming the folder."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str | os.PathLike):
+            folder = Path(error.filename).parent
+        elsewhere = "choose another folder (FNET_HOME moves the cache)."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RequestError(f"The disk with {folder} is full; free some space or {elsewhere}") from error
+        if error.errno == errno.EROFS:
+            raise RequestError(f"The disk with {folder} is read-only; {elsewhere}") from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise RequestError(
+                f"FNet has no permission to use the folder {folder}; grant it or {elsewhere}"
+            ) from error
+        raise
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write to; it replaces `path` once the block ends well.
+
+    An exception removes the temporary file and leaves `path` as it was; `disk_errors` apply.
+    """
+    with _temporary(path) as temporary:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` to fill; it is renamed to `path` once the block ends well.
+
+    If `path` has been filled by then, the existing folder is kept and the new one removed. An exception
+    removes the new folder; `disk_errors` apply.
+    """
+    with _temporary(path) as temporary:
+        temporary.mkdir()
+        yield temporary
+        for inside in temporary.rglob("*"):
+            if not inside.is_symlink():
+                _flush(inside)
+        _flush(temporary)
+        try:
+            os.rename(temporary, path)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+
+
+def sweep_folder(folder: Path) -> list[Path]:
+    """Remove what killed processes left half-written anywhere below `folder`, and return what was removed.
+
+    What another machine that shares the folder left goes when a day old: its processes are unknown here.
+    """
+    leftovers = []
+    with disk_errors(folder):
+        for parent, folders, files in os.walk(folder):
+            leftovers += [Path(parent, name) for name in folders + files if _is_leftover(Path(parent, name))]
+            folders[:] = [name for name in folders if not _LEFTOVER.fullmatch(name)]
+        for path in leftovers:
+            _remove(path)
+    return leftovers
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """Yield an unused path beside `path`, named after this process; remove what is still there at the end."""
+    unique = f"{_HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.parent / f".{path.name[:100]}.{unique}.part"
+    _being_written.add(temporary.name)
+    try:
+        with disk_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _flush(path.parent)
+    finally:
+        _remove(temporary)
+        _being_written.discard(temporary.name)
+
+
+def _flush(path: Path) -> None:
+    """Force a file's bytes or a folder's entries to the disk; Windows has no such call for a folder."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _is_leftover(path: Path) -> bool:
+    """Whether a temporary path's writer is gone: a process id can be in use again, even by this process."""
+    name = _LEFTOVER.fullmatch(path.name)
+    if name is None or path.name in _being_written:
+        return False
+    if name["host"] == _HOST and os.name != "nt":
+        return int(name["pid"]) == os.getpid() or not _is_alive(int(name["pid"]))
+    with suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime > _OTHER_HOST_SECONDS
+    return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,133 @@
+"""Batched symmetric FastICA: tensors in, tensors out.
+
+Shape legend: B independent problems, R restarts of each, K components, N samples (neurons, here).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Contrast = Literal["cube", "logcosh", "exp"]
+
+CONTRASTS: tuple[Contrast, ...] = ("cube", "logcosh", "exp")
+
+_CHUNK_ELEMENTS = 1 << 19
+"""Samples are visited in chunks of about this many source values, so that they stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Unmixing:
+    """What FastICA ends with; a restart that did not converge is reported, not hidden."""
+
+    unmixing_BRKK: Tensor
+    """Orthonormal rows; sources are `unmixing @ x`."""
+    iterations_BR: Tensor
+    change_BR: Tensor
+    """Largest rotation of any component in the last iteration, 1 - abs(cosine)."""
+    converged_BR: Tensor
+
+
+def contrast_terms(sources: Tensor, contrast: Contrast) -> tuple[Tensor, Tensor]:
+    """The contrast's derivative g and its second derivative g' at the sources, same shape.
+
+    Source: Hyvärinen 1999, IEEE Trans. Neural Networks 10(3), equations for g1 to g3.
+    """
+    match contrast:
+        case "cube":
+            square = sources.square()
+            return square * sources, square.mul_(3)
+        case "logcosh":
+            g = sources.tanh()
+            return g, (1 - g.square())
+        case "exp":
+            square = sources.square()
+            bell = square.mul(-0.5).exp_()
+            return sources * bell, square.neg_().add_(1).mul_(bell)
+        case _:
+            raise ValueError(f"Contrast '{contrast}' is unknown; choose one of {', '.join(CONTRASTS)}.")
+
+
+def decorrelate(w: Tensor) -> Tensor:
+    """The nearest matrix with orthonormal rows, (W W^T)^(-1/2) W, for any leading dimensions."""
+    values, vectors = torch.linalg.eigh(w @ w.mT)
+    scale = values.clamp_min(torch.finfo(w.dtype).tiny).rsqrt()
+    return (vectors * scale.unsqueeze(-2)) @ vectors.mT @ w
+
+
+def random_starts(batch: int, restarts: int, components: int, seed: int) -> Tensor:
+    """Random orthonormal starting points, (B, R, K, K) float64, from a generator of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    normal = torch.randn(batch, restarts, components, components, generator=generator, dtype=torch.float64)
+    return decorrelate(normal)
+
+
+def whiten(data_BKN: Tensor) -> Tensor:
+    """Centre each row over samples and decorrelate the rows to unit variance, (B, K, N) in and out.
+
+    Raises ValueError when the rows are linearly dependent, since no rotation can separate them.
+    """
+    centred = data_BKN - data_BKN.mean(dim=-1, keepdim=True)
+    values, vectors = torch.linalg.eigh(centred @ centred.mT / data_BKN.shape[-1])
+    if (values[..., 0] <= values[..., -1] * 1e-12).any():
+        raise ValueError("The rows to whiten are linearly dependent; ask for fewer components.")
+    return (vectors * values.rsqrt().unsqueeze(-2)).mT @ centred
+
+
+def _step(x_BKN: Tensor, w_BRKK: Tensor, contrast: Contrast) -> Tensor:
+    """One fixed-point update before decorrelation: E[g(Wx) x^T] - diag(E[g'(Wx)]) W."""
+    batch, restarts, components, _ = w_BRKK.shape
+    rows = restarts * components
+    samples = x_BKN.shape[-1]
+    w_flat = w_BRKK.reshape(batch, rows, components)
+    outer = torch.zeros_like(w_flat)
+    slope = w_flat.new_zeros(batch, rows)
+    width = max(256, math.ceil(_CHUNK_ELEMENTS / (batch * rows)))
+    for start in range(0, samples, width):
+        x = x_BKN[..., start : start + width]
+        g, g_prime = contrast_terms(w_flat @ x, contrast)
+        outer.baddbmm_(g, x.mT)
+        slope += g_prime.sum(dim=-1)
+    update = (outer - slope.unsqueeze(-1) * w_flat) / samples
+    return update.reshape(w_BRKK.shape)
+
+
+def fastica(
+    x_BKN: Tensor,
+    start_BRKK: Tensor,
+    contrast: Contrast = "logcosh",
+    tolerance: float = 1e-4,
+    max_iterations: int = 200,
+    on_iteration=lambda iteration: None,
+) -> Unmixing:
+    """Symmetric FastICA on white data, every restart of every problem in one batch.
+
+    `x_BKN` is white over N (see `whiten`), `start_BRKK` gives the starting rows. A restart stops when no
+    component turns by more than `tolerance` (1 - abs(cosine)); converged restarts leave the batch.
+    `on_iteration` may raise to stop. Source: Hyvärinen 1999; the stopping rule is scikit-learn's.
+    """
+    w = decorrelate(start_BRKK.to(x_BKN, copy=True))
+    batch, restarts = w.shape[:2]
+    iterations = torch.zeros(batch, restarts, dtype=torch.int64)
+    change = torch.full((batch, restarts), math.inf, dtype=x_BKN.dtype)
+    active_B = torch.arange(batch)
+    active_R = torch.arange(restarts)
+    for iteration in range(max_iterations):
+        on_iteration(iteration)
+        block = (active_B[:, None], active_R[None, :])
+        current = w[block]
+        x_open = x_BKN if len(active_B) == batch else x_BKN[active_B]
+        updated = decorrelate(_step(x_open, current, contrast))
+        moved = (1 - (updated * current).sum(dim=-1).abs()).abs().amax(dim=-1).cpu()
+        still = change[block] >= tolerance
+        w[block] = torch.where(still.to(w.device)[..., None, None], updated, current)
+        change[block] = torch.where(still, moved, change[block])
+        iterations[block] += still
+        open_BR = change >= tolerance
+        active_B = open_BR.any(dim=1).nonzero().flatten()
+        active_R = open_BR.any(dim=0).nonzero().flatten()
+        if not open_BR.any():
+            break
+    return Unmixing(w, iterations, change, change < tolerance)

@@ -1,0 +1,137 @@
+"""Passages of text: bundled, from a file, pasted, or from a Hugging Face dataset."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fnet_core.errors import RequestError
+
+PASSAGES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "passages"
+WORDS_PER_PASSAGE = 175
+"""The length that longer texts are cut to, that of the bundled passages."""
+
+Split = Literal["find", "score"]
+"""The bundled halves: networks are found on one, results are measured on the other."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One piece of text: the part that one person's scan plays in brain imaging."""
+
+    name: str
+    text: str
+    source: str
+
+
+def bundled(split: Split) -> tuple[Passage, ...]:
+    """The passages written for this project, 24 in each split, in their fixed order."""
+    files = sorted((PASSAGES_FOLDER / split).glob("*.txt"))
+    if not files:
+        raise RequestError(f"There is no bundled split '{split}'; choose find or score.")
+    return tuple(Passage(f.stem, f.read_text("utf-8").strip(), f"bundled/{split}") for f in files)
+
+
+def from_text(text: str, name: str = "pasted", source: str = "pasted text") -> tuple[Passage, ...]:
+    """Cut a text into passages of about `WORDS_PER_PASSAGE` words, at ends of sentences where there are any.
+
+    Raises RequestError when the text holds no word.
+    """
+    pieces = _cut(text, WORDS_PER_PASSAGE)
+    if not pieces:
+        raise RequestError(f"The text '{name}' is empty; give at least a few sentences.")
+    digits = len(str(len(pieces)))
+    return tuple(
+        Passage(name if len(pieces) == 1 else f"{name} {i:0{digits}d}", piece, source)
+        for i, piece in enumerate(pieces, start=1)
+    )
+
+
+def from_file(path: str | Path) -> tuple[Passage, ...]:
+    """Passages of a UTF-8 text file, cut as `from_text` does; RequestError for a missing or binary file."""
+    path = Path(path)
+    if not path.is_file():
+        raise RequestError(f"There is no text file '{path}'; check the path.")
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise RequestError(f"'{path.name}' is not a text file; give plain text in UTF-8.")
+    return from_text(text, path.stem, f"file {path.name}")
+
+
+def from_dataset(name: str, split: str = "test", passages: int = 48) -> tuple[Passage, ...]:
+    """The first passages of a text dataset on the Hugging Face hub, streamed.
+
+    `name` is a repository id, with a configuration after a colon where it has several
+    ("org/name:configuration"). Raises RequestError when the `datasets` package is missing, the hub is out
+    of reach, or the dataset has no text column.
+    """
+    try:
+        import datasets
+    except ModuleNotFoundError:
+        raise RequestError(
+            "Reading a dataset needs the package 'datasets'; install it with: pip install datasets."
+        ) from None
+    repository, _, configuration = name.partition(":")
+    try:
+        rows = datasets.load_dataset(repository, configuration or None, split=split, streaming=True)
+        texts = _text_column(rows, name)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        if isinstance(error, RequestError):
+            raise
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise RequestError(
+            f"The dataset '{name}' could not be read ({reason}); check its name and the connection to the hub, "
+            "or give a text file."
+        ) from None
+    return tuple(_first_passages(texts, name, passages))
+
+
+def _text_column(rows, name: str) -> Iterable[str]:
+    first = next(iter(rows), {})
+    column = next((c for c in ("text", "content", *first) if isinstance(first.get(c), str)), None)
+    if column is None:
+        raise RequestError(f"The dataset '{name}' has no column of text; choose one that has.")
+    return (row[column] for row in rows)
+
+
+def _first_passages(texts: Iterable[str], name: str, limit: int) -> Iterable[Passage]:
+    collected: list[str] = []
+    found = 0
+    for text in texts:
+        collected.append(text)
+        if sum(len(t.split()) for t in collected) < WORDS_PER_PASSAGE:
+            continue
+        for piece in _cut("\n".join(collected), WORDS_PER_PASSAGE):
+            if found == limit:
+                return
+            found += 1
+            yield Passage(f"{name} {found:03d}", piece, f"dataset {name}")
+        collected = []
+
+
+def _cut(text: str, words: int) -> list[str]:
+    """Pieces of at most about 1.2 x `words` words, evenly long, cut after sentences or lines."""
+    text = text.strip()
+    total = len(text.split())
+    if total <= words * 1.2:
+        return [text] if total else []
+    target = total / round(total / words)
+    spans: list[tuple[int, int]] = []
+    start, count = 0, 0
+    for match in re.finditer(r"\S+\s*", text):
+        count += 1
+        token = match.group()
+        sentence_ends = token.rstrip().rstrip("\"')]").endswith((".", "!", "?")) or "\n" in token
+        if (count >= target * 0.9 and sentence_ends) or count >= target * 1.15:
+            spans.append((start, match.end()))
+            start, count = match.end(), 0
+    if count < target * 0.3:
+        start = spans.pop()[0]
+    if start < len(text):
+        spans.append((start, len(text)))
+    return [text[a:b].strip() for a, b in spans]
