@@ -149,6 +149,10 @@ class Atlas:
         table.insert(1, "label", self.labels[network])
         return table
 
+    def all_key_neurons(self, threshold: float) -> pd.DataFrame:
+        """The key neurons of every network, network by network, in the columns of `key_neurons`."""
+        return pd.concat([self.key_neurons(k, threshold) for k in range(len(self))], ignore_index=True)
+
     def table(self, threshold: float) -> pd.DataFrame:
         """One row per network: network, label, variance, stability, key_neurons, layers, first_layer, last_layer.
 

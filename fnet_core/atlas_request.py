@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from fnet_core import models, store
 from fnet_core.activations import read_subjects, tokenize
@@ -16,6 +17,7 @@ from fnet_core.families import SITES, Site, site_widths
 from fnet_core.ica import CONTRASTS, Contrast
 from fnet_core.labels import label_networks, words_of_tokens
 from fnet_core.measure import PeakMemory, Stopwatch
+from fnet_core.memory import default_dtype
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
@@ -60,12 +62,11 @@ class AtlasRequest:
 
     def recipe(self, folder: models.ModelFolder) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able; its digest is the atlas's key."""
-        placement = models.placement()
         return {
             "model": folder.name,
             "model_digest": models.model_digest(folder.path),
-            "device": placement.device,
-            "dtype": placement.dtype,
+            "device": "cuda" if torch.cuda.is_available() else "cpu",
+            "dtype": str(default_dtype()).removeprefix("torch."),
             "texts": sorted({p.source for p in self.passages}),
             "texts_digest": store.digest([[p.name, p.text] for p in self.passages]),
             "passages": len(self.passages),

@@ -9,14 +9,13 @@ import os
 import queue
 import re
 import shutil
-import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -25,9 +24,11 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import filter_repo_objects
 
 from fnet_core.child import POLL_SECONDS, run_module
 from fnet_core.errors import RequestError
+from fnet_core.hub_download import WANTED
 from fnet_core.memory import gigabytes
 from fnet_core.model_folder import PICKLES, check_config, check_folder
 from fnet_core.progress import Report, silent
@@ -36,21 +37,14 @@ ANSWER_SECONDS = 8.0
 """How long the hub may take to answer before it counts as unreachable."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_WANTED = re.compile(
-    r"model[\w.-]*\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|"
-    r"tokenizer[\w.-]*|vocab[\w.-]*|merges\.txt|special_tokens_map\.json|added_tokens\.json|"
-    r"chat_template[\w.-]*|LICEN[CS]E[\w.-]*|NOTICE[\w.-]*"
-)
 
 
 @dataclass(frozen=True)
 class Repository:
-    """What the hub says about a model: commit, parsed config.json, files to fetch, licence."""
+    """What the hub says about a model: its parsed config.json, the bytes to fetch, the licence."""
 
     name: str
-    commit: str
     config: dict[str, Any]
-    files: tuple[str, ...]
     bytes: int
     licence: str | None
 
@@ -63,7 +57,7 @@ def is_repository_name(name: str) -> bool:
 def cached_snapshot(name: str) -> Path | None:
     """The model's folder if all of it is on this machine, else None."""
     try:
-        folder = Path(snapshot_download(name, local_files_only=True))
+        folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=WANTED))
         check_folder(folder)
     except (LocalEntryNotFoundError, HFValidationError, RequestError):
         return None
@@ -110,15 +104,14 @@ def download(repository: Repository, report: Report = silent) -> Path:
     def watch(_: str) -> None:
         report("downloading", min(_bytes_below(folder) / max(repository.bytes, 1), 1.0))
 
-    finished = run_module(
-        "fnet_core.hub", [repository.name, repository.commit, str(cache), *repository.files], watch
-    )
-    if finished.status != 0:
+    finished = run_module("fnet_core.hub_download", [repository.name, cache], watch)
+    snapshot = cached_snapshot(repository.name)
+    if finished.status != 0 or snapshot is None:
         last = (finished.output.strip().splitlines() or ["no reason given"])[-1]
         raise RequestError(
             f"Downloading {repository.name} failed ({last[:200]}); try again, what was fetched is kept."
         )
-    return folder / "snapshots" / repository.commit
+    return snapshot
 
 
 def _ask(name: str, answer: "queue.Queue[Repository | Exception]") -> None:
@@ -130,19 +123,18 @@ def _ask(name: str, answer: "queue.Queue[Repository | Exception]") -> None:
 
 
 def _look_up(name: str) -> Repository:
-    info = HfApi().model_info(name, files_metadata=True, timeout=ANSWER_SECONDS)
+    api = HfApi()
+    info = api.model_info(name, files_metadata=True, timeout=ANSWER_SECONDS)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    files = tuple(sorted(file for file in sizes if _WANTED.fullmatch(file)))
+    wanted = list(filter_repo_objects(sizes, allow_patterns=WANTED))
     if "config.json" not in sizes:
         raise RequestError(f"{name} on the hub has no config.json, so it is not a model; choose another.")
-    config = json.loads(Path(hf_hub_download(name, "config.json", revision=info.sha)).read_text("utf-8"))
+    config = json.loads(Path(api.hf_hub_download(name, "config.json", revision=info.sha)).read_text("utf-8"))
     check_config(config, name)
-    if not any(file.endswith(".safetensors") for file in files):
+    if not any(file.endswith(".safetensors") for file in wanted):
         raise RequestError(_no_weights(name, sizes))
     licence = getattr(info.card_data, "license", None)
-    return Repository(
-        name, info.sha, config, files, sum(sizes[file] for file in files), licence if licence else None
-    )
+    return Repository(name, config, sum(sizes[file] for file in wanted), licence)
 
 
 def _no_weights(name: str, sizes: dict[str, int]) -> str:
@@ -201,18 +193,3 @@ def _bytes_below(folder: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
-
-
-def main(arguments: list[str]) -> int:
-    """The child: download NAME at COMMIT into CACHE, only the named FILES; the last line says what failed."""
-    name, commit, cache, *files = arguments
-    try:
-        snapshot_download(name, revision=commit, cache_dir=cache, allow_patterns=files)
-    except (HTTPError, OSError, RuntimeError) as error:
-        print(_line(error))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

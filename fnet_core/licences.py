@@ -12,9 +12,9 @@ _ACCEPTED = "accepted-licences.json"
 
 @dataclass(frozen=True)
 class Licence:
-    """A licence's name and address; `must_accept`: it binds only who has read and accepted it."""
+    """A licence's name (None: not known) and address; `must_accept`: before fetching, read and accept it."""
 
-    name: str
+    name: str | None
     url: str | None = None
     must_accept: bool = False
 

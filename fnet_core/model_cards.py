@@ -10,7 +10,7 @@ from fnet_core import hub
 from fnet_core.errors import RequestError
 from fnet_core.licences import is_accepted
 from fnet_core.memory import MemoryEstimate, estimate
-from fnet_core.model_folder import mlp_width, read_card, read_config
+from fnet_core.model_folder import mlp_width, read_card, read_config, read_licence
 from fnet_core.progress import Report, silent
 from fnet_core.resolving import Kind, gguf_folder, locate
 from fnet_core.starter_table import STARTERS, Starter
@@ -60,7 +60,9 @@ def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = sil
         return _folder_card(name, "hub", folder) if folder else _hub_card(hub.look_up(name, report))
     if kind == "gguf":
         folder = gguf_folder(path, report)
-        return _folder_card(name, "gguf", folder) if folder.is_dir() else _gguf_card(name, path)
+        if folder.is_dir():
+            return _folder_card(name, "gguf", folder)
+        return _unread_card(name, "gguf", path.stem, "A GGUF file, converted on first use.", cached=False)
     return _folder_card(name, "folder", path)
 
 
@@ -74,5 +76,120 @@ def available() -> list[ModelCard]:
         try:
             cards.append(_folder_card(folder.name, "folder", folder))
         except RequestError as error:
-            cards.append(_broken_card(folder.name, str(error)))
+            cards.append(_unread_card(folder.name, "folder", folder.name, str(error), cached=True))
     return cards
+
+
+def _starter_card(starter: Starter) -> ModelCard:
+    ready = is_ready(starter.name)
+    folder = starter_folder(starter.name)
+    sizes = starter.sizes
+    return ModelCard(
+        name=starter.name,
+        kind="starter",
+        title=starter.title,
+        description=starter.description,
+        licence=starter.licence.name,
+        licence_url=starter.licence.url,
+        must_accept=not ready and not is_accepted(starter.licence),
+        download_bytes=starter.download_bytes,
+        cached=ready,
+        parameters=starter.parameters,
+        architecture=starter.model_type,
+        layers=sizes["num_hidden_layers"],
+        width=sizes["hidden_size"],
+        mlp_width=sizes["intermediate_size"],
+        heads=sizes["num_attention_heads"],
+        vocabulary=sizes["vocab_size"],
+        context=sizes["max_position_embeddings"],
+        memory=estimate(folder) if ready else None,
+    )
+
+
+def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
+    note, licence = read_card(folder), read_licence(folder)
+    return _configured_card(
+        name,
+        kind,
+        title=note.get("title") or folder.name,
+        description="A model on this machine.",
+        licence=licence.name,
+        licence_url=licence.url,
+        download_bytes=0,
+        config=read_config(folder),
+        memory=estimate(folder),
+    )
+
+
+def _hub_card(repository: hub.Repository) -> ModelCard:
+    settings = {key: value for key, value in repository.config.items() if key != "model_type"}
+    config = AutoConfig.for_model(repository.config["model_type"], **settings)
+    return _configured_card(
+        repository.name,
+        "hub",
+        title=repository.name,
+        description="A model of the Hugging Face hub, not on this machine yet.",
+        licence=repository.licence,
+        licence_url=None,
+        download_bytes=repository.bytes,
+        config=config,
+        memory=estimate(config),
+    )
+
+
+def _configured_card(
+    name: str,
+    kind: Kind,
+    *,
+    title: str,
+    description: str,
+    licence: str | None,
+    licence_url: str | None,
+    download_bytes: int,
+    config: PretrainedConfig,
+    memory: MemoryEstimate,
+) -> ModelCard:
+    return ModelCard(
+        name=name,
+        kind=kind,
+        title=title,
+        description=description,
+        licence=licence,
+        licence_url=licence_url,
+        must_accept=False,
+        download_bytes=download_bytes,
+        cached=download_bytes == 0,
+        parameters=memory.parameters,
+        architecture=config.model_type,
+        layers=config.num_hidden_layers,
+        width=config.hidden_size,
+        mlp_width=mlp_width(config),
+        heads=config.num_attention_heads,
+        vocabulary=config.vocab_size,
+        context=config.max_position_embeddings,
+        memory=memory,
+    )
+
+
+def _unread_card(name: str, kind: Kind, title: str, description: str, cached: bool) -> ModelCard:
+    """The card of a model whose configuration cannot be read yet, or at all."""
+    return ModelCard(
+        name=name,
+        kind=kind,
+        title=title,
+        description=description,
+        licence=None,
+        licence_url=None,
+        must_accept=False,
+        download_bytes=0,
+        cached=cached,
+        parameters=None,
+        architecture=None,
+        layers=None,
+        width=None,
+        mlp_width=None,
+        heads=None,
+        vocabulary=None,
+        context=None,
+        memory=None,
+    )

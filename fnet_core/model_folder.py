@@ -8,11 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import metadata_load
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
+from yaml import YAMLError
 
 from fnet_core.errors import RequestError
 from fnet_core.families import family_for
+from fnet_core.licences import Licence
 from fnet_core.progress import Report, silent
 from fnet_core.store import cached_file_digest, digest, disk_errors, file_digest
 
@@ -102,6 +105,19 @@ def tensor_headers(folder: Path) -> list[TensorHeader]:
 def read_card(folder: Path) -> dict[str, Any]:
     """FNet's note in a folder that it made, else an empty dict; `RequestError` if the note is damaged."""
     return _read_json(folder / CARD, folder) if (folder / CARD).is_file() else {}
+
+
+def read_licence(folder: Path) -> Licence:
+    """The licence that FNet's note or the model card (README.md) names, with the name None if none is legible."""
+    note = read_card(folder)
+    if "licence" in note:
+        return Licence(note["licence"], note.get("licence_url"))
+    try:
+        facts = metadata_load(folder / "README.md") if (folder / "README.md").is_file() else None
+    except (ValueError, YAMLError):
+        facts = None
+    facts = facts or {}
+    return Licence(facts.get("license_name") or facts.get("license"), facts.get("license_link"))
 
 
 def write_card(folder: Path, facts: dict[str, Any]) -> None:

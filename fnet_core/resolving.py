@@ -10,7 +10,7 @@ from fnet_core import hub
 from fnet_core.errors import RequestError
 from fnet_core.gguf_conversion import check_magic, convert_gguf
 from fnet_core.locks import exclusive
-from fnet_core.model_folder import CARD, check_folder, read_card, write_card
+from fnet_core.model_folder import CARD, check_folder, read_licence, write_card
 from fnet_core.progress import Report, silent
 from fnet_core.starter_table import STARTERS
 from fnet_core.starters import fetch_starter
@@ -49,21 +49,14 @@ def resolve(
     match kind:
         case "starter":
             folder = fetch_starter(STARTERS[name], accept_licence, report)
-            licence = STARTERS[name].licence.name
         case "hub":
-            folder = hub.cached_snapshot(name)
-            licence = None
-            if folder is None:
-                repository = hub.look_up(name, report)
-                folder, licence = hub.download(repository, report), repository.licence
+            folder = hub.cached_snapshot(name) or hub.download(hub.look_up(name, report), report)
         case "gguf":
             folder = _converted(path, report)
-            licence = None
         case "folder":
             folder = path
-            licence = read_card(folder).get("licence")
     check_folder(folder)
-    return ModelFolder(name, folder, kind, licence)
+    return ModelFolder(name, folder, kind, read_licence(folder).name)
 
 
 def locate(name: str, roots: Sequence[Path] | None = None) -> tuple[Kind, Path | None]:

@@ -130,7 +130,7 @@ STARTERS: dict[str, Starter] = {
             gguf_sha256=None,
             terms=None,
             model_type="llama",
-            parameters=83_808,
+            parameters=84_816,
             sizes=TINY_SIZES,
         ),
     )

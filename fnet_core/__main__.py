@@ -1,0 +1,7 @@
+"""`python -m fnet_core`: the command line."""
+
+import sys
+
+from fnet_core.cli import main
+
+sys.exit(main())

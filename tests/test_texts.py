@@ -1,0 +1,86 @@
+"""Passages: the bundled ones keep their promises, other texts are cut without losing a character."""
+
+import re
+
+import pytest
+
+from fnet_core import texts
+from fnet_core.errors import RequestError
+
+
+@pytest.mark.parametrize("split", ["find", "score"])
+def test_bundled_passages_are_24_of_150_to_200_words_of_twelve_kinds(split):
+    passages = texts.bundled(split)
+    assert len(passages) == 24
+    assert all(150 <= len(p.text.split()) <= 200 for p in passages)
+    kinds = {p.name.split("-")[1] for p in passages}
+    assert kinds == {
+        "encyclopaedic", "narrative", "dialogue", "instructions", "news", "review",
+        "science", "law", "code", "arithmetic", "list", "letter",
+    }  # fmt: skip
+    assert [p.name[:2] for p in passages] == [f"{i:02d}" for i in range(1, 25)]
+
+
+def test_no_passage_is_in_both_splits():
+    words = [set(re.findall(r"[a-z]{4,}", p.text.lower())) for s in ("find", "score") for p in texts.bundled(s)]
+    overlap = [len(a & b) / min(len(a), len(b)) for i, a in enumerate(words) for b in words[:i]]
+    assert max(overlap) < 0.5
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(RequestError, match="find or score"):
+        texts.bundled("train")
+
+
+def test_a_short_text_is_one_passage_and_a_long_one_is_cut_at_sentences():
+    sentence = "The boat left the harbour at nine and did not return. "
+    (one,) = texts.from_text(sentence * 3, "note")
+    assert (one.name, one.text) == ("note", (sentence * 3).strip())
+    many = texts.from_text(sentence * 100, "note")
+    assert len(many) == 6
+    assert all(p.text.endswith("return.") and 140 <= len(p.text.split()) <= 210 for p in many)
+    assert " ".join(p.text for p in many) == (sentence * 100).strip()
+    assert [p.name for p in many] == [f"note {i}" for i in range(1, 7)]
+
+
+def test_a_text_without_sentences_is_cut_all_the_same():
+    pieces = texts.from_text("word " * 1000)
+    assert all(len(p.text.split()) <= 210 for p in pieces)
+    assert sum(len(p.text.split()) for p in pieces) == 1000
+
+
+def test_files(tmp_path):
+    (tmp_path / "a.txt").write_bytes("\ufeffGrüße aus dem Süden. Alles gut.\n".encode())
+    (passage,) = texts.from_file(tmp_path / "a.txt")
+    assert passage.text == "Grüße aus dem Süden. Alles gut." and passage.name == "a"
+    (tmp_path / "b.bin").write_bytes(b"\x89PNG\x00\x01")
+    (tmp_path / "c.txt").write_bytes(b"   \n\t ")
+    (tmp_path / "d.txt").write_bytes("naïve".encode("latin-1"))
+    for name, sentence in (("b.bin", "not a text file"), ("c.txt", "empty"), ("d.txt", "UTF-8"), ("e", "no text file")):
+        with pytest.raises(RequestError, match=sentence):
+            texts.from_file(tmp_path / name)
+
+
+def test_a_dataset_that_cannot_be_reached_says_so(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+
+    def refuse(*_, **__):
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(RequestError, match=r"'org/none' could not be read \(no route to the hub\)"):
+        texts.from_dataset("org/none")
+
+
+def test_a_dataset_is_read_until_enough_passages(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    asked = []
+
+    def stream(repository, configuration, split, streaming):
+        asked.append((repository, configuration, split, streaming))
+        return [{"id": i, "text": "Rain fell on the hills that day. " * 10} for i in range(1000)]
+
+    monkeypatch.setattr(datasets, "load_dataset", stream)
+    passages = texts.from_dataset("org/rain:small", passages=5)
+    assert len(passages) == 5 and asked == [("org/rain", "small", "test", True)]
+    assert all(140 <= len(p.text.split()) <= 215 for p in passages)
