@@ -108,7 +108,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def read_licence(folder: Path) -> Licence:
-    """The licence that FNet's note or the model card (README.md) names, with the name None if none is legible."""
+    """The licence in FNet's note or the model card (README.md); its name is None if none is legible."""
     note = read_card(folder)
     if "licence" in note:
         return Licence(note["licence"], note.get("licence_url"))

@@ -115,23 +115,21 @@ def _first_passages(texts: Iterable[str], name: str, limit: int) -> Iterable[Pas
 
 
 def _cut(text: str, words: int) -> list[str]:
-    """Pieces of at most about 1.2 x `words` words, evenly long, cut after sentences or lines."""
+    """Pieces of about `words` words, evenly long, cut at the nearest end of a sentence or line if one is near."""
     text = text.strip()
-    total = len(text.split())
-    if total <= words * 1.2:
-        return [text] if total else []
-    target = total / round(total / words)
-    spans: list[tuple[int, int]] = []
-    start, count = 0, 0
-    for match in re.finditer(r"\S+\s*", text):
-        count += 1
-        token = match.group()
-        sentence_ends = token.rstrip().rstrip("\"')]").endswith((".", "!", "?")) or "\n" in token
-        if (count >= target * 0.9 and sentence_ends) or count >= target * 1.15:
-            spans.append((start, match.end()))
-            start, count = match.end(), 0
-    if count < target * 0.3:
-        start = spans.pop()[0]
-    if start < len(text):
-        spans.append((start, len(text)))
-    return [text[a:b].strip() for a, b in spans]
+    tokens = list(re.finditer(r"\S+\s*", text))
+    if not tokens:
+        return []
+    pieces = max(1, round(len(tokens) / words))
+    size = len(tokens) / pieces
+    cuts = [0]
+    for ideal in (round(i * size) for i in range(1, pieces)):
+        near = range(max(cuts[-1] + 1, int(ideal - 0.15 * size)), int(ideal + 0.15 * size) + 1)
+        ends = [i for i in near if _ends_sentence(tokens[i - 1].group())]
+        cuts.append(min(ends, key=lambda i: abs(i - ideal), default=ideal))
+    starts = [tokens[i].start() for i in cuts]
+    return [text[a:b].strip() for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+
+
+def _ends_sentence(token: str) -> bool:
+    return "\n" in token or token.rstrip().rstrip("\"')]").endswith((".", "!", "?"))

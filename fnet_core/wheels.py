@@ -47,6 +47,7 @@ def fetch_wheel(wheel: Wheel, progress: Callable[[int], None]) -> Path:
                 f"The download {wheel.file} has SHA-256 {found[:12]}... and must have "
                 f"{wheel.sha256[:12]}...; it was removed: try again, and check the index that pip uses."
             )
+    progress(wheel.bytes)
     return kept
 
 
@@ -74,11 +75,10 @@ def _pip_download(wheel: Wheel, folder: Path, progress: Callable[[int], None]) -
     command += ["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--progress-bar=off"]
     command += ["--disable-pip-version-check", "--retries=2", "--timeout=20"]
     env = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    finished = run_child(command, lambda _: progress(min(_largest_file(folder), wheel.bytes)), env)
+    finished = run_child(command, lambda _: progress(min(_largest_file(folder), wheel.bytes - 1)), env)
     if finished.status != 0 or not (folder / wheel.file).is_file():
         raise RequestError(_reason(requirement, finished.output))
     shutil.rmtree(temporary)
-    progress(wheel.bytes)
 
 
 def _largest_file(folder: Path) -> int:
