@@ -107,6 +107,7 @@ def finish(figure: go.Figure, title: str, x: str, y: str, height: int) -> go.Fig
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=False,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": rgba(GREY, 0.8), "activecolor": rgba(ACCENT, 1.0)},
     )
     figure.update_xaxes(title_text=x, gridcolor=_GRID, zeroline=False, showgrid=False)
     figure.update_yaxes(title_text=y, gridcolor=_GRID, zeroline=False, showgrid=False)

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from fnet_core.atlas import Atlas
 from fnet_core.figure_style import (
     ACCENT,
+    GREY,
     MAX_COLUMNS,
     bin_size,
     colorbar,
@@ -23,12 +24,18 @@ from fnet_core.figure_style import (
     fading,
     finish,
     network_colour,
+    rgba,
     strongest_of_bins,
     threshold_scale,
 )
 
 MAX_PARCELS = 12
 """The most networks that a parcellation colours; the others are grey."""
+
+
+def colour_of(atlas: Atlas, network: int) -> str:
+    """A network's fixed colour in every view of its atlas; in a layer-by-layer atlas that of its rank there."""
+    return network_colour(network if atlas.scope == "model" else network % (len(atlas) // atlas.layer_count))
 
 
 def network_map(atlas: Atlas, network: int, threshold: float) -> go.Figure:
@@ -89,7 +96,7 @@ def layers_by_network(
             x1=column + 0.5,
             y0=-0.5,
             y1=atlas.layer_count - 0.5,
-            line={"color": network_colour(selected), "width": 2.5},
+            line={"color": colour_of(atlas, selected), "width": 2.5},
         )
     figure.update_xaxes(type="category", nticks=20)
     return finish(figure, "All networks by layer", "network", "layer", height=430)
@@ -103,7 +110,7 @@ def layer_profile(atlas: Atlas, network: int, threshold: float) -> go.Figure:
             x=counts_L,
             y=np.arange(atlas.layer_count),
             orientation="h",
-            marker={"color": network_colour(network)},
+            marker={"color": colour_of(atlas, network)},
             hovertemplate="layer %{y}<br><b>%{x:,} key neurons</b><extra></extra>",
         )
     )
@@ -122,7 +129,7 @@ def time_course(atlas: Atlas, network: int, passage: int) -> go.Figure:
             y=course_T,
             text=tokens,
             mode="lines",
-            line={"color": network_colour(network), "width": 1.6},
+            line={"color": colour_of(atlas, network), "width": 1.6},
             hovertemplate="token %{x}: “%{text}”<br><b>%{y:.1f} SD</b><extra></extra>",
         )
     )
@@ -132,18 +139,26 @@ def time_course(atlas: Atlas, network: int, passage: int) -> go.Figure:
 
 
 def parcellation(atlas: Atlas, threshold: float, selected: int | None = None) -> go.Figure:
-    """Every key neuron in the colour of its strongest network: the largest networks and the selected one."""
+    """Every neuron in the colour of its strongest network: the first networks and the selected one.
+
+    In a layer-by-layer atlas the colour is the network's rank in its layer.
+    """
     owner_LN = atlas.parcellation(threshold)
-    sizes_K = np.bincount(owner_LN[owner_LN >= 0], minlength=len(atlas))
-    largest = [int(k) for k in np.argsort(-sizes_K, kind="stable")[:MAX_PARCELS] if sizes_K[k]]
-    shown = sorted({*largest, *([selected] if selected is not None and sizes_K[selected] else [])})
-    code_K = np.full(len(atlas) + 1, len(shown))
-    code_K[shown] = np.arange(len(shown))
-    code_K[-1] = -1
+    ranks = len(atlas) if atlas.scope == "model" else len(atlas) // atlas.layer_count
+    rank_LN = np.where(owner_LN < 0, -1, owner_LN % ranks)
+    shown = list(range(min(ranks, MAX_PARCELS)))
+    if selected is not None and selected % ranks >= MAX_PARCELS:
+        shown.append(selected % ranks)
+    code_of_rank = np.full(ranks + 1, len(shown))
+    code_of_rank[shown] = np.arange(len(shown))
+    code_of_rank[-1] = -1
     size = bin_size(owner_LN.shape[1], 3 * MAX_COLUMNS)
-    codes_LB = commonest_of_bins(code_K[owner_LN], size, len(shown) + 1)
-    colours = [network_colour(k) for k in shown] + ["rgba(128,136,144,0.35)"]
-    names = [f"network {k}" for k in shown] + ["another network"]
+    codes_LB = commonest_of_bins(code_of_rank[rank_LN], size, len(shown) + 1)
+    colours = [network_colour(rank) for rank in shown]
+    names = [f"network {rank}" if atlas.scope == "model" else f"no. {rank} of its layer" for rank in shown]
+    if len(shown) < ranks:
+        colours.append(rgba(GREY, 0.35))
+        names.append("another network")
     steps = np.linspace(0, 1, len(colours) + 1)
     figure = go.Figure(
         go.Heatmap(
@@ -193,7 +208,7 @@ def connectivity(
     figure.update_yaxes(type="category", nticks=20, scaleanchor="x", constrain="domain")
     if selected in shown:
         at = int(np.flatnonzero(shown == selected)[0])
-        line = {"color": network_colour(selected), "width": 2}
+        line = {"color": colour_of(atlas, selected), "width": 2}
         end = len(shown) - 0.5
         figure.add_shape(type="rect", x0=at - 0.5, x1=at + 0.5, y0=-0.5, y1=end, line=line)
         figure.add_shape(type="rect", x0=-0.5, x1=end, y0=at - 0.5, y1=at + 0.5, line=line)
@@ -208,7 +223,7 @@ def recurrence(atlas: Atlas, network: int) -> go.Figure:
             x=share_S,
             y=[passage.name for passage in atlas.passages],
             orientation="h",
-            marker={"color": network_colour(network)},
+            marker={"color": colour_of(atlas, network)},
             hovertemplate="%{y}<br><b>%{x:.2f} %</b> of the variance<extra></extra>",
         )
     )

@@ -4,7 +4,6 @@ The files go where every Hugging Face library keeps them, so other programs shar
 already is used as it is, without asking the hub.
 """
 
-import json
 import os
 import queue
 import re
@@ -13,7 +12,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
@@ -25,12 +23,13 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.utils import filter_repo_objects
+from transformers import PretrainedConfig
 
 from fnet_core.child import POLL_SECONDS, run_module
 from fnet_core.errors import RequestError
 from fnet_core.hub_download import WANTED
 from fnet_core.memory import gigabytes
-from fnet_core.model_folder import PICKLES, check_config, check_folder
+from fnet_core.model_folder import PICKLES, check_folder, read_config
 from fnet_core.progress import Report, silent
 
 ANSWER_SECONDS = 8.0
@@ -41,10 +40,10 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class Repository:
-    """What the hub says about a model: its parsed config.json, the bytes to fetch, the licence."""
+    """What the hub says about a model: its configuration, the bytes to fetch, the licence."""
 
     name: str
-    config: dict[str, Any]
+    config: PretrainedConfig
     bytes: int
     licence: str | None
 
@@ -129,8 +128,7 @@ def _look_up(name: str) -> Repository:
     wanted = list(filter_repo_objects(sizes, allow_patterns=WANTED))
     if "config.json" not in sizes:
         raise RequestError(f"{name} on the hub has no config.json, so it is not a model; choose another.")
-    config = json.loads(Path(api.hf_hub_download(name, "config.json", revision=info.sha)).read_text("utf-8"))
-    check_config(config, name)
+    config = read_config(Path(api.hf_hub_download(name, "config.json", revision=info.sha)).parent, name)
     if not any(file.endswith(".safetensors") for file in wanted):
         raise RequestError(_no_weights(name, sizes))
     licence = getattr(info.card_data, "license", None)
@@ -165,8 +163,6 @@ def _reason(name: str, error: Exception) -> str:
             )
         case HfHubHTTPError():
             return f"The hub does not answer for {name} ({_line(error)}); try again later."
-        case json.JSONDecodeError():
-            return f"The config.json of {name} on the hub is not valid JSON; choose another model."
         case HTTPError() | OSError():
             return _unreachable(name)
     raise error

@@ -11,10 +11,9 @@ from time import monotonic
 from typing import Any, Literal
 
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.progress import Report
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
-Work = Callable[[Report], Any]
+Work = Callable[["JobReport"], Any]
 """A computation that reports where it is and returns something small: a path or a key, never a tensor."""
 
 _FINISHED_KEPT = 100
@@ -40,6 +39,8 @@ class Job:
     """Spent running so far."""
     seconds_left: float | None = None
     """Estimated for what `fraction` measures; None while unknown."""
+    partial: Any = None
+    """The last value that the work published on its way: a running estimate, say."""
     result: Any = None
     error: str | None = None
     """One sentence for the person who asked."""
@@ -145,14 +146,8 @@ class JobManager:
             self._run(record)
 
     def _run(self, record: "_Record") -> None:
-        def report(stage: str, fraction: float) -> None:
-            with self._changed:
-                if record.cancelling or record.job.state != "running":
-                    raise Cancelled
-                record.progress_to(stage, fraction)
-
         try:
-            result = record.work(report)
+            result = record.work(JobReport(self._changed, record))
             outcome = {"state": "done", "result": result, "fraction": 1.0, "stage_fraction": 1.0}
         except Cancelled:
             outcome = {"state": "cancelled"}
@@ -184,6 +179,30 @@ class JobManager:
 def manager() -> JobManager:
     """The process's one manager, which outlives page reruns and sessions."""
     return _MANAGER
+
+
+class JobReport:
+    """What a job's work is called with: a `Report`, and a way to show what it has so far."""
+
+    def __init__(self, lock: threading.Condition, record: "_Record") -> None:
+        self._lock = lock
+        self._record = record
+
+    def __call__(self, stage: str, fraction: float) -> None:
+        """Say where the work is; raises `Cancelled` once it should stop."""
+        with self._lock:
+            self._go_on()
+            self._record.progress_to(stage, fraction)
+
+    def publish(self, value: Any) -> None:
+        """Show a frozen intermediate result as the job's `partial`; raises `Cancelled` once it should stop."""
+        with self._lock:
+            self._go_on()
+            self._record.change(partial=value)
+
+    def _go_on(self) -> None:
+        if self._record.cancelling or self._record.job.state != "running":
+            raise Cancelled
 
 
 class _Progress:

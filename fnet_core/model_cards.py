@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
 from fnet_core import hub
 from fnet_core.errors import RequestError
@@ -122,8 +122,6 @@ def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
 
 
 def _hub_card(repository: hub.Repository) -> ModelCard:
-    settings = {key: value for key, value in repository.config.items() if key != "model_type"}
-    config = AutoConfig.for_model(repository.config["model_type"], **settings)
     return _configured_card(
         repository.name,
         "hub",
@@ -132,8 +130,8 @@ def _hub_card(repository: hub.Repository) -> ModelCard:
         licence=repository.licence,
         licence_url=None,
         download_bytes=repository.bytes,
-        config=config,
-        memory=estimate(config),
+        config=repository.config,
+        memory=estimate(repository.config),
     )
 
 

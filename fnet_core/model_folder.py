@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import metadata_load
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PretrainedConfig
 from yaml import YAMLError
@@ -55,16 +56,15 @@ def check_folder(folder: Path) -> None:
     tensor_headers(folder)
 
 
-def read_config(folder: Path) -> PretrainedConfig:
-    """The folder's configuration; `RequestError` if missing, damaged, unsupported or quantised."""
-    raw = _read_json(folder / "config.json", folder)
-    check_config(raw, str(folder))
+def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
+    """The configuration of the model `name` (default: the folder); `RequestError` if it cannot be used."""
+    name = name or str(folder)
+    check_config(_read_json(folder / "config.json", folder), name)
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (ValueError, TypeError, KeyError) as error:
-        raise RequestError(
-            f"The config.json of {folder} is not valid ({_line(error)}); copy it again."
-        ) from error
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -182,7 +182,3 @@ def _no_weights(folder: Path) -> str:
             "the model again as safetensors."
         )
     return f"{folder} has no *.safetensors file; choose a folder with weights."
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -5,7 +5,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ KEPT_MODELS = 2
 
 _loading = threading.Lock()
 """One load at a time: two would each count the other's memory as free."""
+_table = threading.Lock()
+"""Guards `_kept`, for moments only: who asks for a kept model does not wait for another to load."""
 _kept: OrderedDict[tuple[str, str, str], "LoadedModel"] = OrderedDict()
 
 
@@ -88,28 +90,40 @@ def get_loaded(
     """
     folder = resolve(name, accept_licence=accept_licence, roots=roots, report=report)
     key = (model_digest(folder.path, report), str(dtype or default_dtype()), str(device_map))
-    with turn(_loading, report):
-        if key not in _kept:
-            _release(KEPT_MODELS - 1)
-            if _kept and estimate(folder.path, dtype).fits != "device":
-                _release(0)
-            _kept[key] = _load(folder, device_map, dtype, None, None, report)
-        _kept.move_to_end(key)
-        return _kept[key]
+    found = _kept_model(key)
+    if found is None:
+        with turn(_loading, report):
+            found = _kept_model(key)
+            if found is None:
+                release_loaded(KEPT_MODELS - 1)
+                if estimate(folder.path, dtype).fits != "device":
+                    release_loaded()
+                found = _load(folder, device_map, dtype, None, None, report)
+                with _table:
+                    _kept[key] = found
+    if (found.name, found.path) == (folder.name, folder.path):
+        return found
+    return replace(found, name=folder.name, path=folder.path)
 
 
-def release_loaded() -> None:
-    """Forget every kept model, so that its memory is freed once no computation uses it."""
-    with _loading:
-        _release(0)
-
-
-def _release(keep: int) -> None:
-    while len(_kept) > keep:
-        _kept.popitem(last=False)
+def release_loaded(keep: int = 0) -> None:
+    """Forget all but the `keep` models used last; their memory is freed once no computation uses them."""
+    with _table:
+        if len(_kept) <= keep:
+            return
+        while len(_kept) > keep:
+            _kept.popitem(last=False)
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _kept_model(key: tuple[str, str, str]) -> LoadedModel | None:
+    """The kept model of this key, which is then the one used last."""
+    with _table:
+        if key in _kept:
+            _kept.move_to_end(key)
+        return _kept.get(key)
 
 
 def _load(
@@ -138,7 +152,13 @@ def _load(
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
+        )
+    if wrong := sorted(name for name, *_ in info["mismatched_keys"]):
+        raise RequestError(
+            f"{folder.name} does not agree with its config.json on the size of {len(wrong)} tensors "
+            f"({wrong[0]}, ...); save the model again with save_pretrained."
         )
     if missing := sorted(info["missing_keys"]):
         raise RequestError(
@@ -163,7 +183,7 @@ def _load(
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except Exception as error:  # the tokenizers library raises nothing more specific
         raise RequestError(f"{folder} has no usable tokenizer; add the model's tokenizer.json.") from error
     if not tokenizer.is_fast:
         raise RequestError(

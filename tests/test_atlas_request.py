@@ -74,7 +74,7 @@ def test_every_site_gives_an_atlas_of_its_own_widths(site):
         ({"restarts": 0}, "0 restarts is out of range"),
         ({"seed": -1}, "seed -1 is out of range"),
         ({"passages": ()}, "no text"),
-        ({"components": 60, "passages": texts.from_text("Three words here.")}, "more than these texts and neurons allow"),
+        ({"components": 60, "passages": texts.from_text("Three words here.")}, "more than these texts and neurons"),
         ({"components": 200, "scope": "layer"}, "choose scope model"),
     ],
 )

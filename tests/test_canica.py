@@ -35,7 +35,7 @@ def z_scored_truth(maps, subjects, courses):
 
 @pytest.mark.parametrize("contrast", CONTRASTS)
 def test_every_planted_map_and_time_course_is_recovered(planted, contrast):
-    maps, subjects, courses = planted
+    _, subjects, courses = planted
     (found,) = canica(subjects, [NEURONS], NETWORKS, contrast=contrast, seed=1)
     r, rows, columns = matched_correlation(found.maps_KN, z_scored_truth(*planted))
     assert r.min() > 0.99

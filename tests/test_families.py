@@ -42,7 +42,10 @@ def test_the_residual_stream_is_the_sum_of_its_branches(family):
         "gpt_neox": "attention",
     }.get(family, "self_attn")
     entered, attended = {}, {}
-    handles = [layer.register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone())) for i, layer in enumerate(layers)]
+    handles = [
+        layer.register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone()))
+        for i, layer in enumerate(layers)
+    ]
     handles += [
         getattr(layer, attention_branch).register_forward_hook(
             lambda m, a, out, i=i: attended.__setitem__(i, (out[0] if isinstance(out, tuple) else out).clone())

@@ -1,0 +1,228 @@
+"""Inhibit and amplify: change chosen neurons while a model runs, beside random neurons changed alike.
+
+Shape legend: L layers, n neurons of one layer at a site.
+Source: Liu et al. 2025, arXiv 2502.20408 (gain 0 masks a network's neurons; the published code adds an offset).
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fnet_core import store
+from fnet_core.atlas import Atlas
+from fnet_core.errors import RequestError
+from fnet_core.families import SITES, Site, head_count, site_widths
+from fnet_core.hooks import touching
+from fnet_core.models import LoadedModel
+
+LARGEST_GAIN = 100.0
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Neurons of one site and what happens to them: activation x gain + offset."""
+
+    site: Site
+    neurons: tuple[tuple[int, int], ...]
+    """(layer, index), sorted, each once."""
+    gain: float = 1.0
+    offset: float = 0.0
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.site not in SITES:
+            raise RequestError(f"There is no site '{self.site}'; choose one of {', '.join(SITES)}.")
+        if not 0 <= self.gain <= LARGEST_GAIN:
+            raise RequestError(
+                f"A gain of {self.gain} is out of range; choose 0 (inhibit) to {LARGEST_GAIN:g}, 1 leaves unchanged."
+            )
+        if not math.isfinite(self.offset):
+            raise RequestError(f"An offset of {self.offset} is not a number; choose 0 for none.")
+        object.__setattr__(self, "neurons", tuple(sorted({(int(layer), int(i)) for layer, i in self.neurons})))
+
+    def by_layer(self) -> dict[int, np.ndarray]:
+        """Neuron indices of each layer, int64, sorted."""
+        layers: dict[int, list[int]] = {}
+        for layer, index in self.neurons:
+            layers.setdefault(layer, []).append(index)
+        return {layer: np.array(indices) for layer, indices in layers.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The edit as plain JSON values."""
+        return {
+            "site": self.site,
+            "neurons": [list(pair) for pair in self.neurons],
+            "gain": self.gain,
+            "offset": self.offset,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Edit":
+        """The edit that `to_dict` described; `RequestError` if the fields do not describe one."""
+        try:
+            pairs = tuple((int(layer), int(index)) for layer, index in fields["neurons"])
+            return cls(
+                fields["site"], pairs, float(fields["gain"]), float(fields["offset"]), str(fields.get("name", ""))
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, RequestError):
+                raise
+            raise RequestError("This is not a saved edit; load a file that FNet saved.") from error
+
+
+def edit_networks(
+    atlas: Atlas, networks: Sequence[int], threshold: float, *, gain: float = 1.0, offset: float = 0.0
+) -> Edit:
+    """Change the key neurons of one network, or of the union of several; `RequestError` if there are none."""
+    neurons = {
+        (int(layer), int(index))
+        for network in networks
+        for layer, z in atlas.map_rows(network).items()
+        for index in np.flatnonzero(np.abs(z) > threshold)
+    }
+    names = ", ".join(str(network) for network in networks)
+    if not neurons:
+        raise RequestError(f"Network {names} has no neuron with |z| above {threshold:g}; lower the threshold.")
+    label = f"network {names} ({atlas.labels[networks[0]]})" if len(networks) == 1 else f"networks {names}"
+    return Edit(atlas.site, tuple(neurons), gain, offset, label)
+
+
+def check_atlas(loaded: LoadedModel, atlas: Atlas) -> None:
+    """`RequestError` unless the atlas was found in this very model."""
+    digest = atlas.recipe["model_digest"]
+    if digest != loaded.digest:
+        raise RequestError(
+            f"The atlas was found in {atlas.model_name} ({digest[:12]}) and the model is {loaded.name} "
+            f"({loaded.digest[:12]}); find the networks of this model first."
+        )
+
+
+def check_edits(loaded: LoadedModel, edits: Sequence[Edit]) -> None:
+    """`RequestError` if an edit names a layer or a neuron that the model does not have."""
+    for edit in edits:
+        widths_L = site_widths(loaded.model, edit.site)
+        for layer, index in edit.neurons:
+            if not 0 <= layer < len(widths_L):
+                raise RequestError(f"{loaded.name} has no layer {layer}; it has 0 to {len(widths_L) - 1}.")
+            if not 0 <= index < widths_L[layer]:
+                raise RequestError(
+                    f"Layer {layer} of {loaded.name} has no neuron {index} at site {edit.site}; it has 0 to "
+                    f"{widths_L[layer] - 1}."
+                )
+
+
+def affine(edits: Sequence[Edit], widths_L: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:
+    """Edits of one site, in order, as one (gain, offset) pair of float64 (n,) tensors per layer they change.
+
+    Layers that the edits leave unchanged are left out, so that they stay bit for bit what they were.
+    """
+    merged: dict[int, tuple[Tensor, Tensor]] = {}
+    for edit in edits:
+        for layer, indices in edit.by_layer().items():
+            width = widths_L[layer]
+            gain, offset = merged.setdefault(
+                layer, (torch.ones(width, dtype=torch.float64), torch.zeros(width, dtype=torch.float64))
+            )
+            gain[indices] *= edit.gain
+            offset[indices] = offset[indices] * edit.gain + edit.offset
+    return {layer: (g, o) for layer, (g, o) in merged.items() if (g != 1).any() or (o != 0).any()}
+
+
+@contextmanager
+def editing(loaded: LoadedModel, edits: Sequence[Edit]) -> Iterator[None]:
+    """Run the model with the edits applied while the context is open; contexts nest, and leaving restores.
+
+    Works on dispatched and offloaded models and during generation. Raises RequestError for a neuron that the
+    model does not have.
+    """
+    check_edits(loaded, edits)
+    heads = head_count(loaded.model)
+    with ExitStack() as stack:
+        for site in dict.fromkeys(edit.site for edit in edits):
+            changes = affine([e for e in edits if e.site == site], site_widths(loaded.model, site))
+            stack.enter_context(touching(loaded.model, site, _apply(changes, heads if site == "heads" else None)))
+        yield
+
+
+def _apply(changes: dict[int, tuple[Tensor, Tensor]], heads: int | None):
+    ready: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def touch(layer: int, x: Tensor) -> Tensor | None:
+        if layer not in changes:
+            return None
+        if layer not in ready:
+            gain, offset = (t if heads is None else t.repeat_interleave(x.shape[-1] // heads) for t in changes[layer])
+            ready[layer] = gain.to(x), offset.to(x)
+        gain, offset = ready[layer]
+        return torch.addcmul(offset, x, gain)
+
+    return touch
+
+
+def random_controls(edits: Sequence[Edit], widths_L: Sequence[int], count: int, seed: int) -> list[tuple[Edit, ...]]:
+    """`count` sets of edits that do the same to random neurons: as many in the same layers, none of them edited.
+
+    Within a set no neuron is drawn twice. All edits must be of one site. Raises RequestError when a layer has
+    too few other neurons to draw from.
+    """
+    if len({edit.site for edit in edits}) > 1:
+        raise RequestError("Random controls are drawn for edits of one site; measure the sites one after the other.")
+    taken: dict[int, set[int]] = {}
+    for edit in edits:
+        for layer, index in edit.neurons:
+            taken.setdefault(layer, set()).add(index)
+    free = {layer: np.setdiff1d(np.arange(widths_L[layer]), list(indices)) for layer, indices in taken.items()}
+    rng = np.random.default_rng(seed)
+    sets = []
+    for number in range(count):
+        order = {layer: rng.permutation(neurons) for layer, neurons in sorted(free.items())}
+        used = dict.fromkeys(order, 0)
+        controls = []
+        for edit in edits:
+            drawn = []
+            for layer, indices in edit.by_layer().items():
+                chosen = order[layer][used[layer] : used[layer] + len(indices)]
+                if len(chosen) < len(indices):
+                    raise RequestError(
+                        f"Layer {layer} has {widths_L[layer]} neurons and {len(taken[layer])} are edited, which leaves "
+                        "too few for a random control of the same size; raise the threshold or edit fewer networks."
+                    )
+                used[layer] += len(indices)
+                drawn += [(layer, int(i)) for i in chosen]
+            controls.append(replace(edit, neurons=tuple(drawn), name=f"random control {number + 1}"))
+        sets.append(tuple(controls))
+    return sets
+
+
+KIND = "fnet-edits"
+FORMAT = 1
+
+
+def save_edits(path: Path, edits: Sequence[Edit], recipe: dict[str, Any]) -> None:
+    """Write edits and the recipe of the atlas they come from as a JSON file, whole or not at all."""
+    content = {"kind": KIND, "format": FORMAT, "recipe": recipe, "edits": [edit.to_dict() for edit in edits]}
+    with store.atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+
+
+def parse_edits(text: str) -> tuple[tuple[Edit, ...], dict[str, Any]]:
+    """Edits and recipe of a saved file's content; `RequestError` if it is damaged or of another format."""
+    try:
+        content = json.loads(text)
+        if content["kind"] != KIND:
+            raise KeyError
+        found, edits, recipe = content["format"], content["edits"], content["recipe"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise RequestError("This is not a file of saved edits; load one that FNet saved.") from error
+    if found != FORMAT:
+        raise RequestError(f"These edits are of format {found} and this version reads {FORMAT}; save them again.")
+    return tuple(Edit.from_dict(fields) for fields in edits), recipe
