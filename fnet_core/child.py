@@ -20,9 +20,7 @@ class Finished:
     output: str
 
 
-def run_child(
-    command: Sequence[str], watch: Callable[[str], None], env: dict[str, str] | None = None
-) -> Finished:
+def run_child(command: Sequence[str], watch: Callable[[str], None], env: dict[str, str] | None = None) -> Finished:
     """Run `command` without a shell; `watch` gets the output so far, and what it raises kills the program."""
     with tempfile.TemporaryDirectory(prefix="fnet-child-") as folder:
         log = Path(folder, "output")

@@ -42,9 +42,7 @@ def convert_gguf(source: Path, folder: Path, report: Report) -> None:
     is not a complete GGUF file of a supported architecture, or memory or disk do not suffice.
     """
     check_magic(source)
-    finished = run_module(
-        "fnet_core.gguf_conversion", [source, folder], lambda output: report(*_progress(output))
-    )
+    finished = run_module("fnet_core.gguf_conversion", [source, folder], lambda output: report(*_progress(output)))
     if finished.status == _REFUSED:
         raise RequestError(finished.output.splitlines()[-1])
     if finished.status == _UNREADABLE:

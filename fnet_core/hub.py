@@ -107,9 +107,7 @@ def download(repository: Repository, report: Report = silent) -> Path:
     snapshot = cached_snapshot(repository.name)
     if finished.status != 0 or snapshot is None:
         last = (finished.output.strip().splitlines() or ["no reason given"])[-1]
-        raise RequestError(
-            f"Downloading {repository.name} failed ({last[:200]}); try again, what was fetched is kept."
-        )
+        raise RequestError(f"Downloading {repository.name} failed ({last[:200]}); try again, what was fetched is kept.")
     return snapshot
 
 

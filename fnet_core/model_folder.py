@@ -96,9 +96,7 @@ def tensor_headers(folder: Path) -> list[TensorHeader]:
                     tensor = file.get_slice(name)
                     found.append(TensorHeader(name, tuple(tensor.get_shape()), tensor.get_dtype()))
         except SafetensorError as error:
-            raise RequestError(
-                f"{path} is cut short or not a safetensors file; copy or download it again."
-            ) from error
+            raise RequestError(f"{path} is cut short or not a safetensors file; copy or download it again.") from error
     return found
 
 
@@ -172,10 +170,7 @@ def _read_json(path: Path, folder: Path) -> Any:
 def _no_weights(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir())
     if other := [name for name in names if name.endswith(".safetensors")]:
-        return (
-            f"{folder} holds {other[0]} but neither {SINGLE} nor {INDEX}; save the model again with "
-            "save_pretrained."
-        )
+        return f"{folder} holds {other[0]} but neither {SINGLE} nor {INDEX}; save the model again with save_pretrained."
     if pickles := [name for name in names if name.endswith(PICKLES)]:
         return (
             f"{folder} holds only pickled weights ({pickles[0]}), which can run any code when opened; save "

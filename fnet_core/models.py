@@ -186,9 +186,7 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     except Exception as error:  # the tokenizers library raises nothing more specific
         raise RequestError(f"{folder} has no usable tokenizer; add the model's tokenizer.json.") from error
     if not tokenizer.is_fast:
-        raise RequestError(
-            f"The tokenizer of {folder} gives no character positions; add the model's tokenizer.json."
-        )
+        raise RequestError(f"The tokenizer of {folder} gives no character positions; add the model's tokenizer.json.")
     return tokenizer
 
 

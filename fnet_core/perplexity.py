@@ -321,9 +321,10 @@ def measure(
     """The running estimate after each batch of windows; the last one is the result.
 
     Each passage is a document of its own. `window` is in tokens, `DEFAULT_WINDOW` or what the model reads unless given;
-    `stride` is the window unless given, and always for words and bytes. A model whose tokenizer puts a start token before a text gets it before each window. `around` is opened
-    around every batch, for edits: several measurements may take turns. Raises RequestError for a window that the
-    model cannot read or a text without tokens. `report` gets the stage "measuring" and may raise to stop.
+    `stride` is the window unless given, and always for words and bytes. A model whose tokenizer puts a start token
+    before a text gets it before each window. `around` is opened around every batch, for edits: several measurements
+    may take turns. Raises RequestError for a window that the model cannot read or a text without tokens. `report`
+    gets the stage "measuring" and may raise to stop.
     """
     window = min(DEFAULT_WINDOW, loaded.max_tokens) if window is None else window
     stride = window if stride is None or definition != "token" else stride

@@ -50,17 +50,29 @@ def from_text(text: str, name: str = "pasted", source: str = "pasted text") -> t
 
 def from_file(path: str | Path) -> tuple[Passage, ...]:
     """Passages of a UTF-8 text file, cut as `from_text` does; RequestError for a missing or binary file."""
+    (whole,) = whole_file(path)
+    return from_text(whole.text, whole.name, whole.source)
+
+
+def whole_file(path: str | Path) -> tuple[Passage, ...]:
+    """A UTF-8 text file as one passage, uncut; RequestError for a missing, binary or empty file."""
     path = Path(path)
     if not path.is_file():
         raise RequestError(f"There is no text file '{path}'; check the path.")
-    content = path.read_bytes()
+    return (Passage(path.stem, decode(path.read_bytes(), path.name), f"file {path.name}"),)
+
+
+def decode(content: bytes, name: str) -> str:
+    """The text of a file's bytes; RequestError if they are not UTF-8 text or hold no word."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise RequestError(f"'{path.name}' is not a text file; give plain text in UTF-8.")
-    return from_text(text, path.stem, f"file {path.name}")
+        raise RequestError(f"'{name}' is not a text file; give plain text in UTF-8.")
+    if not text.strip():
+        raise RequestError(f"The text '{name}' is empty; give at least a few sentences.")
+    return text
 
 
 def from_dataset(name: str, split: str = "test", passages: int = 48) -> tuple[Passage, ...]:

@@ -24,9 +24,7 @@ TINY_SIZES = {
 def build_tiny(folder: Path) -> None:
     """Save the model and its tokenizer into an existing folder; torch's global random state is left alone."""
     end = TINY_SIZES["vocab_size"] - 1
-    config = LlamaConfig(
-        **TINY_SIZES, bos_token_id=end, eos_token_id=end, pad_token_id=end, initializer_range=0.14
-    )
+    config = LlamaConfig(**TINY_SIZES, bos_token_id=end, eos_token_id=end, pad_token_id=end, initializer_range=0.14)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         model = LlamaForCausalLM(config)

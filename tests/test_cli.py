@@ -1,6 +1,7 @@
 """The command line: one JSON object on stdout, progress on stderr, exit status by kind of ending."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from fnet_core import cli
 from fnet_core.atlas import Atlas
+from fnet_core.commands import atlas as atlas_command
 
 ATLAS = ["atlas", "tiny", "--components", "4", "--restarts", "2", "--passages", "4"]
 
@@ -70,8 +72,6 @@ def test_a_wrong_request_is_one_line_on_stderr_and_exit_2(capsys, arguments, sen
     status, out, err = run(capsys, *arguments)
     assert status == 2 and out == ""
     assert len(err.strip().splitlines()) == 1
-    import re
-
     assert re.search(sentence, err, re.IGNORECASE)
 
 
@@ -79,7 +79,7 @@ def test_a_failure_of_ours_is_exit_1_without_a_traceback(capsys, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("the drum broke")
 
-    monkeypatch.setattr(cli, "find_atlas", fail)
+    monkeypatch.setattr(atlas_command, "find_atlas", fail)
     status, _, err = run(capsys, *ATLAS)
     assert status == 1 and "RuntimeError: the drum broke" in err and "Traceback" not in err
 

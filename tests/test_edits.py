@@ -110,7 +110,7 @@ def test_generation_with_a_cache_sees_the_edit_at_every_step():
 
 def test_controls_match_layer_by_layer_and_never_touch_what_is_edited():
     edits = [
-        Edit("mlp", tuple((0, i) for i in range(5)) + ((2, 9),), gain=0.0),
+        Edit("mlp", (*((0, i) for i in range(5)), (2, 9)), gain=0.0),
         Edit("mlp", ((0, 4), (0, 30), (1, 1)), gain=1.2),
     ]
     edited = {pair for edit in edits for pair in edit.neurons}

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from huggingface_hub import constants
+from local_servers import model_hub
+from tiny_models import save_tiny
 from transformers import AutoModelForCausalLM
 
 from fnet_core import hub
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.model_cards import peek
 from fnet_core.resolving import resolve
-from tests.local_servers import model_hub
-from tests.tiny_models import save_tiny
 
 NAME = "somebody/tiny-llama"
 
@@ -99,9 +99,7 @@ def changed_config(files: dict[str, bytes], **changes) -> dict[str, bytes]:
         (lambda files: files | {"config.json": b"{"}, "not valid JSON"),
     ],
 )
-def test_an_unusable_repository_is_refused_before_its_weights_are_fetched(
-    files, monkeypatch, change, sentence
-):
+def test_an_unusable_repository_is_refused_before_its_weights_are_fetched(files, monkeypatch, change, sentence):
     with model_hub(NAME, change(files)) as (endpoint, asked):
         at(monkeypatch, endpoint)
         with pytest.raises(RequestError) as refused:
@@ -113,9 +111,7 @@ def test_an_unusable_repository_is_refused_before_its_weights_are_fetched(
 def test_an_unknown_repository(files, monkeypatch):
     with model_hub(NAME, files) as (endpoint, _):
         at(monkeypatch, endpoint)
-        with pytest.raises(
-            RequestError, match="There is no model somebody/else on the hub, or it is private"
-        ):
+        with pytest.raises(RequestError, match="There is no model somebody/else on the hub, or it is private"):
             resolve("somebody/else")
 
 
@@ -158,9 +154,7 @@ def test_a_silent_hub_counts_as_unreachable(monkeypatch):
         resolve("org/none")
 
 
-def test_a_download_reports_and_is_killed_on_cancel_and_goes_on_later(
-    tmp_path, files, monkeypatch, own_hub_cache
-):
+def test_a_download_reports_and_is_killed_on_cancel_and_goes_on_later(tmp_path, files, monkeypatch, own_hub_cache):
     big = save_tiny(tmp_path / "big", intermediate_size=30_001)
     files |= {path.name: path.read_bytes() for path in big.iterdir()}
     seen: list[float] = []

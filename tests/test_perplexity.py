@@ -125,7 +125,7 @@ def test_disjoint_windows_cover_every_token_once_behind_one_token_and_the_last_i
     spans = list(disjoint_windows(length, window))
     scored = [t for begin, end, first in spans for t in range(first, end)]
     assert scored == list(range(length))
-    for begin, end, first in spans[:-1]:
+    for begin, _, first in spans[:-1]:
         assert first == begin + 1
     if length > window:
         begin, end, _ = spans[-1]

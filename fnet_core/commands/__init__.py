@@ -1,0 +1,11 @@
+"""The commands of the command line, one module each: NAME, HELP, `add_arguments` and `run`.
+
+`run(options, report)` returns the JSON object and the lines for people.
+"""
+
+from fnet_core.commands import atlas, edit, models, perplexity
+from fnet_core.commands.arguments import Parser
+
+COMMANDS = (models, atlas, perplexity, edit)
+
+__all__ = ["COMMANDS", "Parser"]

@@ -1,0 +1,49 @@
+"""Child processes: their output and status, and that a cancel leaves none of them, nor of theirs, alive."""
+
+import sys
+import time
+
+import psutil
+import pytest
+
+from fnet_core.child import run_child
+from fnet_core.errors import Cancelled
+
+NESTED = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # grandchild"])
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_output_and_status():
+    program = "import sys; print('out'); print('bar 1\\rbar 2', file=sys.stderr); sys.exit(7)"
+    finished = run_child([sys.executable, "-c", program], lambda _: None)
+    assert finished.status == 7
+    assert sorted(finished.output.split()) == ["1", "2", "bar", "bar", "out"]
+
+
+def test_a_cancel_kills_the_whole_group_within_a_second():
+    cancelled_at = []
+
+    def watch(output: str) -> None:
+        if "started" in output:
+            cancelled_at.append(time.monotonic())
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_child([sys.executable, "-c", NESTED], watch)
+    assert time.monotonic() - cancelled_at[0] < 1.0
+    running = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [line for line in running if any("# grandchild" in part for part in line[-1:]) or line[-1:] == [NESTED]]
+
+
+def test_a_program_that_does_not_exist():
+    with pytest.raises(FileNotFoundError):
+        run_child(["no-such-program-here"], lambda _: None)
+
+
+def test_nothing_is_run_by_a_shell():
+    finished = run_child([sys.executable, "-c", "import sys; print(sys.argv[1])", "$HOME; echo x"], lambda _: None)
+    assert finished.output.strip() == "$HOME; echo x"
