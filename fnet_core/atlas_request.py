@@ -39,7 +39,7 @@ class AtlasRequest:
     components: int = 32
     seed: int = 0
     restarts: int = 10
-    contrast: Contrast = "logcosh"
+    contrast: Contrast = "cube"
 
     def __post_init__(self) -> None:
         for value, known, name in (

@@ -179,7 +179,7 @@ def canica(
     *,
     seed: int = 0,
     restarts: int = 10,
-    contrast: Contrast = "logcosh",
+    contrast: Contrast = "cube",
     report: Report = silent,
     clock: Stopwatch | None = None,
 ) -> list[Networks]:

@@ -97,7 +97,7 @@ def _step(x_BKN: Tensor, w_BRKK: Tensor, contrast: Contrast) -> Tensor:
 def fastica(
     x_BKN: Tensor,
     start_BRKK: Tensor,
-    contrast: Contrast = "logcosh",
+    contrast: Contrast = "cube",
     tolerance: float = 1e-4,
     max_iterations: int = 200,
     on_iteration=lambda iteration: None,

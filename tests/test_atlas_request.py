@@ -31,7 +31,7 @@ def test_an_atlas_is_computed_once_and_then_read(monkeypatch):
     "change",
     [
         {"seed": 1}, {"components": 4}, {"site": "residual"}, {"scope": "layer"}, {"restarts": 2},
-        {"contrast": "cube"}, {"passages": PASSAGES[:5]},
+        {"contrast": "exp"}, {"passages": PASSAGES[:5]},
     ],
 )  # fmt: skip
 def test_everything_that_affects_the_result_is_in_the_key(change):

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", choices=atlases.SCOPES, default="model", help="decompose all layers together or each")
     parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
     parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
-    parser.add_argument("--contrast", choices=CONTRASTS, default="logcosh", help="ICA contrast")
+    parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
     add_threshold(parser)
     parser.add_argument("--out", metavar="F", help="also save the atlas to this file")
     parser.add_argument("--csv", metavar="F", help="also save the key neurons of every network as CSV")

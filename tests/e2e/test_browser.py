@@ -1,0 +1,119 @@
+"""A person's first visit in a real browser: load, find, look, move the threshold; the numbers are the CLI's."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from fnet_core import texts
+
+pytestmark = [pytest.mark.browser, pytest.mark.starter]
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL, NETWORKS, HIGHER = "smollm2-135m", 6, 3.5
+MINUTES = 60_000
+
+
+def command_line(text: Path, threshold: float) -> dict:
+    """What `python -m fnet_core atlas` prints for the same request."""
+    command = [sys.executable, "-m", "fnet_core", "atlas", MODEL, "--json", "--quiet"]
+    command += ["--texts", str(text), "--components", str(NETWORKS), "--threshold", str(threshold)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def counts_on_page(page: Page, threshold: float) -> list[int]:
+    """The count of key neurons of every network, one after the other, as the page says it."""
+    counts = []
+    for network in range(NETWORKS):
+        expect(page.get_by_text(f"Network {network}", exact=True)).to_be_visible()
+        sentence = page.get_by_text(re.compile(rf"neurons? (is|are) .* \|z\| > {threshold:.1f}$"))
+        expect(sentence).to_be_visible()
+        counts.append(int(re.match(r"([\d,]+) of", sentence.inner_text())[1].replace(",", "")))
+        if network < NETWORKS - 1:
+            page.locator(".st-key-next_network button").click()
+    return counts
+
+
+def cli_counts(answer: dict) -> list[int]:
+    return [network["key_neurons"] for network in answer["networks"]]
+
+
+def test_first_visit(server: str, page: Page, tmp_path: Path):
+    text = tmp_path / "reduced.txt"
+    text.write_text("\n\n".join(p.text for p in texts.bundled("find")[:2]), encoding="utf-8")
+
+    page.goto(server)
+    expect(page.get_by_role("heading", name="1. Load a model")).to_be_visible()
+    page.get_by_role("link", name="Choose a model").click()
+    page.get_by_role("button", name=f"Load {MODEL}").click()
+    find = page.get_by_role("button", name="Find its networks")
+    expect(find).to_be_visible(timeout=10 * MINUTES)
+    expect(page.get_by_text("1,536")).to_be_visible()
+    find.click()
+
+    expect(page.get_by_text("No networks yet.")).to_be_visible()
+    page.locator(".st-key-text_source").get_by_role("combobox").click()
+    page.get_by_role("option", name="Text file").click()
+    page.locator("input[type=file]").set_input_files(text)
+    expect(page.get_by_text("reduced.txt")).to_be_visible()
+    networks = page.locator(".st-key-components input")
+    networks.fill(str(NETWORKS))
+    networks.press("Enter")
+    page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Find networks").click()
+
+    page.wait_for_url(re.compile("[?&](job|atlas)="))
+    address = page.url
+    second = page.context.new_page()
+    second.goto(address)
+    expect(second.get_by_role("tab", name="By layer")).to_be_visible(timeout=10 * MINUTES)
+    second.close()
+    expect(page.get_by_role("tab", name="By layer")).to_be_visible(timeout=10 * MINUTES)
+    expect(page.get_by_text("Map of network 0")).to_be_visible()
+
+    on_page = counts_on_page(page, 3.0)
+    assert on_page == cli_counts(command_line(text, 3.0))
+
+    slider = page.get_by_role("slider", name="Threshold |z|")
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    expect(page.get_by_text(f"|z| > {HIGHER}")).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"threshold={HIGHER}"))
+    link = page.url
+    for _ in range(NETWORKS - 1):
+        page.locator(".st-key-previous_network button").click()
+        page.wait_for_timeout(300)
+    higher = counts_on_page(page, HIGHER)
+    assert higher == cli_counts(command_line(text, HIGHER))
+    assert sum(higher) < sum(on_page)
+
+    page.get_by_role("tab", name="In text").click()
+    expect(page.locator(".st-key-coloured_text span[title]").first).to_be_visible()
+
+    copied = page.context.new_page()
+    copied.goto(link)
+    expect(copied.get_by_text(f"Network {NETWORKS - 1}", exact=True)).to_be_visible()
+    expect(copied.get_by_text(f"|z| > {HIGHER}")).to_be_visible()
+
+
+def test_a_wrong_address_is_a_sentence_in_the_browser(server: str, page: Page):
+    page.goto(f"{server}/networks?atlas=nowhere")
+    expect(page.get_by_role("alert").get_by_text("There is no saved atlas 'nowhere'")).to_be_visible()
+    expect(page.get_by_role("button", name="Find networks")).to_be_visible()
+
+
+def test_nothing_is_asked_of_another_host(server: str, page: Page):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in ("", "model", "networks"):
+        page.goto(f"{server}/{name}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+    own = (server, server.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
