@@ -68,7 +68,7 @@ def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
             if (offset != 0).any():
                 if projection.bias is None:
                     raise RequestError(
-                        f"Layer {layer}'s projection has no bias to hold an offset; use gains, or measure without saving."
+                        f"Layer {layer}'s projection has no bias to hold an offset; use gains, or do not save."
                     )
                 projection.bias += (columns.double().T @ offset).to(projection.bias.dtype)
             columns *= gain.to(columns)[:, None]

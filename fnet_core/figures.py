@@ -181,9 +181,7 @@ def parcellation(atlas: Atlas, threshold: float, selected: int | None = None) ->
     return figure
 
 
-def connectivity(
-    atlas: Atlas, selected: int | None = None, networks: Sequence[int] | None = None
-) -> go.Figure:
+def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[int] | None = None) -> go.Figure:
     """The correlation of every two networks' time courses."""
     shown = np.arange(len(atlas)) if networks is None else np.asarray(networks)
     r_KK = atlas.connectivity()[np.ix_(shown, shown)]

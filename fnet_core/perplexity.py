@@ -267,7 +267,9 @@ def _check(loaded: LoadedModel, passages: Sequence[Passage], definition: str, wi
     if not passages:
         raise RequestError("There is no text to measure; give at least one passage.")
     if not 2 <= window <= loaded.max_tokens:
-        raise RequestError(f"A window of {window} tokens is out of range; {loaded.name} reads 2 to {loaded.max_tokens}.")
+        raise RequestError(
+            f"A window of {window} tokens is out of range; {loaded.name} reads 2 to {loaded.max_tokens}."
+        )
     if not 1 <= stride <= window:
         raise RequestError(f"A stride of {stride} tokens is out of range; choose 1 to the window, {window}.")
 

@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HTTPError
+
 from fnet_core.errors import RequestError
 
 PASSAGES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "passages"
 WORDS_PER_PASSAGE = 175
 """The length that longer texts are cut to, that of the bundled passages."""
+
+DATASET_PASSAGES = 48
+"""How many passages are taken of a dataset unless asked otherwise."""
+
+HUB_SECONDS = 8.0
+"""How long the hub may take to answer before it counts as unreachable."""
 
 Split = Literal["find", "score"]
 """The bundled halves: networks are found on one, results are measured on the other."""
@@ -75,7 +84,7 @@ def decode(content: bytes, name: str) -> str:
     return text
 
 
-def from_dataset(name: str, split: str = "test", passages: int = 48) -> tuple[Passage, ...]:
+def from_dataset(name: str, split: str = "test", passages: int = DATASET_PASSAGES) -> tuple[Passage, ...]:
     """The first passages of a text dataset on the Hugging Face hub, streamed.
 
     `name` is a repository id, with a configuration after a colon where it has several
@@ -90,9 +99,10 @@ def from_dataset(name: str, split: str = "test", passages: int = 48) -> tuple[Pa
         ) from None
     repository, _, configuration = name.partition(":")
     try:
+        HfApi().dataset_info(repository, timeout=HUB_SECONDS)
         rows = datasets.load_dataset(repository, configuration or None, split=split, streaming=True)
         texts = _text_column(rows, name)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, HTTPError, datasets.exceptions.DatasetsError) as error:
         if isinstance(error, RequestError):
             raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -67,6 +67,7 @@ def test_a_dataset_that_cannot_be_reached_says_so(monkeypatch):
     def refuse(*_, **__):
         raise ConnectionError("no route to the hub")
 
+    monkeypatch.setattr(texts.HfApi, "dataset_info", lambda *_, **__: None)
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(RequestError, match=r"'org/none' could not be read \(no route to the hub\)"):
         texts.from_dataset("org/none")
@@ -80,6 +81,7 @@ def test_a_dataset_is_read_until_enough_passages(monkeypatch):
         asked.append((repository, configuration, split, streaming))
         return [{"id": i, "text": "Rain fell on the hills that day. " * 10} for i in range(1000)]
 
+    monkeypatch.setattr(texts.HfApi, "dataset_info", lambda *_, **__: None)
     monkeypatch.setattr(datasets, "load_dataset", stream)
     passages = texts.from_dataset("org/rain:small", passages=5)
     assert len(passages) == 5 and asked == [("org/rain", "small", "test", True)]

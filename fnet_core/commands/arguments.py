@@ -7,7 +7,7 @@ from fnet_core.atlas import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
 from fnet_core.intervention import Yardstick
 from fnet_core.perplexity import DEFAULT_WINDOW, DEFINITIONS
-from fnet_core.texts import Passage, Split
+from fnet_core.texts import DATASET_PASSAGES, Passage, Split
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,13 +26,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_texts(parser: argparse.ArgumentParser, split: Split) -> None:
-    """--texts and --passages; the bundled `split` is the default."""
-    parser.add_argument("--texts", metavar="F", help=f"text file (default: the bundled passages to {split} on)")
+    """--texts, --dataset and --passages; the bundled `split` is the default."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--texts", metavar="F", help=f"text file (default: the bundled passages to {split} on)")
+    source.add_argument("--dataset", metavar="D", help="text dataset of the hub, owner/name[:configuration]")
     parser.add_argument("--passages", type=int, metavar="N", help="use the first N passages only")
 
 
 def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...]:
-    """The passages that --texts and --passages name; RequestError if there are not so many."""
+    """The passages that --texts, --dataset and --passages name; RequestError if there are not so many."""
+    if options.dataset:
+        return texts.from_dataset(options.dataset, passages=options.passages or DATASET_PASSAGES)
     passages = texts.from_file(options.texts) if options.texts else texts.bundled(split)
     if options.passages is not None:
         if not 1 <= options.passages <= len(passages):

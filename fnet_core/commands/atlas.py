@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_texts(parser, "find")
     parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
-    parser.add_argument("--scope", choices=atlases.SCOPES, default="model", help="decompose all layers together or each")
+    parser.add_argument("--scope", choices=atlases.SCOPES, default="model", help="all layers together or each")
     parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
     parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
     parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
