@@ -14,7 +14,11 @@ from fnet_core.edits import Edit, editing
 from fnet_core.errors import RequestError
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
-EDITS = [Edit("mlp", ((0, 5), (1, 17), (2, 39)), 0.0), Edit("heads", ((1, 2), (2, 0)), 1.7), Edit("mlp", ((0, 7),), 3.0)]
+EDITS = [
+    Edit("mlp", ((0, 5), (1, 17), (2, 39)), 0.0),
+    Edit("heads", ((1, 2), (2, 0)), 1.7),
+    Edit("mlp", ((0, 7),), 3.0),
+]
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)

@@ -150,9 +150,7 @@ def test_an_atlas_of_layers_lists_one_layer_at_a_time():
     assert "**2 of 5 neurons** are key neurons (40.00 %)" in said(at)
 
 
-@pytest.mark.parametrize(
-    "tab", ["In text", "Key neurons", "Parcellation", "Connectivity", "Recurrence", "Recipe"]
-)
+@pytest.mark.parametrize("tab", ["In text", "Key neurons", "Parcellation", "Connectivity", "Recurrence", "Recipe"])
 def test_every_tab_draws(tab):
     at = page("networks", atlas=save_atlas())
     at.session_state["view"] = tab

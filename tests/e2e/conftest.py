@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_START = 90
+
+expect.set_options(timeout=60_000)  # the first page of a server waits for the imports of torch
 
 
 @pytest.fixture(scope="session")

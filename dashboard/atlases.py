@@ -1,0 +1,67 @@
+"""Atlases for the pages: loaded once, shared by all sessions, never changed."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from fnet_core import store
+from fnet_core.atlas import KIND, Atlas
+from fnet_core.errors import RequestError
+
+
+@dataclass(frozen=True)
+class SavedAtlas:
+    """A line of the list of saved atlases."""
+
+    key: str
+    model: str
+    networks: int
+    site: str
+    scope: str
+    passages: int
+
+
+def load(key: str) -> Atlas:
+    """The saved atlas of this key; `RequestError` if the key means nothing or the file cannot be read."""
+    path = store.artifact_path(KIND, key)
+    if not path.is_file():
+        raise RequestError(
+            f"There is no saved atlas '{key[:16]}'; it may have been removed. Press 'Find networks' to make it again."
+        )
+    return _load(str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the atlas")
+def _load(path: str, changed: int) -> Atlas:
+    return Atlas.load(Path(path))
+
+
+def saved(limit: int) -> tuple[list[SavedAtlas], list[str]]:
+    """The newest saved atlases, and the sentences about files that could not be read."""
+    found, sentences = [], []
+    for path in store.list_artifacts(KIND)[:limit]:
+        try:
+            header = store.read_header(path)
+        except RequestError as error:
+            sentences.append(str(error))
+            continue
+        recipe = header["recipe"]
+        found.append(
+            SavedAtlas(
+                key=path.stem,
+                model=recipe["model"],
+                networks=len(header["labels"]),
+                site=recipe["site"],
+                scope=recipe["scope"],
+                passages=len(header["passages"]),
+            )
+        )
+    return found, sentences
+
+
+def file_stem(atlas: Atlas) -> str:
+    """A file name for a downloaded atlas that says what it is."""
+    model = re.sub(r"[^\w.-]+", "-", atlas.model_name).strip("-.") or "model"
+    return f"atlas-{model}-{atlas.site}-{len(atlas)}"

@@ -1,0 +1,68 @@
+"""The frame around every page: configuration, logo, navigation, the model in use, running jobs."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import job_panel, notices, selection
+from fnet_core.jobs import Job, manager
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+PAGES = {
+    "Home": ("app.py", ":material/home:"),
+    "Model": ("pages/model.py", ":material/deployed_code:"),
+    "Networks": ("pages/networks.py", ":material/hub:"),
+}
+
+
+def draw(title: str, subtitle: str, own_jobs: str | None = None) -> None:
+    """Configure the page and draw what surrounds it; the first call of every page.
+
+    A page that shows jobs of kind `own_jobs` itself does not get the one it follows a second time.
+    """
+    st.set_page_config(
+        page_title=f"{title} · FNet",
+        page_icon=str(ASSETS / "icon.svg"),
+        layout="wide",
+        initial_sidebar_state=220,
+        menu_items={"About": "FNet finds the functional networks of language models."},
+    )
+    selection.start(title)
+    st.logo(str(ASSETS / "logo.svg"), size="large", icon_image=str(ASSETS / "icon.svg"))
+    with st.sidebar:
+        for name, (script, icon) in PAGES.items():
+            st.page_link(script, label=name, icon=icon, width="stretch", query_params=selection.parameters() or None)
+        _current()
+        shown = job_panel.followed(own_jobs) if own_jobs else None
+        hidden = shown.id if shown else None
+        if _other_jobs(hidden):
+            st.caption("Running")
+            _running_jobs(hidden)
+    st.title(title, icon=PAGES[title][1], anchor=False)
+    st.caption(subtitle)
+    if sentence := selection.problem():
+        notices.error(sentence)
+
+
+def _current() -> None:
+    chosen = selection.current()
+    st.space("small")
+    st.caption("Model")
+    if chosen.model:
+        st.text(chosen.model)
+    else:
+        st.caption("none yet")
+
+
+def _other_jobs(hidden: str | None) -> list[Job]:
+    return [job for job in manager().active() if job.id != hidden]
+
+
+@st.fragment(run_every=1.0)
+def _running_jobs(hidden: str | None) -> None:
+    jobs = _other_jobs(hidden)
+    if not jobs:
+        st.rerun()
+    for job in jobs:
+        st.progress(job.fraction or 0.0, text=job_panel.line(job))

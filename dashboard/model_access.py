@@ -1,0 +1,60 @@
+"""Which local folders the pages may read models from, and the job that loads one."""
+
+import os
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from fnet_core.jobs import Job, manager
+from fnet_core.model_cards import ModelCard, available, peek
+from fnet_core.models import get_loaded
+from fnet_core.progress import Report
+
+KIND = "load"
+STAGES = {
+    "downloading": 10.0,
+    "unpacking": 1.0,
+    "reading the GGUF file": 20.0,
+    "converting": 5.0,
+    "saving": 2.0,
+    "checking": 1.0,
+    "loading": 3.0,
+}
+"""Relative lengths of the stages of a first load, for the time left."""
+
+
+def roots() -> tuple[Path, ...]:
+    """The folders of FNET_MODEL_ROOTS, or the current one; the cache folder is always allowed beside them."""
+    named = os.environ.get("FNET_MODEL_ROOTS")
+    if not named:
+        return (Path.cwd(),)
+    return tuple(Path(name) for name in named.split(os.pathsep) if name)
+
+
+@st.cache_data(ttl=30, show_spinner="Reading what is on this machine")
+def cards() -> list[ModelCard]:
+    """The starters and the models in the cache folder; may be half a minute old."""
+    return available()
+
+
+@st.cache_data(ttl=60, max_entries=32, show_spinner="Checking the model")
+def card_of(name: str, allowed: tuple[Path, ...]) -> ModelCard:
+    """The card of any model; `RequestError` if it is unknown, unsupported or outside the allowed folders."""
+    return peek(name, roots=allowed)
+
+
+def device() -> str:
+    """The queue that computations wait in."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def submit_load(name: str, accept_licence: bool) -> Job:
+    """Fetch, convert and load a model in the background; the result is the name."""
+    allowed = roots()
+
+    def work(report: Report) -> str:
+        get_loaded(name, accept_licence=accept_licence, roots=allowed, report=report)
+        return name
+
+    return manager().submit(KIND, name, work, label=f"Loading {name}", device=device(), stages=STAGES)

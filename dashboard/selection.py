@@ -1,0 +1,111 @@
+"""The one selection that all pages share: model, atlas, network, threshold, and the job being watched.
+
+It lives in the session and stands in the URL. On arrival the URL fills the session; after that the session
+leads and the URL follows, unless the address itself was changed (back button, edited link).
+"""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+
+import streamlit as st
+
+from fnet_core.atlas import DEFAULT_THRESHOLD
+from fnet_core.errors import RequestError
+
+LOWEST, HIGHEST = 1.0, 8.0
+"""The thresholds that the slider offers, in standard deviations of a map."""
+
+_STATE, _PAGE, _WRITTEN = "selection", "selection_page", "selection_url"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is being looked at; `atlas` is an atlas's key in the store, `job` the id of a job."""
+
+    model: str | None = None
+    atlas: str | None = None
+    network: int = 0
+    threshold: float = DEFAULT_THRESHOLD
+    job: str | None = None
+
+
+def start(page: str) -> None:
+    """Bring session and URL together, once at the top of every page run; wrong URL values raise later."""
+    in_url = {name: st.query_params[name] for name in _NAMES if name in st.query_params}
+    moved = st.session_state.get(_PAGE, page) != page
+    known = _STATE in st.session_state
+    if not known or (in_url and not moved and in_url != st.session_state.get(_WRITTEN)):
+        st.session_state[_STATE] = _parse(in_url)
+    st.session_state[_PAGE] = page
+    _write_url()
+
+
+def current() -> Selection:
+    """The selection of this session."""
+    return st.session_state[_STATE]
+
+
+def choose(**changes: object) -> None:
+    """Change parts of the selection, in the session and in the URL."""
+    st.session_state[_STATE] = replace(current(), **changes)
+    _write_url()
+
+
+def mirror(key: str, value: object) -> None:
+    """Make the widget of this key show `value`; left alone when it does, or a moving slider would jump back."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+def problem() -> str | None:
+    """The sentence about a value in the address that means nothing, told once."""
+    return st.session_state.pop(_PROBLEM, None)
+
+
+def parameters() -> dict[str, str]:
+    """The selection as URL parameters, without what is at its default."""
+    return {
+        name: str(value) for name, value in asdict(current()).items() if value is not None and value != _DEFAULTS[name]
+    }
+
+
+def _write_url() -> None:
+    wanted = parameters()
+    st.session_state[_WRITTEN] = wanted
+    if wanted != {name: st.query_params[name] for name in _NAMES if name in st.query_params}:
+        st.query_params.from_dict(wanted)
+
+
+def _parse(in_url: dict[str, str]) -> Selection:
+    """The selection that URL values mean; what means nothing keeps its default and leaves a sentence."""
+    wanted: dict[str, object] = {name: in_url[name] for name in ("model", "atlas", "job") if in_url.get(name)}
+    for name, read in (("network", _network), ("threshold", _threshold)):
+        if name in in_url:
+            try:
+                wanted[name] = read(in_url[name])
+            except RequestError as error:
+                st.session_state[_PROBLEM] = str(error)
+    return Selection(**wanted)
+
+
+def _network(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise RequestError(f"The address asks for network '{text[:40]}'; a network is a whole number from 0.")
+    return int(text)
+
+
+def _threshold(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not LOWEST <= value <= HIGHEST:
+        raise RequestError(
+            f"The address asks for threshold '{text[:40]}'; choose a number from {LOWEST:g} to {HIGHEST:g}."
+        )
+    return round(value, 1)
+
+
+_PROBLEM = "selection_problem"
+_NAMES = [field.name for field in fields(Selection)]
+_DEFAULTS = asdict(Selection())

@@ -1,0 +1,75 @@
+"""Where the text comes from: the bundled passages, an uploaded file, or pasted text."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from fnet_core import texts
+from fnet_core.errors import RequestError
+
+BUNDLED, UPLOAD, PASTE = "Bundled passages", "Text file", "Pasted text"
+
+
+def kind_picker() -> str:
+    """The selectbox of sources."""
+    return st.selectbox(
+        "Text",
+        [BUNDLED, UPLOAD, PASTE],
+        key="text_source",
+        persist_state="session",
+        help="The text that the model reads while its neurons are recorded. The bundled set has short "
+        "passages of many kinds: stories, dialogue, news, law, code, arithmetic. More and more varied text "
+        "gives more reliable networks.",
+    )
+
+
+def passage_count() -> None:
+    """How many of the bundled passages to read."""
+    most = len(texts.bundled("find"))
+    st.session_state.setdefault("passages", most)
+    st.slider(
+        "Passages",
+        1,
+        most,
+        key="passages",
+        persist_state="session",
+        help="The first so many of the bundled passages. Fewer is quicker, more is more reliable.",
+    )
+
+
+def details(kind: str) -> None:
+    """What a text of one's own needs: the file, or the text."""
+    if kind == UPLOAD:
+        st.file_uploader("Text file (UTF-8)", type=["txt", "md", "text"], key="text_upload")
+    elif kind == PASTE:
+        st.text_area(
+            "Your text",
+            key="text_pasted",
+            height=160,
+            persist_state="session",
+            placeholder="Paste at least a page of text; it is cut into passages of about 175 words.",
+        )
+
+
+def chosen() -> tuple[texts.Passage, ...]:
+    """The passages that the widgets name; `RequestError` when there are none or the file is not text."""
+    match st.session_state.get("text_source", BUNDLED):
+        case str() as kind if kind == UPLOAD:
+            return _uploaded(st.session_state.get("text_upload"))
+        case str() as kind if kind == PASTE:
+            return texts.from_text(st.session_state.get("text_pasted", ""))
+    passages = texts.bundled("find")
+    wanted = st.session_state.get("passages", len(passages))
+    if not 1 <= wanted <= len(passages):
+        raise RequestError(f"{wanted} passages are out of range; choose 1 to {len(passages)}.")
+    return passages[:wanted]
+
+
+def _uploaded(upload) -> tuple[texts.Passage, ...]:
+    if upload is None:
+        raise RequestError("No text file was uploaded yet; choose one, or use the bundled passages.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(upload.name).name
+        path.write_bytes(upload.getvalue())
+        return texts.from_file(path)
