@@ -1,6 +1,5 @@
 """Where the text comes from: the bundled passages, an uploaded file, or pasted text."""
 
-import tempfile
 from pathlib import Path
 
 import streamlit as st
@@ -69,7 +68,4 @@ def chosen() -> tuple[texts.Passage, ...]:
 def _uploaded(upload) -> tuple[texts.Passage, ...]:
     if upload is None:
         raise RequestError("No text file was uploaded yet; choose one, or use the bundled passages.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(upload.name).name
-        path.write_bytes(upload.getvalue())
-        return texts.from_file(path)
+    return texts.from_bytes(upload.getvalue(), Path(upload.name).name)

@@ -98,10 +98,15 @@ def edit_networks(
 
 def check_atlas(loaded: LoadedModel, atlas: Atlas) -> None:
     """`RequestError` unless the atlas was found in this very model."""
-    digest = atlas.recipe["model_digest"]
+    check_recipe(loaded, atlas.recipe)
+
+
+def check_recipe(loaded: LoadedModel, recipe: dict[str, Any]) -> None:
+    """`RequestError` if an atlas's recipe, which is saved with its edits too, names another model."""
+    digest = recipe.get("model_digest", loaded.digest)
     if digest != loaded.digest:
         raise RequestError(
-            f"The atlas was found in {atlas.model_name} ({digest[:12]}) and the model is {loaded.name} "
+            f"The atlas was found in {recipe['model']} ({digest[:12]}) and the model is {loaded.name} "
             f"({loaded.digest[:12]}); find the networks of this model first."
         )
 
@@ -207,11 +212,16 @@ KIND = "fnet-edits"
 FORMAT = 1
 
 
-def save_edits(path: Path, edits: Sequence[Edit], recipe: dict[str, Any]) -> None:
-    """Write edits and the recipe of the atlas they come from as a JSON file, whole or not at all."""
+def edits_text(edits: Sequence[Edit], recipe: dict[str, Any]) -> str:
+    """Edits and the recipe of the atlas they come from, as the JSON text that `parse_edits` reads."""
     content = {"kind": KIND, "format": FORMAT, "recipe": recipe, "edits": [edit.to_dict() for edit in edits]}
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+def save_edits(path: Path, edits: Sequence[Edit], recipe: dict[str, Any]) -> None:
+    """Write what `edits_text` gives to a file, whole or not at all."""
     with store.atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        temporary.write_text(edits_text(edits, recipe), "utf-8")
 
 
 def parse_edits(text: str) -> tuple[tuple[Edit, ...], dict[str, Any]]:

@@ -102,7 +102,7 @@ def _starter_card(starter: Starter) -> ModelCard:
         heads=sizes["num_attention_heads"],
         vocabulary=sizes["vocab_size"],
         context=sizes["max_position_embeddings"],
-        memory=estimate(folder) if ready else None,
+        memory=estimate(folder if ready else starter.config()),
     )
 
 

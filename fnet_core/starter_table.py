@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from transformers import AutoConfig, PretrainedConfig
+
 from fnet_core.licences import Licence
 from fnet_core.tiny_starter import TINY_SIZES
 from fnet_core.wheels import Wheel
@@ -33,6 +35,10 @@ class Starter:
     parameters: int
     sizes: dict[str, int]
     """The configuration's own names: hidden_size, intermediate_size, num_hidden_layers, ..."""
+
+    def config(self) -> PretrainedConfig:
+        """The configuration as far as the table knows it: enough to estimate memory before fetching."""
+        return AutoConfig.for_model(self.model_type, **self.sizes)
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -99,6 +105,8 @@ STARTERS: dict[str, Starter] = {
                 "intermediate_size": 1536,
                 "num_hidden_layers": 30,
                 "num_attention_heads": 9,
+                "num_key_value_heads": 3,
+                "tie_word_embeddings": True,
                 "max_position_embeddings": 8192,
             },
         ),
@@ -118,6 +126,9 @@ STARTERS: dict[str, Starter] = {
                 "intermediate_size": 2048,
                 "num_hidden_layers": 18,
                 "num_attention_heads": 4,
+                "num_key_value_heads": 1,
+                "head_dim": 256,
+                "tie_word_embeddings": True,
                 "max_position_embeddings": 32_768,
             },
         ),

@@ -63,15 +63,20 @@ def from_file(path: str | Path) -> tuple[Passage, ...]:
     return from_text(whole.text, whole.name, whole.source)
 
 
+def from_bytes(content: bytes, name: str) -> tuple[Passage, ...]:
+    """What `from_file` gives for a file of this name and content, such as an upload."""
+    return from_text(_decode(content, name), Path(name).stem, f"file {name}")
+
+
 def whole_file(path: str | Path) -> tuple[Passage, ...]:
     """A UTF-8 text file as one passage, uncut; RequestError for a missing, binary or empty file."""
     path = Path(path)
     if not path.is_file():
         raise RequestError(f"There is no text file '{path}'; check the path.")
-    return (Passage(path.stem, decode(path.read_bytes(), path.name), f"file {path.name}"),)
+    return (Passage(path.stem, _decode(path.read_bytes(), path.name), f"file {path.name}"),)
 
 
-def decode(content: bytes, name: str) -> str:
+def _decode(content: bytes, name: str) -> str:
     """The text of a file's bytes; RequestError if they are not UTF-8 text or hold no word."""
     try:
         text = content.decode("utf-8-sig")

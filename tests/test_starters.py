@@ -18,6 +18,7 @@ from tiny_gguf import write_tiny_gguf
 from fnet_core import starters, store, wheels
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.licences import Licence
+from fnet_core.memory import count_parameters
 from fnet_core.model_cards import available, peek
 from fnet_core.models import load, resolve
 from fnet_core.starter_table import STARTERS, Member
@@ -277,3 +278,10 @@ def test_the_starters_are_listed_without_fetching(use_index):
 def test_the_terms_of_a_model_without_terms():
     with pytest.raises(RequestError, match="'tiny' has no terms to accept"):
         starters.licence_text("tiny")
+
+
+@pytest.mark.parametrize("starter", STARTERS.values(), ids=STARTERS)
+def test_the_table_knows_enough_to_say_whether_a_starter_fits_before_it_is_fetched(starter):
+    assert count_parameters(starter.config()) == starter.parameters
+    card = peek(starter.name)
+    assert not card.cached and card.memory.parameters == starter.parameters and card.memory.fits == "device"
