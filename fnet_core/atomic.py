@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from fnet_core.errors import RequestError
 
 _HOST = sha256(platform.node().encode()).hexdigest()[:8]
@@ -25,19 +27,28 @@ def disk_errors(folder: Path) -> Iterator[None]:
     """Turn a full disk, a read-only disk or a missing permission into a `RequestError` naming the folder."""
     try:
         yield
-    except OSError as error:
-        if isinstance(error.filename, str | os.PathLike):
+    except (OSError, SafetensorError) as error:
+        if isinstance(getattr(error, "filename", None), str | os.PathLike):
             folder = Path(error.filename).parent
+        code = _error_number(error)
         elsewhere = "choose another folder (FNET_HOME moves the cache)."
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if code in (errno.ENOSPC, errno.EDQUOT):
             raise RequestError(f"The disk with {folder} is full; free some space or {elsewhere}") from error
-        if error.errno == errno.EROFS:
+        if code == errno.EROFS:
             raise RequestError(f"The disk with {folder} is read-only; {elsewhere}") from error
-        if error.errno in (errno.EACCES, errno.EPERM):
+        if code in (errno.EACCES, errno.EPERM):
             raise RequestError(
                 f"FNet has no permission to use the folder {folder}; grant it or {elsewhere}"
             ) from error
         raise
+
+
+def _error_number(error: OSError | SafetensorError) -> int | None:
+    """The system's error number, which safetensors gives in its message alone."""
+    if isinstance(error, OSError):
+        return error.errno
+    named = re.search(r"os error (\d+)", str(error))
+    return int(named[1]) if named else None
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def test_blocks_are_decomposed_on_their_own(planted):
     both = canica(subjects, widths, 4, seed=2)
     alone = canica([s[:, 1000:] for s in subjects], [1300], 4, seed=2)[0]
     assert [tuple(n.maps_KN.shape) for n in both] == [(4, 1000), (4, 1300)]
-    torch.testing.assert_close(both[1].maps_KN, alone.maps_KN, atol=1e-2, rtol=1e-2)
+    assert matched_correlation(both[1].maps_KN, alone.maps_KN)[0].min() > 0.999
 
 
 def test_a_constant_neuron_belongs_to_no_network(planted):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from fnet_core import store
@@ -330,6 +331,8 @@ def test_concurrent_writers_never_show_a_mixture(tmp_path):
 INTERRUPTED = """
 import sys, time
 from pathlib import Path
+from safetensors import SafetensorError
+
 from fnet_core import store
 path = Path(sys.argv[2])
 if sys.argv[1] == "file":
@@ -416,3 +419,11 @@ def test_disk_errors_name_the_folder_at_fault_and_pass_other_errors_on(tmp_path)
         raise PermissionError(errno.EACCES, "denied", "/data/models/weights")
     with pytest.raises(FileNotFoundError), store.disk_errors(tmp_path):
         (tmp_path / "absent").read_text()
+
+
+def test_a_full_disk_under_a_saved_model_is_said_in_the_same_words(tmp_path):
+    message = "Error while serializing: I/O error: No space left on device (os error 28)"
+    with pytest.raises(RequestError, match=r"disk with .* is full"), store.disk_errors(tmp_path):
+        raise SafetensorError(message)
+    with pytest.raises(SafetensorError, match="header"), store.disk_errors(tmp_path):
+        raise SafetensorError("invalid header")
