@@ -159,17 +159,30 @@ def oriented_z(maps_KN: Tensor) -> Tensor:
 
 
 def _separate(
-    group_KN: Tensor, seed: int, restarts: int, contrast: Contrast, report: Report
-) -> tuple[Tensor, Tensor, float]:
-    components = len(group_KN)
-    white_BKN = whiten(group_KN[None].double())
-    starts = random_starts(1, restarts, components, seed)
-    found = fastica(
-        white_BKN, starts, contrast, on_iteration=lambda i: report("separating", i / (i + 20))
-    )
-    unmixing_KK, stability_K = cluster_restarts(found.unmixing_BRKK[0])
-    maps_KN = oriented_z(unmixing_KK @ white_BKN[0]).float()
-    return maps_KN, stability_K, float(found.converged_BR.double().mean())
+    groups: Sequence[Tensor], seed: int, restarts: int, contrast: Contrast, report: Report
+) -> list[tuple[Tensor, Tensor, float]]:
+    """Maps, stability and share of converged restarts of each block's (K, N) group directions, in order.
+
+    Blocks of one width are separated as one batch, each from the same starts.
+    """
+    found: dict[int, tuple[Tensor, Tensor, float]] = {}
+    widths = [group_KN.shape[1] for group_KN in groups]
+    for width in dict.fromkeys(widths):
+        alike = [i for i, w in enumerate(widths) if w == width]
+        begun, share = len(found) / len(groups), len(alike) / len(groups)
+        white_BKN = whiten(torch.stack([groups[i] for i in alike]).double())
+        starts = random_starts(1, restarts, white_BKN.shape[1], seed).expand(len(alike), -1, -1, -1)
+        result = fastica(
+            white_BKN,
+            starts,
+            contrast,
+            on_iteration=lambda n, begun=begun, share=share: report("separating", begun + share * n / (n + 20)),
+        )
+        for row, i in enumerate(alike):
+            unmixing_KK, stability_K = cluster_restarts(result.unmixing_BRKK[row])
+            maps_KN = oriented_z(unmixing_KK @ white_BKN[row]).float()
+            found[i] = maps_KN, stability_K, float(result.converged_BR[row].double().mean())
+    return [found[i] for i in range(len(groups))]
 
 
 def canica(
@@ -210,20 +223,17 @@ def canica(
                     basis.add(block_TN)
             with clock.stage("spilling"):
                 spill.append(z_TN)
-        maps, stability, converged = [], [], []
         with clock.stage("separating"):
-            for i, basis in enumerate(bases):
-                m, s, c = _separate(basis.result(), seed, restarts, contrast,
-                    lambda stage, fraction, i=i: report(stage, (i + fraction) / len(bases)))
-                maps.append(m)
-                stability.append(s)
-                converged.append(c)
+            found = _separate([basis.result() for basis in bases], seed, restarts, contrast, report)
         with clock.stage("projecting"):
-            return _project(spill, widths, maps, stability, converged, report)
+            return _project(spill, widths, found, report)
 
 
-def _project(spill, widths, maps, stability, converged, report: Report) -> list[Networks]:
+def _project(
+    spill: Spill, widths: Sequence[int], found: Sequence[tuple[Tensor, Tensor, float]], report: Report
+) -> list[Networks]:
     """Second visit to the subjects: time courses on the maps' pseudo-inverse, variance, order."""
+    maps, stability, converged = zip(*found, strict=True)
     inverses = [torch.linalg.pinv(m.double()).float() for m in maps]
     power = [m.double().square().sum(dim=1).cpu() for m in maps]
     courses: list[list[Tensor]] = [[] for _ in maps]
