@@ -75,8 +75,9 @@ def read_subjects(
 ) -> Iterator[Subject]:
     """Run each passage through the model and yield its activations at `site`, one subject at a time.
 
-    The language-model head is not computed. A passage that cannot be read raises RequestError before any
-    is run. `report` is called at every layer as stage "capturing" and may raise to stop.
+    The language-model head is not computed. A passage that cannot be read raises RequestError before any is run;
+    activations that are not finite raise it too. `report` is called at every layer as stage "capturing" and may
+    raise to stop.
     """
     tokens = [tokenize(loaded, passage) for passage in passages]
     widths = site_widths(loaded.model, site)
@@ -97,5 +98,10 @@ def read_subjects(
 
         with touching(loaded.model, site, store):
             body(input_ids=token.ids_T[None].to(device), use_cache=False)
+        if not torch.isfinite(activations_TN.sum()):
+            raise RequestError(
+                f"{loaded.name} gives infinite activations at site {site} on the passage '{passage.name}'; "
+                "its weights are damaged, or its numbers are too large for this precision."
+            )
         yield Subject(passage, token.ids_T[keep], token.offsets_T2[keep], activations_TN, widths)
     report("capturing", 1.0)

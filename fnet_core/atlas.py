@@ -28,6 +28,11 @@ DEFAULT_THRESHOLD = 3.0
 """abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
 
 
+def recipe_key(recipe: dict[str, Any]) -> str:
+    """The digest of what decides an atlas: the recipe without the names of model and texts."""
+    return store.digest({name: value for name, value in recipe.items() if name not in ("model", "texts")})
+
+
 @dataclass(frozen=True, eq=False)
 class Atlas:
     """Spatial maps, time courses, labels and recipe of one model's networks; frozen, saved without pickle."""
@@ -69,8 +74,8 @@ class Atlas:
 
     @property
     def key(self) -> str:
-        """The digest of the recipe: the atlas's name in the store."""
-        return store.digest(self.recipe)
+        """The atlas's name in the store."""
+        return recipe_key(self.recipe)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -10,7 +10,7 @@ import torch
 
 from fnet_core import models, store
 from fnet_core.activations import read_subjects, tokenize
-from fnet_core.atlas import KIND, SCOPES, Atlas, Scope
+from fnet_core.atlas import KIND, SCOPES, Atlas, Scope, recipe_key
 from fnet_core.canica import SKETCH_FACTOR, canica
 from fnet_core.errors import RequestError
 from fnet_core.families import SITES, Site, site_widths
@@ -19,10 +19,14 @@ from fnet_core.labels import label_networks, words_of_tokens
 from fnet_core.measure import PeakMemory, Stopwatch
 from fnet_core.memory import default_dtype
 from fnet_core.progress import Report, silent
+from fnet_core.seeds import check_seed
 from fnet_core.texts import Passage
 
 METHOD_VERSION = 1
 """Raised when the method changes, so that atlases of an older method are not taken for answers."""
+
+MOST_CLUSTERED = 10_000
+"""Components times restarts that are clustered at once: the similarity matrix has the square of it."""
 
 STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0}
 """Relative lengths of the stages of `find_atlas`, for the time left."""
@@ -49,19 +53,23 @@ class AtlasRequest:
         ):
             if value not in known:
                 raise RequestError(f"There is no {name} '{value}'; choose one of {', '.join(known)}.")
-        for value, name, most in (
-            (self.components, "components", 512),
-            (self.restarts, "restarts", 100),
+        for value, name, least, most in (
+            (self.components, "components", 1, 512),
+            (self.restarts, "restarts", 2, 100),
         ):
-            if not 1 <= value <= most:
-                raise RequestError(f"{value} {name} is out of range; choose 1 to {most}.")
-        if not 0 <= self.seed < 2**63:
-            raise RequestError(f"The seed {self.seed} is out of range; choose 0 to 2^63 - 1.")
+            if not least <= value <= most:
+                raise RequestError(f"{value} {name} is out of range; choose {least} to {most}.")
+        if self.components * self.restarts > MOST_CLUSTERED:
+            raise RequestError(
+                f"{self.components} components times {self.restarts} restarts is more than {MOST_CLUSTERED:,}; "
+                "choose fewer of one."
+            )
+        check_seed(self.seed)
         if not self.passages:
             raise RequestError("There is no text to find networks on; give at least one passage.")
 
     def recipe(self, folder: models.ModelFolder) -> dict[str, Any]:
-        """Everything that decides the atlas, JSON-able; its digest is the atlas's key."""
+        """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
         return {
             "model": folder.name,
             "model_digest": models.model_digest(folder.path),
@@ -100,7 +108,7 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     """
     folder = models.resolve(request.model, report=report, **loading)
     recipe = request.recipe(folder)
-    path = store.artifact_path(KIND, store.digest(recipe))
+    path = store.artifact_path(KIND, recipe_key(recipe))
     if path.exists():
         return FoundAtlas(Atlas.load(path), path, computed=False)
     loaded = models.get_loaded(request.model, report=report, **loading)

@@ -13,6 +13,7 @@ from fnet_core import store
 from fnet_core.edits import Edit, affine, check_edits, save_edits
 from fnet_core.errors import RequestError
 from fnet_core.families import head_count, site_widths, taps
+from fnet_core.memory import available_memory, estimate, gigabytes
 from fnet_core.models import LoadedModel
 from fnet_core.progress import Report, silent
 
@@ -38,6 +39,12 @@ def bake(
     folder = Path(folder)
     if folder.exists():
         raise RequestError(f"{folder} exists already; choose a new folder.")
+    needed, free = estimate(loaded.path).weight_bytes, available_memory()
+    if needed > free:
+        raise RequestError(
+            f"Saving needs a second copy of the weights in memory, {gigabytes(needed)}, and {gigabytes(free)} are "
+            "free; close other models first."
+        )
     report("reading", 0.0)
     model = AutoModelForCausalLM.from_pretrained(
         loaded.path, dtype=next(loaded.model.parameters()).dtype, use_safetensors=True, local_files_only=True
@@ -71,4 +78,4 @@ def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
                         f"Layer {layer}'s projection has no bias to hold an offset; use gains, or do not save."
                     )
                 projection.bias += (columns.double().T @ offset).to(projection.bias.dtype)
-            columns *= gain.to(columns)[:, None]
+            columns.copy_(columns.double() * gain[:, None])

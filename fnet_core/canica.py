@@ -21,6 +21,9 @@ from fnet_core.spill import Spill
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
 
+_RANK_TOLERANCE = 1e-5
+"""Eigenvalues below this share of the largest are rounding noise of float32 products, not directions."""
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -35,7 +38,7 @@ class Networks:
     recurrence_SK: Tensor
     """The same share within each subject."""
     stability_K: Tensor
-    """ICASSO's I_q: 1 when every restart finds the network, near 0 when none repeats it."""
+    """ICASSO's I_q: 1 when every restart finds the network, near 0 when none repeats it. Needs two restarts or more."""
     converged: float
     """Share of restarts that reached the tolerance."""
 
@@ -60,7 +63,7 @@ def _gram(rows_RN: Tensor) -> Tensor:
 def _leading(gram: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Eigenvectors (columns) and singular values of the leading directions that carry variance."""
     values, vectors = torch.linalg.eigh(gram)
-    keep = values > values[-1].clamp_min(1e-30) * 1e-7
+    keep = values > values[-1].clamp_min(1e-30) * _RANK_TOLERANCE
     keep[: max(0, len(values) - count)] = False
     order = keep.nonzero().flatten().flip(0)
     return vectors[:, order], values[order].sqrt()

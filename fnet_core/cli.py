@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         store.sweep()
         result, lines = options.run(options, _stderr_report(options.quiet))
-        print(json.dumps(result, ensure_ascii=False) if options.json else "\n".join(lines))
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False) if options.json else "\n".join(lines))
     except RequestError as error:
         print(f"fnet: {error}", file=sys.stderr)
         return WRONG_REQUEST

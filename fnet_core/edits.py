@@ -22,6 +22,7 @@ from fnet_core.errors import RequestError
 from fnet_core.families import SITES, Site, head_count, site_widths
 from fnet_core.hooks import touching
 from fnet_core.models import LoadedModel
+from fnet_core.seeds import check_seed
 
 LARGEST_GAIN = 100.0
 
@@ -73,7 +74,7 @@ class Edit:
             return cls(
                 fields["site"], pairs, float(fields["gain"]), float(fields["offset"]), str(fields.get("name", ""))
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, RequestError):
                 raise
             raise RequestError("This is not a saved edit; load a file that FNet saved.") from error
@@ -106,8 +107,8 @@ def check_recipe(loaded: LoadedModel, recipe: dict[str, Any]) -> None:
     digest = recipe.get("model_digest", loaded.digest)
     if digest != loaded.digest:
         raise RequestError(
-            f"The atlas was found in {recipe['model']} ({digest[:12]}) and the model is {loaded.name} "
-            f"({loaded.digest[:12]}); find the networks of this model first."
+            f"The atlas was found in {recipe.get('model', 'another model')} ({digest[:12]}) and the model is "
+            f"{loaded.name} ({loaded.digest[:12]}); find the networks of this model first."
         )
 
 
@@ -164,47 +165,54 @@ def _apply(changes: dict[int, tuple[Tensor, Tensor]], heads: int | None):
     def touch(layer: int, x: Tensor) -> Tensor | None:
         if layer not in changes:
             return None
+        exact = torch.promote_types(x.dtype, torch.float32)
         if layer not in ready:
             gain, offset = (t if heads is None else t.repeat_interleave(x.shape[-1] // heads) for t in changes[layer])
-            ready[layer] = gain.to(x), offset.to(x)
+            ready[layer] = gain.to(x.device, exact), offset.to(x.device, exact)
         gain, offset = ready[layer]
-        return torch.addcmul(offset, x, gain)
+        return torch.addcmul(offset, x.to(exact), gain).to(x.dtype)
 
     return touch
+
+
+class NoControlError(RequestError):
+    """A layer has too few neurons left to draw a random control of the same size from."""
 
 
 def random_controls(edits: Sequence[Edit], widths_L: Sequence[int], count: int, seed: int) -> list[tuple[Edit, ...]]:
     """`count` sets of edits that do the same to random neurons: as many in the same layers, none of them edited.
 
-    Within a set no neuron is drawn twice. All edits must be of one site. Raises RequestError when a layer has
-    too few other neurons to draw from.
+    Within a set every edited neuron has one stand-in of its own, so edits that share neurons share stand-ins. All
+    edits must be of one site. Raises NoControlError when a layer has too few other neurons, RequestError for several
+    sites or a negative seed.
     """
+    check_seed(seed)
     if len({edit.site for edit in edits}) > 1:
         raise RequestError("Random controls are drawn for edits of one site; measure the sites one after the other.")
-    taken: dict[int, set[int]] = {}
-    for edit in edits:
-        for layer, index in edit.neurons:
-            taken.setdefault(layer, set()).add(index)
-    free = {layer: np.setdiff1d(np.arange(widths_L[layer]), list(indices)) for layer, indices in taken.items()}
+    taken: dict[int, list[int]] = {}
+    for layer, index in sorted({pair for edit in edits for pair in edit.neurons}):
+        taken.setdefault(layer, []).append(index)
+    for layer, indices in taken.items():
+        if 2 * len(indices) > widths_L[layer]:
+            raise NoControlError(
+                f"Layer {layer} has {widths_L[layer]} neurons and {len(indices)} are edited, which leaves too few for "
+                "a random control of the same size; raise the threshold, edit fewer networks, or ask for no controls."
+            )
+    free = {layer: np.setdiff1d(np.arange(widths_L[layer]), indices) for layer, indices in taken.items()}
     rng = np.random.default_rng(seed)
     sets = []
-    for number in range(count):
-        order = {layer: rng.permutation(neurons) for layer, neurons in sorted(free.items())}
-        used = dict.fromkeys(order, 0)
-        controls = []
-        for edit in edits:
-            drawn = []
-            for layer, indices in edit.by_layer().items():
-                chosen = order[layer][used[layer] : used[layer] + len(indices)]
-                if len(chosen) < len(indices):
-                    raise RequestError(
-                        f"Layer {layer} has {widths_L[layer]} neurons and {len(taken[layer])} are edited, which leaves "
-                        "too few for a random control of the same size; raise the threshold or edit fewer networks."
-                    )
-                used[layer] += len(indices)
-                drawn += [(layer, int(i)) for i in chosen]
-            controls.append(replace(edit, neurons=tuple(drawn), name=f"random control {number + 1}"))
-        sets.append(tuple(controls))
+    for number in range(1, count + 1):
+        stand_in = {
+            (layer, index): (layer, int(drawn))
+            for layer, indices in taken.items()
+            for index, drawn in zip(indices, rng.permutation(free[layer]), strict=False)
+        }
+        sets.append(
+            tuple(
+                replace(edit, neurons=tuple(stand_in[pair] for pair in edit.neurons), name=f"random control {number}")
+                for edit in edits
+            )
+        )
     return sets
 
 
@@ -230,9 +238,11 @@ def parse_edits(text: str) -> tuple[tuple[Edit, ...], dict[str, Any]]:
         content = json.loads(text)
         if content["kind"] != KIND:
             raise KeyError
-        found, edits, recipe = content["format"], content["edits"], content["recipe"]
+        found, saved, recipe = content["format"], content["edits"], content["recipe"]
+        if not (isinstance(saved, list) and isinstance(recipe, dict)):
+            raise TypeError
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise RequestError("This is not a file of saved edits; load one that FNet saved.") from error
     if found != FORMAT:
         raise RequestError(f"These edits are of format {found} and this version reads {FORMAT}; save them again.")
-    return tuple(Edit.from_dict(fields) for fields in edits), recipe
+    return tuple(Edit.from_dict(fields) for fields in saved), recipe

@@ -1,10 +1,10 @@
 """What a model goes on to write, and what it expects next, under edits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from fnet_core.activations import main_device
 from fnet_core.edits import Edit, editing
@@ -44,18 +44,7 @@ class Continuation:
     tokens: int
     next_tokens: tuple[NextToken, ...]
     finite: bool
-    """False when the logits were not; text and candidates are empty then."""
-
-
-class _Reporting(StoppingCriteria):
-    """Tells how many tokens are written; what `report` raises ends the generation."""
-
-    def __init__(self, report: Report, prompt: int, most: int) -> None:
-        self._report, self._prompt, self._most = report, prompt, most
-
-    def __call__(self, input_ids, scores, **_) -> torch.Tensor:
-        self._report("writing", (input_ids.shape[1] - self._prompt) / self._most)
-        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+    """False when the logits ceased to be finite; the text ends there."""
 
 
 def prompt_ids(loaded: LoadedModel, prompt: str, new_tokens: int) -> torch.Tensor:
@@ -86,41 +75,57 @@ def continuation(
 ) -> Continuation:
     """Go on from the prompt under the edits, greedily or by sampling with a seed of its own.
 
-    The candidates are the softmax of the logits behind the prompt. Raises RequestError as `prompt_ids` and `editing`;
-    `report` gets the stage "writing" at every token and may raise to stop.
+    Tokens come from the model's plain logits: penalties and other decoding habits of its own configuration are not
+    applied. The candidates are the softmax behind the prompt. Writing ends at the model's end token or where logits
+    are no longer finite. Raises RequestError as `prompt_ids` and `editing`; `report` gets the stage "writing" at every
+    token and may raise to stop.
     """
     device = main_device(loaded.model)
-    ids = prompt_ids(loaded, prompt, new_tokens).to(device)
-    with editing(loaded, edits), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        logits = loaded.model(input_ids=ids, use_cache=False).logits[0, -1].float()
-        if not torch.isfinite(logits).all():
-            return Continuation("", 0, (), finite=False)
-        top = logits.softmax(-1).topk(min(candidates, len(logits)))
-        torch.manual_seed(sampling.seed if sampling else 0)
-        written = loaded.model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            generation_config=_generation_config(loaded, new_tokens, sampling),
-            stopping_criteria=StoppingCriteriaList([_Reporting(report, ids.shape[1], new_tokens)]),
-        )[0, ids.shape[1] :]
+    step = prompt_ids(loaded, prompt, new_tokens).to(device)
+    draw = _drawing(sampling, device)
+    ends = _end_tokens(loaded)
+    cache, written, next_tokens, finite = None, [], (), True
+    with editing(loaded, edits):
+        while len(written) < new_tokens and (not written or written[-1] not in ends):
+            report("writing", len(written) / new_tokens)
+            output = loaded.model(input_ids=step, past_key_values=cache, use_cache=True)
+            cache, logits = output.past_key_values, output.logits[0, -1].float()
+            finite = bool(torch.isfinite(logits).all())
+            if not finite:
+                break
+            if not written:
+                next_tokens = _candidates(loaded, logits, candidates)
+            written.append(draw(step, logits))
+            step = torch.tensor([written[-1:]], device=device)
     report("writing", 1.0)
     return Continuation(
-        loaded.tokenizer.decode(written, skip_special_tokens=True),
-        len(written),
-        tuple(
-            NextToken(loaded.tokenizer.decode([int(i)]), float(p)) for p, i in zip(top.values, top.indices, strict=True)
-        ),
-        finite=True,
+        loaded.tokenizer.decode(written, skip_special_tokens=True), len(written), next_tokens, finite
     )
 
 
-def _generation_config(loaded: LoadedModel, new_tokens: int, sampling: Sampling | None) -> GenerationConfig:
-    tokenizer = loaded.tokenizer
-    own = loaded.model.generation_config
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    drawing = (
-        {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-        if sampling
-        else {"do_sample": False}
+def _drawing(sampling: Sampling | None, device: torch.device) -> Callable[[torch.Tensor, torch.Tensor], int]:
+    """How the next token is chosen from (ids, logits)."""
+    if sampling is None:
+        return lambda ids, logits: int(logits.argmax())
+    generator = torch.Generator(device).manual_seed(sampling.seed)
+    warpers = (TemperatureLogitsWarper(sampling.temperature), TopPLogitsWarper(sampling.top_p))
+
+    def draw(ids: torch.Tensor, logits: torch.Tensor) -> int:
+        scores = logits[None]
+        for warper in warpers:
+            scores = warper(ids, scores)
+        return int(torch.multinomial(scores[0].softmax(-1), 1, generator=generator))
+
+    return draw
+
+
+def _end_tokens(loaded: LoadedModel) -> set[int]:
+    ends = loaded.model.generation_config.eos_token_id
+    return set(ends) if isinstance(ends, list) else {ends}
+
+
+def _candidates(loaded: LoadedModel, logits: torch.Tensor, count: int) -> tuple[NextToken, ...]:
+    top = logits.softmax(-1).topk(min(count, len(logits)))
+    return tuple(
+        NextToken(loaded.tokenizer.decode([int(i)]), float(p)) for p, i in zip(top.values, top.indices, strict=True)
     )
-    return GenerationConfig(max_new_tokens=new_tokens, eos_token_id=own.eos_token_id, pad_token_id=pad, **drawing)

@@ -3,17 +3,28 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from fnet_core import store
+from fnet_core.activations import main_device
 from fnet_core.atlas import Atlas
-from fnet_core.edits import Edit, check_edits, edit_networks, editing, random_controls
+from fnet_core.edits import Edit, NoControlError, check_edits, edit_networks, editing, random_controls
 from fnet_core.errors import RequestError
 from fnet_core.families import site_widths
 from fnet_core.models import LoadedModel
-from fnet_core.perplexity import KIND, Definition, PerplexityResult, Ratio, measure, ratio
+from fnet_core.perplexity import (
+    KIND,
+    Definition,
+    PerplexityResult,
+    Ratio,
+    finite_interval,
+    measure,
+    ratio,
+    window_and_stride,
+)
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
@@ -89,21 +100,23 @@ def _plain(effect: Ratio) -> dict[str, Any]:
     finite = np.isfinite(effect.value)
     return {
         "value": effect.value if finite else None,
-        "interval": list(effect.interval) if effect.interval else None,
+        "interval": finite_interval(effect.interval),
     }
 
 
 def perplexity_key(loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = ()) -> str:
     """The digest of everything that decides one perplexity; names of edits do not."""
     changes = [{k: v for k, v in edit.to_dict().items() if k != "name"} for edit in edits]
+    window, stride = window_and_stride(loaded, yardstick.definition, yardstick.window, yardstick.stride)
     return store.digest(
         {
             "model_digest": loaded.digest,
-            "device": loaded.device,
+            "device": main_device(loaded.model).type,
             "dtype": loaded.dtype,
-            "yardstick": yardstick.to_dict(),
+            "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
             "edits": changes,
             "method_version": METHOD_VERSION,
+            "versions": {name: version(name) for name in ("torch", "transformers")},
         }
     )
 
@@ -251,8 +264,8 @@ def rank_networks(
 ) -> tuple[Damage, ...]:
     """Edit each network in turn and sort by damage, the most damaging first.
 
-    Networks without key neurons are left out. What was measured before, in a cancelled ranking too, is read from
-    the store. `publish` gets the ranking so far.
+    Networks without key neurons are left out; one too large for a random control stands without. What was measured
+    before, in a cancelled ranking too, is read from the store. `publish` gets the ranking so far.
     """
     counts_K = atlas.key_counts(threshold).sum(axis=1)
     networks = [int(k) for k in np.flatnonzero(counts_K)]
@@ -261,14 +274,18 @@ def rank_networks(
     ranking: tuple[Damage, ...] = ()
     for i, network in enumerate(networks):
         edit = edit_networks(atlas, [network], threshold, gain=gain)
-        measured = intervene(
+        measuring = partial(
+            intervene,
             loaded,
             (edit,),
             yardstick,
-            controls=controls,
             seed=seed,
             report=lambda stage, fraction, i=i: report("ranking", (i + fraction) / len(networks)),
         )
+        try:
+            measured = measuring(controls=controls)
+        except NoControlError:
+            measured = measuring(controls=0)
         row = Damage(network, atlas.labels[network], int(counts_K[network]), measured)
         ranking = tuple(sorted((*ranking, row), key=lambda d: -d.measured.edited.log_value))
         publish(ranking)

@@ -133,7 +133,10 @@ def dose_response(doses: Sequence[Dose], name: str, colour: str) -> go.Figure:
 
 
 def ranking_table(ranking: Sequence[Damage]) -> pd.DataFrame:
-    """One row per network, most damaging first: network, label, key_neurons, inhibited, control, ratio, control_ratio."""
+    """One row per network, most damaging first.
+
+    Columns network, label, key_neurons, inhibited, control, ratio, control_ratio.
+    """
     rows = []
     for row in ranking:
         spread, effects = control_spread(row.measured), control_effect_spread(row.measured)
@@ -189,9 +192,10 @@ def importance(ranking: Sequence[Damage], colour_of: Callable[[int], str]) -> go
 def next_token_table(before: Continuation, after: Continuation, count: int = 10) -> pd.DataFrame:
     """The likeliest next tokens of either: token, before, after, difference in probability, largest first.
 
-    A token that one of them does not list has less than its least listed probability and counts as that.
+    A token that one of them does not list has at most its least listed probability and counts as that; of tokens
+    with the same text the likeliest is shown.
     """
-    listed = [{candidate.text: candidate.probability for candidate in each.next_tokens} for each in (before, after)]
+    listed = [{c.text: c.probability for c in reversed(each.next_tokens)} for each in (before, after)]
     shown = dict.fromkeys(c.text for each in (before, after) for c in each.next_tokens[:count])
     least = [min(each.values(), default=0.0) for each in listed]
     rows = [(text, *(each.get(text, low) for each, low in zip(listed, least, strict=True))) for text in shown]

@@ -1,7 +1,7 @@
 """What a computation cost: seconds per stage and the peak of memory."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -29,6 +29,8 @@ class Stopwatch:
             self._open.pop()
 
     def _settle(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         now = perf_counter()
         if self._open:
             name = self._open[-1]
@@ -40,15 +42,14 @@ class PeakMemory:
     """The highest memory of this process, or of its GPUs, since the object was made, in bytes.
 
     On Linux the kernel's high-water mark is reset first; where it cannot be, the figure is that of the
-    process's whole life.
+    process's whole life, and on systems without such a mark that of now.
     """
 
     def __init__(self) -> None:
-        clear = Path("/proc/self/clear_refs")
-        if clear.exists():
-            clear.write_text("5")
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+        for device in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(device)
 
     def bytes(self) -> int:
         """Resident bytes at the peak, or allocated bytes summed over GPUs where the model runs on them."""
@@ -58,4 +59,5 @@ class PeakMemory:
         if status.exists():
             line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
             return int(line.split()[1]) * 1024
-        return psutil.Process().memory_info().rss
+        memory = psutil.Process().memory_info()
+        return getattr(memory, "peak_wset", memory.rss)

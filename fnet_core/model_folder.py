@@ -23,6 +23,8 @@ from fnet_core.store import cached_file_digest, digest, disk_errors, file_digest
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
+"""What decides how a text becomes tokens, start tokens included."""
 CARD = "fnet.json"
 """FNet's own note in a folder it made: name, licence, source and digests."""
 
@@ -147,7 +149,7 @@ def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     check_config(config, str(folder))
     for key in ("_name_or_path", "transformers_version"):
         config.pop(key, None)
-    tokenizer = [path for path in (folder / "tokenizer.json",) if path.is_file()]
+    tokenizer = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
     files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer)}
     return digest({"config": config, "files": files})
 

@@ -64,7 +64,7 @@ class PerplexityResult:
     window: int
     stride: int
     start: str
-    """The token put before each window, or "" for none."""
+    """The tokens put before each window (before each document, for words and bytes), or "" for none."""
     texts: tuple[str, ...]
     """Names of the documents."""
     document_W: np.ndarray
@@ -147,7 +147,7 @@ class PerplexityResult:
         """The JSON object of the command line; a perplexity that is not finite is null."""
         return {
             "value": self.value if self.finite and math.isfinite(self.value) else None,
-            "interval": list(self.interval) if self.interval else None,
+            "interval": finite_interval(self.interval),
             "definition": self.definition,
             "bits_per_byte": self.bits_per_byte if self.finite else None,
             "tokens": self.tokens,
@@ -183,6 +183,11 @@ def ratio(changed: PerplexityResult, baseline: PerplexityResult) -> Ratio:
     return Ratio(_exp(float(difference.sum() / units.sum())), bounds and (_exp(bounds[0]), _exp(bounds[1])))
 
 
+def finite_interval(interval: tuple[float, float] | None) -> list[float] | None:
+    """An interval as JSON can hold it: None unless both bounds are finite."""
+    return list(interval) if interval and all(map(math.isfinite, interval)) else None
+
+
 def _exp(value: float) -> float:
     return math.exp(value) if value < 700 else math.inf
 
@@ -199,12 +204,14 @@ def _ratio_interval(total_W: np.ndarray, units_W: np.ndarray) -> tuple[float, fl
     return mean - reach, mean + reach
 
 
-def sliding_windows(length: int, window: int, stride: int, start: bool) -> Iterator[tuple[int, int, int]]:
-    """(begin, end, first scored) of each window over a document's tokens; a start token takes one place.
+def sliding_windows(length: int, window: int, stride: int, start: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, first scored) of each window over a document's tokens; `start` places are for start tokens.
 
-    Without a start token nothing comes before a window's first token, which is then not scored.
+    Without start tokens nothing comes before a window's first token, which is then not scored. A stride longer than
+    the room that start tokens leave is shortened to it, so that no token is passed over.
     """
     room = window - start
+    stride = min(stride, room)
     done = begin = 0
     while done < length:
         end = min(begin + room, length)
@@ -228,20 +235,30 @@ def disjoint_windows(length: int, window: int) -> Iterator[tuple[int, int, int]]
         yield end - window - 1, end, done
 
 
-def start_token(loaded: LoadedModel) -> int | None:
-    """The token that the model's tokenizer puts before a text, or None if it puts none."""
-    ids = loaded.tokenizer("a")["input_ids"]
-    return loaded.tokenizer.bos_token_id if ids[0] == loaded.tokenizer.bos_token_id else None
+def start_tokens(loaded: LoadedModel) -> tuple[int, ...]:
+    """The special tokens that the model's tokenizer puts before a text; empty if it puts none."""
+    encoded = loaded.tokenizer("a", return_special_tokens_mask=True)
+    special = encoded["special_tokens_mask"]
+    return tuple(encoded["input_ids"][: special.index(0)])
+
+
+def _prefix_token(loaded: LoadedModel) -> int:
+    """The token that lm-evaluation-harness puts before a document; RequestError if the tokenizer has none."""
+    tokenizer = loaded.tokenizer
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return token
+    raise RequestError(f"The tokenizer of {loaded.name} has no start or end token; choose the definition token.")
 
 
 def _documents(
     loaded: LoadedModel, passages: Sequence[Passage], definition: Definition, window: int, stride: int
 ) -> tuple[list[Window], list[np.ndarray], str]:
-    """Windows of every document, character offsets of their tokens, and the start token in words."""
+    """Windows of every document, character offsets of their tokens, and the start tokens in words."""
     tokenizer = loaded.tokenizer
-    start = start_token(loaded)
-    if definition != "token":
-        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    start = start_tokens(loaded) if definition == "token" else (_prefix_token(loaded),)
+    if len(start) >= window:
+        raise RequestError(f"A window of {window} tokens has no room behind {len(start)} start tokens; choose more.")
     windows, offsets = [], []
     for number, passage in enumerate(passages):
         encoded = tokenizer(passage.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
@@ -249,16 +266,22 @@ def _documents(
         offsets.append(np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2))
         if len(ids) < 2:
             raise RequestError(f"The text '{passage.name}' has {len(ids)} token(s); give at least a few sentences.")
-        spans = (
-            sliding_windows(len(ids), window, stride, start is not None)
-            if definition == "token"
-            else disjoint_windows(len(ids), window)
-        )
+        if definition == "token":
+            spans = sliding_windows(len(ids), window, stride, len(start))
+        else:
+            spans = disjoint_windows(len(ids), window)
         for begin, end, first in spans:
-            prefix = [start] if start is not None and (definition == "token" or begin < 0) else []
-            tokens = (*prefix, *ids[max(begin, 0) : end])
-            windows.append(Window(number, tokens, end - first, first))
-    return windows, offsets, "" if start is None else str(tokenizer.convert_ids_to_tokens(start))
+            prefix = start if definition == "token" or begin < 0 else ()
+            windows.append(Window(number, (*prefix, *ids[max(begin, 0) : end]), end - first, first))
+    return windows, offsets, "".join(tokenizer.convert_ids_to_tokens(list(start)))
+
+
+def window_and_stride(
+    loaded: LoadedModel, definition: Definition, window: int | None, stride: int | None
+) -> tuple[int, int]:
+    """What `measure` uses where the caller leaves it open."""
+    window = min(DEFAULT_WINDOW, loaded.max_tokens) if window is None else window
+    return window, window if stride is None or definition != "token" else stride
 
 
 def _check(loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int) -> None:
@@ -328,8 +351,7 @@ def measure(
     may take turns. Raises RequestError for a window that the model cannot read or a text without tokens. `report`
     gets the stage "measuring" and may raise to stop.
     """
-    window = min(DEFAULT_WINDOW, loaded.max_tokens) if window is None else window
-    stride = window if stride is None or definition != "token" else stride
+    window, stride = window_and_stride(loaded, definition, window, stride)
     _check(loaded, passages, definition, window, stride)
     windows, offsets, start = _documents(loaded, passages, definition, window, stride)
     units_of = _unit_counter(passages, windows, definition)

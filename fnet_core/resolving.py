@@ -64,6 +64,15 @@ def locate(name: str, roots: Sequence[Path] | None = None) -> tuple[Kind, Path |
 
     A starter comes first, then a model that FNet saved in its cache folder, a path, a hub repository.
     """
+    try:
+        return _locate(name, roots)
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, RequestError):
+            raise
+        raise RequestError(f"'{name[:60]}' names no model; give a starter's name, {FORMS}.") from error
+
+
+def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]:
     if name in STARTERS:
         return "starter", None
     if re.fullmatch(r"\w[\w.-]*", name) and (home() / "models" / name / "config.json").is_file():

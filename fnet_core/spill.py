@@ -35,6 +35,7 @@ class Spill:
         """Write one array behind the others."""
         with disk_errors(home()):
             self._file.write(array_TN.half().cpu().numpy().data)
+            self._file.flush()
         self._shapes.append(tuple(array_TN.shape))
 
     def __iter__(self) -> Iterator[Tensor]:

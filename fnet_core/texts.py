@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -106,7 +107,7 @@ def from_dataset(name: str, split: str = "test", passages: int = DATASET_PASSAGE
     try:
         HfApi().dataset_info(repository, timeout=HUB_SECONDS)
         rows = datasets.load_dataset(repository, configuration or None, split=split, streaming=True)
-        texts = _text_column(rows, name)
+        return tuple(_first_passages(_text_column(rows, name), name, passages))
     except (OSError, ValueError, HTTPError, datasets.exceptions.DatasetsError) as error:
         if isinstance(error, RequestError):
             raise
@@ -115,7 +116,6 @@ def from_dataset(name: str, split: str = "test", passages: int = DATASET_PASSAGE
             f"The dataset '{name}' could not be read ({reason}); check its name and the connection to the hub, "
             "or give a text file."
         ) from None
-    return tuple(_first_passages(texts, name, passages))
 
 
 def _text_column(rows, name: str) -> Iterable[str]:
@@ -123,21 +123,22 @@ def _text_column(rows, name: str) -> Iterable[str]:
     column = next((c for c in ("text", "content", *first) if isinstance(first.get(c), str)), None)
     if column is None:
         raise RequestError(f"The dataset '{name}' has no column of text; choose one that has.")
-    return (row[column] for row in rows)
+    return (row[column] for row in rows if isinstance(row[column], str))
 
 
 def _first_passages(texts: Iterable[str], name: str, limit: int) -> Iterable[Passage]:
     collected: list[str] = []
     found = 0
-    for text in texts:
-        collected.append(text)
-        if sum(len(t.split()) for t in collected) < WORDS_PER_PASSAGE:
-            continue
+    for text in chain(texts, [None]):
+        if text is not None:
+            collected.append(text)
+            if sum(len(t.split()) for t in collected) < WORDS_PER_PASSAGE:
+                continue
         for piece in _cut("\n".join(collected), WORDS_PER_PASSAGE):
-            if found == limit:
-                return
             found += 1
             yield Passage(f"{name} {found:03d}", piece, f"dataset {name}")
+            if found == limit:
+                return
         collected = []
 
 

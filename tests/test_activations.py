@@ -137,3 +137,10 @@ def test_texts_that_cannot_be_read(text, sentence):
     with pytest.raises(RequestError, match=sentence):
         list(read_subjects(loaded, (*PASSAGES, Passage("bad", text, "test")), "mlp"))
     assert not ran
+
+
+def test_activations_that_are_not_finite_are_refused_by_name():
+    loaded = loaded_tiny()
+    loaded.model.model.layers[1].mlp.up_proj.weight.data[3] = float("inf")
+    with pytest.raises(RequestError, match="tiny-llama gives infinite activations at site mlp on the passage 'one'"):
+        list(read_subjects(loaded, PASSAGES, "mlp"))

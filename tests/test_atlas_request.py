@@ -1,9 +1,11 @@
 """Finding networks through the front door: once computed, then answered from disk, refused when it cannot be."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from fnet_core import atlas_request, store, texts
+from fnet_core import atlas_request, models, store, texts
 from fnet_core.atlas_request import AtlasRequest, find_atlas
 from fnet_core.errors import Cancelled, RequestError
 
@@ -36,6 +38,14 @@ def test_an_atlas_is_computed_once_and_then_read(monkeypatch):
 )  # fmt: skip
 def test_everything_that_affects_the_result_is_in_the_key(change):
     assert find_atlas(ask()).path != find_atlas(ask(**change)).path
+
+
+def test_names_do_not_matter_to_the_key(tmp_path):
+    folder = models.resolve("tiny").path
+    shutil.copytree(folder, tmp_path / "copy")
+    first = find_atlas(ask())
+    again = find_atlas(ask(model=str(tmp_path / "copy")))
+    assert again.path == first.path and not again.computed
 
 
 def test_computed_twice_the_bits_are_the_same():
@@ -71,7 +81,8 @@ def test_every_site_gives_an_atlas_of_its_own_widths(site):
         ({"contrast": "sine"}, "no contrast 'sine'"),
         ({"components": 0}, "0 components is out of range"),
         ({"components": 513}, "513 components is out of range"),
-        ({"restarts": 0}, "0 restarts is out of range"),
+        ({"restarts": 1}, "1 restarts is out of range"),
+        ({"components": 400, "restarts": 50}, "400 components times 50 restarts"),
         ({"seed": -1}, "seed -1 is out of range"),
         ({"passages": ()}, "no text"),
         ({"components": 60, "passages": texts.from_text("Three words here.")}, "more than these texts and neurons"),

@@ -106,6 +106,12 @@ def test_more_components_than_directions_is_refused():
         canica(subjects, [50], 7)
 
 
+def test_a_repeated_passage_adds_no_directions():
+    subject = torch.randn(20, 900, generator=torch.Generator().manual_seed(4))
+    with pytest.raises(RequestError, match="at most 19 components"):
+        canica([subject, subject.clone()], [900], 20)
+
+
 def test_standardize_against_numpy():
     x = torch.randn(31, 9, generator=torch.Generator().manual_seed(0)) * 5 + 100
     x[:, 4] = -3.0

@@ -22,6 +22,7 @@ from fnet_core.edits import (
 )
 from fnet_core.errors import RequestError
 from fnet_core.families import taps
+from fnet_core.hooks import touching
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 SITES = ["mlp", "mlp_out", "residual", "heads"]
@@ -119,16 +120,36 @@ def test_controls_match_layer_by_layer_and_never_touch_what_is_edited():
     assert sets != random_controls(edits, (40, 40, 40), 6, seed=4)
     assert len({control[0].neurons for control in sets}) == 6
     for controls in sets:
-        drawn = [pair for control in controls for pair in control.neurons]
-        assert not edited & set(drawn) and len(drawn) == len(set(drawn))
+        drawn = {pair for control in controls for pair in control.neurons}
+        assert not edited & drawn and len(drawn) == len(edited)
+        assert len(set(controls[0].neurons) & set(controls[1].neurons)) == 1  # as the edits share neuron (0, 4)
         for edit, control in zip(edits, controls, strict=True):
             assert (control.gain, control.offset, control.site) == (edit.gain, edit.offset, edit.site)
             assert sorted(layer for layer, _ in control.neurons) == sorted(layer for layer, _ in edit.neurons)
 
 
+def test_a_gain_in_half_precision_is_the_gain_that_was_asked_for():
+    """1.003 is 1 in bfloat16; the product must be rounded, not the gain."""
+    loaded = loaded_tiny()
+    seen = {}
+    edit = Edit("residual", tuple((1, i) for i in range(24)), gain=1.003)
+    loaded.model.bfloat16()
+    with torch.no_grad():
+        with touching(loaded.model, "residual", lambda layer, x: seen.__setitem__(("before", layer), x.clone())):
+            loaded.model(IDS)
+        with editing(loaded, [edit]), touching(
+            loaded.model, "residual", lambda layer, x: seen.__setitem__(("after", layer), x.clone())
+        ):
+            loaded.model(IDS)
+    assert torch.equal(seen["after", 1], (seen["before", 1].double() * 1.003).bfloat16())
+    assert not torch.equal(seen["after", 1], seen["before", 1])
+
+
 def test_controls_that_cannot_be_drawn_are_refused():
     with pytest.raises(RequestError, match=r"Layer 1 has 4 neurons and 3 are edited"):
         random_controls([Edit("heads", ((1, 0), (1, 1), (1, 2)), 0.0)], (4, 4), 1, 0)
+    with pytest.raises(RequestError, match="seed -1"):
+        random_controls([Edit("heads", ((1, 0),))], (4, 4), 1, -1)
     with pytest.raises(RequestError, match="one site"):
         random_controls([Edit("heads", ((1, 0),)), Edit("mlp", ((1, 0),))], (4, 4), 1, 0)
 
@@ -176,7 +197,15 @@ def test_saved_edits_come_back(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[1]", '{"kind": "fnet-edits", "format": 1, "recipe": {}, "edits": [{"site": "mlp"}]}'],
+    [
+        "",
+        "{}",
+        "[1]",
+        '{"kind": "fnet-edits", "format": 1, "recipe": {}, "edits": 5}',
+        '{"kind": "fnet-edits", "format": 1, "recipe": [], "edits": []}',
+        '{"kind": "fnet-edits", "format": 1, "recipe": {}, "edits": [{"site": "mlp", "neurons": [[1e999, 0]]}]}',
+        '{"kind": "fnet-edits", "format": 1, "recipe": {}, "edits": [{"site": "mlp"}]}',
+    ],
 )
 def test_what_is_no_saved_edit(text):
     with pytest.raises(RequestError, match="not a"):

@@ -23,6 +23,13 @@ def test_greedy_is_the_likeliest_token_again_and_again():
     assert got.text == loaded.tokenizer.decode(ids[0, start:], skip_special_tokens=True) and got.tokens == 6
 
 
+def test_the_models_own_decoding_habits_are_not_applied():
+    plain, changed = loaded_tiny(), loaded_tiny()
+    changed.model.generation_config.repetition_penalty = 1.7
+    changed.model.generation_config.no_repeat_ngram_size = 2
+    assert continuation(changed, PROMPT, new_tokens=30) == continuation(plain, PROMPT, new_tokens=30)
+
+
 def test_next_tokens_are_the_softmax_behind_the_prompt():
     loaded = loaded_tiny()
     ids = torch.tensor([loaded.tokenizer(PROMPT)["input_ids"]])

@@ -119,6 +119,14 @@ def test_the_ranking_sorts_by_damage_and_goes_on_where_it_was_stopped():
     assert all(p.stat().st_mtime_ns == kept[p.name] for p in store.list_artifacts(KIND) if p.name in kept)
 
 
+def test_a_network_too_large_for_a_control_is_ranked_without_one():
+    loaded, atlas = tiny_atlas()
+    maps = atlas.maps[0].copy()
+    maps[2, 6:10] = 5.0
+    ranking = rank_networks(loaded, replace(atlas, maps=(maps,)), YARDSTICK, threshold=1.5, controls=1)
+    assert {row.network: len(row.measured.controls) for row in ranking} == {0: 1, 1: 1, 2: 0}
+
+
 def test_dose_response_passes_through_one_where_nothing_is_changed():
     doses = dose_response(loaded_tiny(), EDIT, YARDSTICK, gains=(0.0, 1.0, 2.0), controls=1)
     assert [d.gain for d in doses] == [0.0, 1.0, 2.0]

@@ -1,6 +1,8 @@
 """Perplexity against paper, hand-written loops and lm-evaluation-harness's own rolling windows."""
 
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,10 +116,32 @@ def test_a_start_token_stands_before_each_window_and_scores_the_first_token():
     assert result.value == pytest.approx(math.exp(total / len(ids)), rel=1e-5)
 
 
+@pytest.mark.parametrize(("window", "stride"), [(8, 8), (8, 3), (2, 2), (128, 128)])
+def test_behind_a_start_token_every_token_is_scored_once(window, stride):
+    loaded = loaded_tiny(tokenizer=starting(tiny_tokenizer()))
+    result = last(loaded, window=window, stride=stride)
+    assert result.tokens == sum(len(p.text) for p in PASSAGES)
+    assert not any(np.isnan(nll).any() for nll in result.token_nll)
+
+
+def test_a_tokenizer_without_start_and_end_token_cannot_count_words():
+    tokenizer = tiny_tokenizer()
+    tokenizer.bos_token = tokenizer.eos_token = None
+    with pytest.raises(RequestError, match="no start or end token"):
+        last(loaded_tiny(tokenizer=tokenizer), definition="word")
+
+
+def test_an_interval_that_json_cannot_hold_is_left_out():
+    result = last(loaded_tiny(), window=32, stride=32)
+    wild = replace(result, nll_W=np.where(np.arange(len(result.nll_W)) % 2, 1e5, 10.0))
+    assert wild.summary()["interval"] is None
+    json.dumps(wild.summary(), allow_nan=False)
+
+
 def test_sliding_windows_by_hand():
-    assert list(sliding_windows(10, 4, 4, start=False)) == [(0, 4, 1), (4, 8, 5), (8, 10, 9)]
-    assert list(sliding_windows(10, 4, 2, start=False)) == [(0, 4, 1), (2, 6, 4), (4, 8, 6), (6, 10, 8)]
-    assert list(sliding_windows(7, 4, 3, start=True)) == [(0, 3, 0), (3, 6, 3), (6, 7, 6)]
+    assert list(sliding_windows(10, 4, 4, start=0)) == [(0, 4, 1), (4, 8, 5), (8, 10, 9)]
+    assert list(sliding_windows(10, 4, 2, start=0)) == [(0, 4, 1), (2, 6, 4), (4, 8, 6), (6, 10, 8)]
+    assert list(sliding_windows(7, 4, 4, start=1)) == [(0, 3, 0), (3, 6, 3), (6, 7, 6)]
 
 
 @pytest.mark.parametrize(("length", "window"), [(10, 4), (8, 4), (3, 4), (4, 4), (5, 4), (9, 2)])

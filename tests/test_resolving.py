@@ -220,3 +220,19 @@ def test_the_digest_reads_the_weights_once(folder, monkeypatch):
     first = model_digest(folder)
     monkeypatch.setattr(store, "file_digest", lambda *_: pytest.fail("the file was read again"))
     assert model_digest(folder) == first
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "~nosuchuser/x", "x\0.gguf", "./\0"])
+def test_a_name_that_no_path_can_have_is_refused_with_a_sentence(name):
+    with pytest.raises(RequestError):
+        resolve(name)
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors"])
+def test_every_file_that_decides_what_the_model_does_is_in_its_digest(tmp_path, file):
+    folder = save_tiny(tmp_path / "m")
+    before = model_digest(folder)
+    content = (folder / file).read_bytes()
+    changed = content.replace(b"<s>", b"<S>") if file.startswith("tok") else content.replace(b"0.2", b"0.3")
+    (folder / file).write_bytes(changed if changed != content else content[:-1] + bytes([content[-1] ^ 1]))
+    assert model_digest(folder) != before

@@ -35,11 +35,13 @@ def add_texts(parser: argparse.ArgumentParser, split: Split) -> None:
 
 def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...]:
     """The passages that --texts, --dataset and --passages name; RequestError if there are not so many."""
+    if options.passages is not None and options.passages < 1:
+        raise RequestError(f"--passages {options.passages} is out of range; choose 1 or more.")
     if options.dataset:
         return texts.from_dataset(options.dataset, passages=options.passages or DATASET_PASSAGES)
     passages = texts.from_file(options.texts) if options.texts else texts.bundled(split)
     if options.passages is not None:
-        if not 1 <= options.passages <= len(passages):
+        if options.passages > len(passages):
             raise RequestError(
                 f"--passages {options.passages} is out of range; the text has {len(passages)} passages."
             )

@@ -58,6 +58,11 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             f"{row.network:>3}  {row.variance:>8.2%}  {row.stability:>4.2f}  {row.key_neurons:>7,}  "
             f"{row.layers:>6}  {row.label}"
         )
+    if atlas.converged < 1:
+        lines.append(
+            f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "
+            "contrast or fewer components."
+        )
     lines.append(
         f"{atlas.tokens:,} tokens in {len(atlas.passages)} passages, "
         + ("found in " if found.computed else "from the store, found in ")

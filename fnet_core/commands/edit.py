@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fnet_core import models
 from fnet_core.atlas import Atlas
 from fnet_core.commands.arguments import (
@@ -15,7 +17,7 @@ from fnet_core.commands.arguments import (
     yardstick_of,
 )
 from fnet_core.commands.perplexity import basis, line_for
-from fnet_core.edits import Edit, check_atlas, edit_networks, parse_edits, save_edits
+from fnet_core.edits import Edit, check_recipe, edit_networks, parse_edits, save_edits
 from fnet_core.errors import RequestError
 from fnet_core.intervention import Damage, Intervention, intervene, rank_networks
 from fnet_core.progress import Report
@@ -48,28 +50,33 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     """Measure the edits, or every network in turn."""
     yardstick = yardstick_of(options)
     threshold = checked_threshold(options)
+    named = options.gain or options.offset or options.all_gain is not None
+    if named and (options.load or options.rank):
+        raise RequestError("--gain, --offset and --all do not go with --load or --rank; choose one way.")
     atlas = Atlas.load(Path(options.atlas)) if options.atlas else None
     if options.rank and atlas is None:
         raise RequestError("--rank needs an atlas; give one with --atlas.")
-    edits = () if options.rank else _edits_of(options, atlas, threshold)
+    edits, recipe = ((), atlas.recipe) if options.rank else _edits_of(options, atlas, threshold)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
-    if atlas is not None:
-        check_atlas(loaded, atlas)
+    check_recipe(loaded, recipe)
     if options.rank:
         ranking = rank_networks(
             loaded, atlas, yardstick, threshold=threshold, controls=options.controls, seed=options.seed, report=report
         )
         return {"model": loaded.name, "ranking": [_row(d) for d in ranking]}, _ranking_lines(ranking)
     if options.save:
-        save_edits(Path(options.save), edits, atlas.recipe if atlas else {})
+        save_edits(Path(options.save), edits, recipe)
     measured = intervene(loaded, edits, yardstick, controls=options.controls, seed=options.seed, report=report)
     return measured.summary() | {"model": loaded.name}, _lines(measured)
 
 
-def _edits_of(options: argparse.Namespace, atlas: Atlas | None, threshold: float) -> tuple[Edit, ...]:
+def _edits_of(
+    options: argparse.Namespace, atlas: Atlas | None, threshold: float
+) -> tuple[tuple[Edit, ...], dict[str, Any]]:
+    """The edits and the recipe of the atlas that they come from."""
     if options.load:
         try:
-            return parse_edits(Path(options.load).read_text("utf-8"))[0]
+            return parse_edits(Path(options.load).read_text("utf-8"))
         except (OSError, UnicodeDecodeError):
             raise RequestError(f"'{options.load}' cannot be read; give a file that --save wrote.") from None
     if atlas is None:
@@ -78,7 +85,7 @@ def _edits_of(options: argparse.Namespace, atlas: Atlas | None, threshold: float
     edits += [edit_networks(atlas, [k], threshold, offset=offset) for k, offset in map(_pair, options.offset)]
     if options.all_gain is not None:
         edits.append(edit_networks(atlas, range(len(atlas)), threshold, gain=options.all_gain))
-    return tuple(edits)
+    return tuple(edits), atlas.recipe
 
 
 def _pair(text: str) -> tuple[int, float]:
@@ -101,7 +108,11 @@ def _row(damage: Damage) -> dict[str, Any]:
 def _lines(measured: Intervention) -> list[str]:
     lines = [f"untouched  {line_for(measured.baseline)}", f"edited     {line_for(measured.edited)}"]
     lines += [f"control {i}  {line_for(control)}" for i, control in enumerate(measured.controls, start=1)]
-    lines += [f"{edit.name}: {len(edit.neurons):,} neurons, gain {edit.gain:g}" for edit in measured.edits]
+    lines += [
+        f"{edit.name}: {len(edit.neurons):,} neurons, gain {edit.gain:g}"
+        + (f", offset {edit.offset:g}" if edit.offset else "")
+        for edit in measured.edits
+    ]
     return [*lines, basis(measured.baseline)]
 
 
@@ -109,7 +120,7 @@ def _ranking_lines(ranking: tuple[Damage, ...]) -> list[str]:
     lines = [f"{'#':>3}  {'neurons':>7}  {'inhibited':>10}  {'control median (range)':>26}  label"]
     for row in ranking:
         values = sorted(control.value for control in row.measured.controls)
-        spread = f"{values[len(values) // 2]:.4g} ({values[0]:.4g} to {values[-1]:.4g})" if values else "none"
+        spread = f"{np.median(values):.4g} ({values[0]:.4g} to {values[-1]:.4g})" if values else "none"
         lines.append(
             f"{row.network:>3}  {row.key_neurons:>7,}  {row.measured.edited.value:>10.4g}  {spread:>26}  {row.label}"
         )
