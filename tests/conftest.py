@@ -1,11 +1,23 @@
-"""Every test gets its own empty cache folder; only tests of real starters use the real one, to fetch once."""
+"""Every test gets its own empty cache folder and one thread; tests of real starters use the real cache and all."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture(autouse=True)
 def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("starter") is None:
         monkeypatch.setenv("FNET_HOME", str(tmp_path / "fnet-home"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tiny models lose more than they win by threads, most of all on a busy machine."""
+    threads = torch.get_num_threads()
+    if request.node.get_closest_marker("starter") is None:
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
