@@ -13,6 +13,7 @@ PAGES = {
     "Home": ("app.py", ":material/home:"),
     "Model": ("pages/model.py", ":material/deployed_code:"),
     "Networks": ("pages/networks.py", ":material/hub:"),
+    "Intervene": ("pages/intervene.py", ":material/tune:"),
 }
 
 
