@@ -1,6 +1,6 @@
 """What an intervention costs: seconds to the first pair, and perplexity against a bare forward pass with loss.
 
-    python -m benchmarks.intervene [MODEL] [--atlas F] [--rounds 3]
+    python -m benchmarks.intervene [MODEL] [--atlas F] [--rounds 3] [--passages 24]
 
 The first pair: from the call of `intervene` for one inhibited network, model loaded and nothing in the store, to the
 first published estimate of untouched and edited perplexity on the bundled passages to score on. Perplexity: seconds per
@@ -13,6 +13,7 @@ import json
 import os
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -28,7 +29,9 @@ from fnet_core.intervention import Yardstick, intervene
 from fnet_core.perplexity import measure
 
 
-def seconds_to_first_pair(loaded: models.LoadedModel, atlas: Atlas, network: int) -> float:
+def seconds_to_first_pair(
+    loaded: models.LoadedModel, atlas: Atlas, network: int, passages: Sequence[texts.Passage]
+) -> float:
     """Seconds until both estimates are there, with an empty store."""
     edit = edit_networks(atlas, [network], DEFAULT_THRESHOLD, gain=0.0)
     start = perf_counter()
@@ -42,7 +45,7 @@ def seconds_to_first_pair(loaded: models.LoadedModel, atlas: Atlas, network: int
     with tempfile.TemporaryDirectory() as empty:
         os.environ["FNET_HOME"] = empty
         try:
-            intervene(loaded, [edit], Yardstick(texts.bundled("score")), publish=first)
+            intervene(loaded, [edit], Yardstick(tuple(passages)), publish=first)
         except Cancelled:
             pass
         finally:
@@ -61,10 +64,10 @@ def bare_pass(loaded: models.LoadedModel, ids: list[torch.Tensor]) -> float:
     return perf_counter() - start
 
 
-def measured_pass(loaded: models.LoadedModel) -> tuple[float, int]:
+def measured_pass(loaded: models.LoadedModel, passages: Sequence[texts.Passage]) -> tuple[float, int]:
     """Seconds of our perplexity on the same windows, and the tokens that it scored."""
     start = perf_counter()
-    *_, result = measure(loaded, texts.bundled("score"))
+    *_, result = measure(loaded, passages)
     return perf_counter() - start, result.tokens
 
 
@@ -75,6 +78,7 @@ def main() -> None:
     parser.add_argument("--atlas", help="an atlas of the model (default: the one with all settings at their defaults)")
     parser.add_argument("--network", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--passages", type=int, default=24)
     options = parser.parse_args()
 
     loaded = models.get_loaded(options.model)
@@ -84,13 +88,14 @@ def main() -> None:
     else:
         atlas = find_atlas(AtlasRequest(options.model, texts.bundled("find"))).atlas
     device = main_device(loaded.model)
-    windows = [loaded.tokenizer(p.text, return_tensors="pt")["input_ids"].to(device) for p in texts.bundled("score")]
+    passages = texts.bundled("score")[: options.passages]
+    windows = [loaded.tokenizer(p.text, return_tensors="pt")["input_ids"].to(device) for p in passages]
 
     bare, ours, first = [], [], []
     for round_number in range(options.rounds + 1):
         bare_seconds = bare_pass(loaded, windows)
-        our_seconds, tokens = measured_pass(loaded)
-        first_seconds = seconds_to_first_pair(loaded, atlas, options.network)
+        our_seconds, tokens = measured_pass(loaded, passages)
+        first_seconds = seconds_to_first_pair(loaded, atlas, options.network, passages)
         if round_number:
             bare.append(bare_seconds)
             ours.append(our_seconds)

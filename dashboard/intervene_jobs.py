@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import job_panel, model_access, selection, words
+from dashboard import job_panel, model_access, notices, selection, words
 from fnet_core import store
 from fnet_core.edits import Edit, check_recipe
 from fnet_core.errors import RequestError
@@ -137,7 +137,11 @@ def live(id: str, draw: Callable[[Outcome], None]) -> None:
 
 def ended(job: Job | None) -> None:
     """A sentence about a job that failed or was cancelled."""
-    if job is not None and not under_way(job):
+    if job is None or under_way(job):
+        return
+    if job.state == "cancelled":
+        notices.info(f"{job.label} was cancelled; what was measured is kept.", icon=":material/cancel:")
+    else:
         job_panel.show(job)
 
 

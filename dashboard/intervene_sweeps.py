@@ -106,7 +106,7 @@ def ranking(key: str, atlas: Atlas) -> None:
     busy = intervene_jobs.under_way(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Rank all networks" if job is None or job.state == "done" else "Go on",
+            "Go on" if job and job.state in ("cancelled", "failed") else "Rank all networks",
             key="rank_networks",
             type="primary",
             icon=":material/leaderboard:",

@@ -142,7 +142,7 @@ def _next_tokens(writing: Writing) -> None:
                 column_config={
                     "token": st.column_config.TextColumn("Token", width="small"),
                     "before": st.column_config.NumberColumn("Untouched", format="%.1f %%"),
-                    "after": st.column_config.NumberColumn(name.replace("One random", "Random"), format="%.1f %%"),
+                    "after": st.column_config.NumberColumn(name.split()[-1].capitalize(), format="%.1f %%"),
                     "difference": st.column_config.NumberColumn("Difference", format="%+.1f", help="Per cent points"),
                 },
                 alt=f"Probabilities of the likeliest next tokens, untouched and {name.lower()}",

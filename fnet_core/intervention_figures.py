@@ -1,6 +1,6 @@
 """What edits do, as tables and plotly figures: passages, doses, the importance of networks, the next token.
 
-Untouched is grey, edited has the accent or the network's colour, controls are hollow. What is not finite is left
+Untouched is grey, edited is red or has the network's colour, controls are hollow or dashed. What is not finite is left
 out of a figure. Shape legend: S passages, C controls, G gains, K networks.
 """
 
@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fnet_core.figure_style import ACCENT, GREY, POSITIVE, finish, rgba
+from fnet_core.figure_style import GREY, POSITIVE, finish, rgba
 from fnet_core.generation import Continuation
 from fnet_core.intervention import Damage, Dose, Intervention
 
 LOG_FROM = 5.0
 """Ratio of largest to smallest perplexity from which on an axis is logarithmic."""
-_EDITED, _UNTOUCHED, _CONTROL = rgba(POSITIVE, 1.0), rgba(GREY, 1.0), rgba(ACCENT, 1.0)
+_EDITED, _UNTOUCHED = rgba(POSITIVE, 1.0), rgba(GREY, 1.0)
+_CONTROL = _UNTOUCHED
 
 
 def control_spread(measured: Intervention) -> tuple[float, float, float] | None:
@@ -106,7 +107,8 @@ def dose_response(doses: Sequence[Dose], name: str, colour: str) -> go.Figure:
         x=[*gains_G, *gains_G[::-1]],
         y=[*table["control_high"], *table["control_low"][::-1]],
         fill="toself",
-        fillcolor=rgba(ACCENT, 0.16),
+        fillcolor=rgba(GREY, 0.2),
+        mode="lines",
         line={"width": 0},
         hoverinfo="skip",
         name="range of the controls",
@@ -127,6 +129,7 @@ def dose_response(doses: Sequence[Dose], name: str, colour: str) -> go.Figure:
     figure.add_hline(y=untouched, line={"color": rgba(GREY, 0.7), "width": 1, "dash": "dot"})
     figure.add_vline(x=1.0, line={"color": rgba(GREY, 0.35), "width": 1})
     _scale(figure.update_yaxes, table[["edited", "control_low", "control_high"]].to_numpy())
+    figure.update_xaxes(range=[-0.05, max(2.05, 1.02 * gains_G.max())])
     title = "Dose and response"
     finish(figure, title, "gain (0 inhibits, 1 leaves unchanged, above 1 amplifies)", "perplexity", height=420)
     return _legend(figure)
