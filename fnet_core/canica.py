@@ -21,6 +21,9 @@ from fnet_core.spill import Spill
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
 
+_ROWS_IN_CACHE = 16
+"""Tokens squared at a time, so that no second copy of the recording is made."""
+
 _RANK_TOLERANCE = 1e-5
 """Eigenvalues below this share of the largest are rounding noise of float32 products, not directions."""
 
@@ -47,17 +50,21 @@ def standardize(activations_TN: Tensor, out_TN: Tensor | None = None) -> Tensor:
     """Z-score each neuron over tokens, (T, N) float32, into `out_TN` if given; a constant neuron becomes 0."""
     mean = activations_TN.mean(dim=0)
     z = torch.sub(activations_TN, mean, out=out_TN)
-    spread = torch.linalg.vector_norm(z, dim=0) / len(z) ** 0.5
+    square = torch.zeros_like(mean)
+    for rows in z.split(_ROWS_IN_CACHE):
+        square += rows.square().sum(dim=0)
+    spread = (square / len(z)).sqrt()
     varies = spread > 1e-6 * mean.abs() + torch.finfo(spread.dtype).tiny
     return z.mul_(torch.where(varies, spread.reciprocal(), 0))
 
 
 def _gram(rows_RN: Tensor) -> Tensor:
-    """Products of all pairs of rows, (R, R) float64 from float32 products."""
-    if rows_RN.device.type == "cpu":
-        rows = rows_RN.numpy()
-        return torch.from_numpy(rows @ rows.T).double()  # numpy computes one triangle only
-    return (rows_RN @ rows_RN.T).double()
+    """Products of all pairs of rows, (R, R) float64 from float32 products; the block below the diagonal is mirrored."""
+    first, second = rows_RN.tensor_split(2)
+    cross = first @ second.T
+    return torch.cat(
+        [torch.cat([first @ first.T, cross], dim=1), torch.cat([cross.T, second @ second.T], dim=1)]
+    ).double()
 
 
 def _leading(gram: Tensor, count: int) -> tuple[Tensor, Tensor]:
