@@ -16,7 +16,7 @@ st.markdown(
     "sure one can be of it."
 )
 
-first, second = st.columns(2)
+first, second, third = st.columns(3)
 with first, st.container(border=True, height="stretch"):
     st.subheader("1. Load a model", anchor=False, icon=":material/deployed_code:")
     st.write("One button fetches a real 30-layer model that runs on any computer.")
@@ -27,6 +27,15 @@ with second, st.container(border=True, height="stretch"):
     st.page_link(
         "pages/networks.py",
         label="Find networks",
+        icon=":material/arrow_forward:",
+        query_params=selection.parameters() or None,
+    )
+with third, st.container(border=True, height="stretch"):
+    st.subheader("3. Switch them down or up", anchor=False, icon=":material/tune:")
+    st.write("Inhibit or amplify a network and watch perplexity and text change, beside random neurons.")
+    st.page_link(
+        "pages/intervene.py",
+        label="Intervene",
         icon=":material/arrow_forward:",
         query_params=selection.parameters() or None,
     )

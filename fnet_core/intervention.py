@@ -202,6 +202,17 @@ def _bundle(edits: tuple[Edit, ...], latest: Sequence[PerplexityResult | None], 
     return Intervention(edits, baseline, edited, tuple(c for c in controls if c is not None), done)
 
 
+def _beside_possible_controls(
+    loaded: LoadedModel, edit: Edit, yardstick: Yardstick, controls: int, seed: int, report: Report
+) -> Intervention:
+    """Measure the edit beside its controls, or alone where it is too large to draw one."""
+    measuring = partial(intervene, loaded, (edit,), yardstick, seed=seed, report=report)
+    try:
+        return measuring(controls=controls)
+    except NoControlError:
+        return measuring(controls=0)
+
+
 @dataclass(frozen=True, eq=False)
 class Dose:
     """One gain of a dose-response curve."""
@@ -224,16 +235,19 @@ def dose_response(
     report: Report = silent,
     publish: Callable[[tuple[Dose, ...]], None] = lambda doses: None,
 ) -> tuple[Dose, ...]:
-    """The edit at each gain beside controls of the same draw; `publish` gets the doses so far."""
+    """The edit at each gain beside controls of the same draw; `publish` gets the doses so far.
+
+    An edit too large for a random control stands without.
+    """
     doses: tuple[Dose, ...] = ()
     for i, gain in enumerate(gains):
-        measured = intervene(
+        measured = _beside_possible_controls(
             loaded,
-            (replace(edit, gain=gain),),
+            replace(edit, gain=gain),
             yardstick,
-            controls=controls,
-            seed=seed,
-            report=lambda stage, fraction, i=i: report(stage, (i + fraction) / len(gains)),
+            controls,
+            seed,
+            lambda stage, fraction, i=i: report(stage, (i + fraction) / len(gains)),
         )
         doses += (Dose(gain, measured),)
         publish(doses)
@@ -274,18 +288,14 @@ def rank_networks(
     ranking: tuple[Damage, ...] = ()
     for i, network in enumerate(networks):
         edit = edit_networks(atlas, [network], threshold, gain=gain)
-        measuring = partial(
-            intervene,
+        measured = _beside_possible_controls(
             loaded,
-            (edit,),
+            edit,
             yardstick,
-            seed=seed,
-            report=lambda stage, fraction, i=i: report("ranking", (i + fraction) / len(networks)),
+            controls,
+            seed,
+            lambda stage, fraction, i=i: report("ranking", (i + fraction) / len(networks)),
         )
-        try:
-            measured = measuring(controls=controls)
-        except NoControlError:
-            measured = measuring(controls=0)
         row = Damage(network, atlas.labels[network], int(counts_K[network]), measured)
         ranking = tuple(sorted((*ranking, row), key=lambda d: -d.measured.edited.log_value))
         publish(ranking)

@@ -134,6 +134,12 @@ def test_dose_response_passes_through_one_where_nothing_is_changed():
     assert doses[0].measured.effect.value != 1.0 != doses[2].measured.effect.value
 
 
+def test_an_edit_too_large_for_a_control_has_a_curve_without_one():
+    large = Edit("mlp", tuple((1, i) for i in range(30)), 0.0)
+    doses = dose_response(loaded_tiny(), large, YARDSTICK, gains=(0.0, 1.5), controls=2)
+    assert [d.measured.controls for d in doses] == [(), ()]
+
+
 def test_requests_that_cannot_be_met():
     loaded = loaded_tiny()
     for edits, controls, sentence in (

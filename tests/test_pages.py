@@ -50,7 +50,11 @@ def said(at: AppTest) -> str:
 
 def test_home_is_never_blank():
     at = page("app")
-    assert [heading.value for heading in at.subheader] == ["1. Load a model", "2. Find its networks"]
+    assert [heading.value for heading in at.subheader] == [
+        "1. Load a model",
+        "2. Find its networks",
+        "3. Switch them down or up",
+    ]
     assert "functional networks" in said(at) and "None yet" in said(at)
 
 
