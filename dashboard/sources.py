@@ -1,4 +1,4 @@
-"""Where the text comes from: the bundled passages, an uploaded file, or pasted text."""
+"""Where the text comes from: the bundled passages, an uploaded file, pasted text, or a dataset of the hub."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import streamlit as st
 from fnet_core import texts
 from fnet_core.errors import RequestError
 
-BUNDLED, UPLOAD, PASTE = "Bundled passages", "Text file", "Pasted text"
+BUNDLED, UPLOAD, PASTE, DATASET = "Bundled passages", "Text file", "Pasted text", "Hub dataset"
 
 
 def kind_picker() -> str:
     """The selectbox of sources."""
     return st.selectbox(
         "Text",
-        [BUNDLED, UPLOAD, PASTE],
+        [BUNDLED, UPLOAD, PASTE, DATASET],
         key="text_source",
         persist_state="session",
         help="The text that the model reads while its neurons are recorded. The bundled set has short "
@@ -49,6 +49,20 @@ def details(kind: str) -> None:
             persist_state="session",
             placeholder="Paste at least a page of text; it is cut into passages of about 175 words.",
         )
+    elif kind == DATASET:
+        st.text_input(
+            "Dataset of the Hugging Face hub",
+            key="text_dataset",
+            persist_state="session",
+            placeholder="owner/name, or owner/name:configuration",
+            help=f"Its first {texts.DATASET_PASSAGES} passages of the split test are read, when the hub is reachable.",
+        )
+
+
+def _named_dataset(name: str) -> tuple[texts.Passage, ...]:
+    if not name.strip():
+        raise RequestError("No dataset was named; write the owner/name of a text dataset, or use the bundled passages.")
+    return texts.from_dataset(name.strip())
 
 
 def chosen() -> tuple[texts.Passage, ...]:
@@ -58,6 +72,8 @@ def chosen() -> tuple[texts.Passage, ...]:
             return _uploaded(st.session_state.get("text_upload"))
         case str() as kind if kind == PASTE:
             return texts.from_text(st.session_state.get("text_pasted", ""))
+        case str() as kind if kind == DATASET:
+            return _named_dataset(st.session_state.get("text_dataset", ""))
     passages = texts.bundled("find")
     wanted = st.session_state.get("passages", len(passages))
     if not 1 <= wanted <= len(passages):

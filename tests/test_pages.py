@@ -256,3 +256,11 @@ def test_coloured_text_escapes_keeps_breaks_and_tells_values():
     assert "<b>" not in html and "&lt;b&gt;" in html and "↵" in html and "&amp;" in html
     assert html.count("é") == 1
     assert 'title="token 0: +3.0 SD"' in html and 'title="token 2: -9.0 SD"' in html
+
+
+def test_a_dataset_that_is_not_named_is_asked_for():
+    at = page("networks")
+    at.selectbox(key="text_source").select("Hub dataset").run()
+    assert at.text_input(key="text_dataset").value == ""
+    at.button(key="find_networks").click().run()
+    assert "No dataset was named" in at.error[0].value
