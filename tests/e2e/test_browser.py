@@ -32,6 +32,7 @@ def counts_on_page(page: Page, threshold: float) -> list[int]:
     counts = []
     for network in range(NETWORKS):
         expect(page.get_by_text(f"Network {network}", exact=True)).to_be_visible()
+        expect(page.get_by_text(f"Map of network {network}", exact=True)).to_be_visible()  # comes after the count
         sentence = page.get_by_text(re.compile(rf"neurons? (is|are) .* \|z\| > {threshold:.1f}$"))
         expect(sentence).to_be_visible()
         counts.append(int(re.match(r"([\d,]+) of", sentence.inner_text())[1].replace(",", "")))
