@@ -120,17 +120,7 @@ def live(id: str, draw: Callable[[Outcome], None]) -> None:
     job = manager().get(id)
     if not under_way(job):
         st.rerun()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(job.fraction or 0.0, text=job_panel.line(job))
-    button.button(
-        "Cancel",
-        key=f"cancel_{id}",
-        icon=":material/close:",
-        width="stretch",
-        disabled=job.stage == "stopping",
-        on_click=manager().cancel,
-        args=(id,),
-    )
+    job_panel.progress(job)
     if found := outcome(job):
         draw(found)
 

@@ -55,17 +55,22 @@ def _live(id: str) -> None:
     if job.state not in ACTIVE:
         st.rerun()
     with st.container(border=True, key="job_panel"):
-        bar, button = st.columns([6, 1], vertical_alignment="center")
-        bar.progress(job.fraction or 0.0, text=line(job))
-        button.button(
-            "Cancel",
-            key=f"cancel_{id}",
-            icon=":material/close:",
-            width="stretch",
-            disabled=job.stage == "stopping",
-            on_click=manager().cancel,
-            args=(id,),
-        )
+        progress(job)
+
+
+def progress(job: Job) -> None:
+    """The bar of a running job with its Cancel button."""
+    bar, button = st.columns([5, 1], vertical_alignment="center")
+    bar.progress(job.fraction or 0.0, text=line(job))
+    button.button(
+        "Cancel",
+        key=f"cancel_{job.id}",
+        icon=":material/close:",
+        width="stretch",
+        disabled=job.stage == "stopping",
+        on_click=manager().cancel,
+        args=(job.id,),
+    )
 
 
 def line(job: Job) -> str:
