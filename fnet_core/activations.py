@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fnet_core.errors import RequestError
-from fnet_core.families import Site, head_count, site_widths
+from fnet_core.families import Site, head_size, site_widths
 from fnet_core.hooks import touching
 from fnet_core.models import LoadedModel
 from fnet_core.progress import Report, silent
@@ -81,7 +81,7 @@ def read_subjects(
     """
     tokens = [tokenize(loaded, passage) for passage in passages]
     widths = site_widths(loaded.model, site)
-    heads = head_count(loaded.model)
+    size = head_size(loaded.model)
     device = main_device(loaded.model)
     body = loaded.model.base_model
     starts = [sum(widths[:layer]) for layer in range(len(widths))]
@@ -93,7 +93,7 @@ def read_subjects(
             report("capturing", (i + layer / len(widths)) / len(passages))
             values = activation.reshape(-1, activation.shape[-1])[keep.to(activation.device)]
             if site == "heads":
-                values = values.unflatten(-1, (heads, -1)).mean(dim=-1)
+                values = values.unflatten(-1, (-1, size)).mean(dim=-1)
             out_TN[:, starts[layer] : starts[layer] + widths[layer]].copy_(values)
 
         with touching(loaded.model, site, store):

@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 from fnet_core import store
 from fnet_core.edits import Edit, affine, check_edits, save_edits
 from fnet_core.errors import RequestError
-from fnet_core.families import head_count, site_widths, taps
+from fnet_core.families import head_size, site_widths, taps
 from fnet_core.memory import available_memory, estimate, gigabytes
 from fnet_core.models import LoadedModel
 from fnet_core.progress import Report, silent
@@ -70,8 +70,7 @@ def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
             projection = tapped[layer].module
             columns = projection.weight.T if not isinstance(projection, Conv1D) else projection.weight
             if site == "heads":
-                each = columns.shape[0] // head_count(model)
-                gain, offset = gain.repeat_interleave(each), offset.repeat_interleave(each)
+                gain, offset = (t.repeat_interleave(head_size(model)) for t in (gain, offset))
             if (offset != 0).any():
                 if projection.bias is None:
                     raise RequestError(

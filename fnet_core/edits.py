@@ -19,7 +19,7 @@ from torch import Tensor
 from fnet_core import store
 from fnet_core.atlas import Atlas
 from fnet_core.errors import RequestError
-from fnet_core.families import SITES, Site, head_count, site_widths
+from fnet_core.families import SITES, Site, head_size, site_widths
 from fnet_core.hooks import touching
 from fnet_core.models import LoadedModel
 from fnet_core.seeds import check_seed
@@ -151,15 +151,15 @@ def editing(loaded: LoadedModel, edits: Sequence[Edit]) -> Iterator[None]:
     model does not have.
     """
     check_edits(loaded, edits)
-    heads = head_count(loaded.model)
+    size = head_size(loaded.model)
     with ExitStack() as stack:
         for site in dict.fromkeys(edit.site for edit in edits):
             changes = affine([e for e in edits if e.site == site], site_widths(loaded.model, site))
-            stack.enter_context(touching(loaded.model, site, _apply(changes, heads if site == "heads" else None)))
+            stack.enter_context(touching(loaded.model, site, _apply(changes, size if site == "heads" else 1)))
         yield
 
 
-def _apply(changes: dict[int, tuple[Tensor, Tensor]], heads: int | None):
+def _apply(changes: dict[int, tuple[Tensor, Tensor]], repeat: int):
     ready: dict[int, tuple[Tensor, Tensor]] = {}
 
     def touch(layer: int, x: Tensor) -> Tensor | None:
@@ -167,7 +167,7 @@ def _apply(changes: dict[int, tuple[Tensor, Tensor]], heads: int | None):
             return None
         exact = torch.promote_types(x.dtype, torch.float32)
         if layer not in ready:
-            gain, offset = (t if heads is None else t.repeat_interleave(x.shape[-1] // heads) for t in changes[layer])
+            gain, offset = (t.repeat_interleave(repeat) for t in changes[layer])
             ready[layer] = gain.to(x.device, exact), offset.to(x.device, exact)
         gain, offset = ready[layer]
         return torch.addcmul(offset, x.to(exact), gain).to(x.dtype)

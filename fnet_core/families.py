@@ -4,11 +4,14 @@ A module path is relative to the decoder layer unless it says otherwise. A new f
 a tiny random model of its real class in `tests/tiny_models.py` that tests the row at every site.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Literal
 
-from torch import nn
+import torch
+from accelerate.utils import align_module_device
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from fnet_core.errors import RequestError
@@ -29,30 +32,104 @@ class Family:
     """One architecture's module paths; `layers` is relative to the model, the others to a decoder layer."""
 
     layers: str
+    up: tuple[str, ...]
+    """The modules whose output rows are MLP neurons: gate and up, both in one, or the one of an MLP without gate."""
+    gated: bool
+    """Whether a neuron's activation is multiplied with a second, linear signal."""
+    activation: str
+    """The MLP's activation function."""
     down: str
     """The MLP's down-projection: its input is site `mlp`."""
     mlp_out: str
     """The module whose output the MLP branch adds to the residual stream: site `mlp_out`."""
+    qkv: tuple[str, ...]
+    """The projections to queries, keys and values, or the one that holds all three."""
     attention_out: str
     """The attention output projection: its input is site `heads` before averaging."""
+    interleaved: bool = False
+    """Whether a shared projection holds query, key and value head by head, not one after the other."""
+    width_field: str = "intermediate_size"
+    """The configuration's name for MLP neurons per layer."""
+    heads_in_config: bool = True
+    """Whether the configuration can say fewer heads of the same size."""
+    head_counters: tuple[str, ...] = ()
+    """Attributes of the attention module that count query heads, `config.` for the configuration it reads them from."""
+    head_sums: tuple[str, ...] = ()
+    """Attributes of the attention module that hold query heads times their size."""
+
+    @property
+    def attention(self) -> str:
+        """The attention module that holds the projections."""
+        return self.attention_out.rpartition(".")[0]
 
 
-_LLAMA = Family("model.layers", "mlp.down_proj", "mlp", "self_attn.o_proj")
-_GEMMA = Family("model.layers", "mlp.down_proj", "post_feedforward_layernorm", "self_attn.o_proj")
+_SEPARATE = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+_LLAMA = Family(
+    layers="model.layers",
+    up=("mlp.gate_proj", "mlp.up_proj"),
+    gated=True,
+    activation="mlp.act_fn",
+    down="mlp.down_proj",
+    mlp_out="mlp",
+    qkv=_SEPARATE,
+    attention_out="self_attn.o_proj",
+)
+_GEMMA = replace(_LLAMA, mlp_out="post_feedforward_layernorm")
+_GLM = replace(_LLAMA, up=("mlp.gate_up_proj",), activation="mlp.activation_fn")
 
 FAMILIES: dict[str, Family] = {
     "llama": _LLAMA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
-    "phi3": _LLAMA,
-    "glm": _LLAMA,
-    "glm4": Family("model.layers", "mlp.down_proj", "post_mlp_layernorm", "self_attn.o_proj"),
+    "phi3": replace(
+        _GLM,
+        qkv=("self_attn.qkv_proj",),
+        head_counters=("config.num_attention_heads",),
+    ),
+    "glm": _GLM,
+    "glm4": replace(_GLM, mlp_out="post_mlp_layernorm"),
     "gemma2": _GEMMA,
     "gemma3_text": _GEMMA,
-    "gpt2": Family("transformer.h", "mlp.c_proj", "mlp", "attn.c_proj"),
-    "gpt_neox": Family("gpt_neox.layers", "mlp.dense_4h_to_h", "mlp", "attention.dense"),
-    "opt": Family("model.decoder.layers", "fc2", "fc2", "self_attn.out_proj"),
+    "gpt2": Family(
+        layers="transformer.h",
+        up=("mlp.c_fc",),
+        gated=False,
+        activation="mlp.act",
+        down="mlp.c_proj",
+        mlp_out="mlp",
+        qkv=("attn.c_attn",),
+        attention_out="attn.c_proj",
+        width_field="n_inner",
+        heads_in_config=False,
+        head_counters=("num_heads",),
+        head_sums=("split_size",),
+    ),
+    "gpt_neox": Family(
+        layers="gpt_neox.layers",
+        up=("mlp.dense_h_to_4h",),
+        gated=False,
+        activation="mlp.act",
+        down="mlp.dense_4h_to_h",
+        mlp_out="mlp",
+        qkv=("attention.query_key_value",),
+        attention_out="attention.dense",
+        interleaved=True,
+        heads_in_config=False,
+    ),
+    "opt": Family(
+        layers="model.decoder.layers",
+        up=("fc1",),
+        gated=False,
+        activation="activation_fn",
+        down="fc2",
+        mlp_out="fc2",
+        qkv=_SEPARATE,
+        attention_out="self_attn.out_proj",
+        width_field="ffn_dim",
+        heads_in_config=False,
+        head_counters=("num_heads",),
+    ),
 }
 """Rows by `model_type`, the name a Hugging Face configuration gives its architecture."""
 
@@ -102,9 +179,96 @@ def taps(model: nn.Module, site: Site) -> list[Tap]:
             raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
 
 
-def head_count(model: nn.Module) -> int:
-    """Query heads per layer, the divisor of site `heads`."""
-    return model.config.num_attention_heads
+def signal_taps(model: nn.Module) -> tuple[list[Tap], list[Tap]]:
+    """Where each layer's up signal and activation signal can be read, the two that arXiv 2508.05239 decomposes.
+
+    In an MLP without gate they are the activation function's input and output. Where one module gives gate and up,
+    the up signal is the second half of its output.
+    """
+    family = family_for(model.config.model_type)
+    layers = decoder_layers(model)
+    activations = [Tap(_resolve(layer, family.activation), "output") for layer in layers]
+    return [Tap(_resolve(layer, family.up[-1]), "output") for layer in layers], activations
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """One layer's MLP: `up` are the modules whose output rows are neurons (in one or two blocks), `down` reads them."""
+
+    up: tuple[nn.Module, ...]
+    down: nn.Module
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One layer's attention: its module, the projections to query, key and value (or the one for all), the output."""
+
+    module: nn.Module
+    qkv: tuple[nn.Module, ...]
+    out: nn.Module
+
+
+def mlp_projections(model: nn.Module) -> list[Mlp]:
+    """The MLP projections of every decoder layer, first to last."""
+    family = family_for(model.config.model_type)
+    return [
+        Mlp(tuple(_resolve(layer, path) for path in family.up), _resolve(layer, family.down))
+        for layer in decoder_layers(model)
+    ]
+
+
+def attention_projections(model: nn.Module) -> list[Attention]:
+    """The attention projections of every decoder layer, first to last."""
+    family = family_for(model.config.model_type)
+    return [
+        Attention(
+            _resolve(layer, family.attention),
+            tuple(_resolve(layer, path) for path in family.qkv),
+            _resolve(layer, family.attention_out),
+        )
+        for layer in decoder_layers(model)
+    ]
+
+
+def weight_of(projection: nn.Module) -> Tensor:
+    """A projection's weight as (outputs, inputs), also one that accelerate keeps on disk."""
+    with align_module_device(projection):
+        weight = projection.weight.detach()
+    return weight.T if isinstance(projection, Conv1D) else weight
+
+
+def attention_weights(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Each layer's query, key, value and output weights, (outputs, inputs), under "q", "k", "v" and "o"."""
+    for attention in attention_projections(model):
+        output = weight_of(attention.out)
+        parts = [weight_of(projection) for projection in attention.qkv]
+        if len(parts) == 1:
+            rows = head_rows(model, output.shape[1] // head_size(model))
+            parts = [parts[0][rows[name]] for name in ("q", "k", "v")]
+        yield {"q": parts[0], "k": parts[1], "v": parts[2], "o": output}
+
+
+def head_rows(model: nn.Module, heads: int) -> dict[str, Tensor]:
+    """Which rows of a shared projection are query, key and value in a layer of `heads` query heads, int64."""
+    size = head_size(model)
+    pairs = heads // heads_per_group(model)
+    if family_for(model.config.model_type).interleaved:
+        rows_H3D = torch.arange(3 * heads * size).view(heads, 3, size)
+        return {name: rows_H3D[:, i].flatten() for i, name in enumerate(("q", "k", "v"))}
+    parts = torch.arange((heads + 2 * pairs) * size).split([heads * size, pairs * size, pairs * size])
+    return dict(zip(("q", "k", "v"), parts, strict=True))
+
+
+def head_size(model: nn.Module) -> int:
+    """Inputs of the attention output projection per query head, in every layer."""
+    config = model.config
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
+def heads_per_group(model: nn.Module) -> int:
+    """Query heads that share one key and one value; 1 where each has its own."""
+    config = model.config
+    return config.num_attention_heads // (getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
 def _input_width(projection: nn.Module) -> int:
@@ -113,7 +277,11 @@ def _input_width(projection: nn.Module) -> int:
 
 def site_widths(model: nn.Module, site: Site) -> tuple[int, ...]:
     """Neurons per layer at a site, first layer to last; layers may differ, as after pruning."""
-    if site == "mlp":
-        return tuple(_input_width(tap.module) for tap in taps(model, site))
-    width = head_count(model) if site == "heads" else model.config.hidden_size
-    return (width,) * len(taps(model, site))
+    tapped = taps(model, site)
+    match site:
+        case "mlp":
+            return tuple(_input_width(tap.module) for tap in tapped)
+        case "heads":
+            return tuple(_input_width(tap.module) // head_size(model) for tap in tapped)
+        case _:
+            return (model.config.hidden_size,) * len(tapped)

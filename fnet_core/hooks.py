@@ -1,6 +1,6 @@
 """Read or change activations while a model runs, as context managers that always restore."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -37,9 +37,16 @@ def touching(model: nn.Module, site: Site, touch: Touch) -> Iterator[None]:
     whatever way, also on models whose modules accelerate dispatched or offloaded. Raises RequestError for
     an unknown site or architecture.
     """
+    with touching_taps(taps(model, site), touch):
+        yield
+
+
+@contextmanager
+def touching_taps(tapped: Sequence[Tap], touch: Touch) -> Iterator[None]:
+    """Like `touching`, for any list of taps, one per layer."""
     handles = []
     try:
-        for layer, tap in enumerate(taps(model, site)):
+        for layer, tap in enumerate(tapped):
             handles.append(_attach(tap, layer, touch))
         yield
     finally:

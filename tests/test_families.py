@@ -5,7 +5,7 @@ import torch
 from tiny_models import TINY_FAMILIES, tiny_model
 
 from fnet_core.errors import RequestError
-from fnet_core.families import SITES, decoder_layers, head_count, site_widths, taps
+from fnet_core.families import SITES, decoder_layers, head_size, site_widths, taps
 from fnet_core.hooks import touching
 
 IDS = torch.randint(4, 61, (1, 17), generator=torch.Generator().manual_seed(0))
@@ -80,7 +80,7 @@ def test_the_mlp_site_times_the_down_projection_is_the_mlps_output(family):
 def test_the_heads_site_splits_evenly_into_query_heads(family):
     model = tiny_model(family)
     for x in read(model, "heads"):
-        assert x.shape[-1] % head_count(model) == 0
+        assert x.shape[-1] % head_size(model) == 0
         assert x.numel() // x.shape[-1] == 17
     assert site_widths(model, "heads") == (4, 4, 4)
 
