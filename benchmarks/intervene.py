@@ -25,8 +25,9 @@ from fnet_core.atlas import DEFAULT_THRESHOLD, Atlas
 from fnet_core.atlas_request import AtlasRequest, find_atlas
 from fnet_core.edits import check_atlas, edit_networks
 from fnet_core.errors import Cancelled
-from fnet_core.intervention import Yardstick, intervene
+from fnet_core.intervention import intervene
 from fnet_core.perplexity import measure
+from fnet_core.yardstick import Yardstick
 
 
 def seconds_to_first_pair(

@@ -10,9 +10,9 @@ from dashboard import job_panel, model_access, notices, selection, words
 from fnet_core import store
 from fnet_core.edits import Edit, check_recipe
 from fnet_core.errors import RequestError
-from fnet_core.intervention import Yardstick
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models import LoadedModel, get_loaded
+from fnet_core.yardstick import Yardstick
 
 INTERVENTION, WRITING, DOSES, RANKING, BAKING = "intervention", "writing", "doses", "ranking", "baking"
 _KINDS = (INTERVENTION, WRITING, DOSES, RANKING, BAKING)

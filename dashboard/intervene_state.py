@@ -10,7 +10,7 @@ from fnet_core import texts
 from fnet_core.atlas import Atlas
 from fnet_core.edits import Edit, edit_networks, parse_edits
 from fnet_core.errors import RequestError
-from fnet_core.intervention import Yardstick
+from fnet_core.yardstick import Yardstick
 
 ALL = "all"
 """The row that stands for every network at once."""

@@ -22,7 +22,7 @@ from fnet_core.progress import Report, silent
 from fnet_core.seeds import check_seed
 from fnet_core.texts import Passage
 
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised when the method changes, so that atlases of an older method are not taken for answers."""
 
 MOST_CLUSTERED = 10_000

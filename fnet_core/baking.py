@@ -6,15 +6,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM
 from transformers.pytorch_utils import Conv1D
 
 from fnet_core import store
 from fnet_core.edits import Edit, affine, check_edits, save_edits
 from fnet_core.errors import RequestError
 from fnet_core.families import head_size, site_widths, taps
-from fnet_core.memory import available_memory, estimate, gigabytes
-from fnet_core.models import LoadedModel
+from fnet_core.models import LoadedModel, private_copy
 from fnet_core.progress import Report, silent
 
 FOLDABLE = ("mlp", "heads")
@@ -39,16 +37,8 @@ def bake(
     folder = Path(folder)
     if folder.exists():
         raise RequestError(f"{folder} exists already; choose a new folder.")
-    needed, free = estimate(loaded.path).weight_bytes, available_memory()
-    if needed > free:
-        raise RequestError(
-            f"Saving needs a second copy of the weights in memory, {gigabytes(needed)}, and {gigabytes(free)} are "
-            "free; close other models first."
-        )
     report("reading", 0.0)
-    model = AutoModelForCausalLM.from_pretrained(
-        loaded.path, dtype=next(loaded.model.parameters()).dtype, use_safetensors=True, local_files_only=True
-    )
+    model = private_copy(loaded)
     fold(model, edits)
     report("saving", 0.0)
     with store.disk_errors(folder.parent), store.atomic_folder(folder) as temporary:

@@ -5,7 +5,7 @@ Sources: Varoquaux et al. 2010 (CanICA: subject reduction, group canonical corre
 Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stability index).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,9 @@ from fnet_core.ica import Contrast, fastica, random_starts, whiten
 from fnet_core.measure import Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.spill import Spill
+
+Visit = Callable[[int, int, Tensor, Tensor], None]
+"""Called with (subject, block, z-scored activations (T, N), time courses (T, K) in no order of strength)."""
 
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
@@ -113,6 +116,8 @@ class GroupBasis:
         """Reduce one subject to its leading unit-norm directions and merge them."""
         held = len(self._singular)
         new = leading_directions(z_TN, self._per_subject, self._sketch[held:])
+        if held + len(new) == 0:
+            return
         rows = self._sketch[: held + len(new)]
         gram = torch.eye(len(rows), dtype=torch.float64, device=rows.device)
         gram[:held, :held] = torch.diag(self._singular.square())
@@ -168,6 +173,12 @@ def oriented_z(maps_KN: Tensor) -> Tensor:
     return torch.where(tail < 0, -z, z)
 
 
+def _skewed_upward(directions_KN: Tensor) -> Tensor:
+    """Directions turned so that their skewness is positive, which does not depend on the order of neurons."""
+    skew_K1 = directions_KN.pow(3).sum(dim=1, keepdim=True)
+    return torch.where(skew_K1 < 0, -directions_KN, directions_KN)
+
+
 def _separate(
     groups: Sequence[Tensor], seed: int, restarts: int, contrast: Contrast, report: Report
 ) -> list[tuple[Tensor, Tensor, float]]:
@@ -180,7 +191,7 @@ def _separate(
     for width in dict.fromkeys(widths):
         alike = [i for i, w in enumerate(widths) if w == width]
         begun, share = len(found) / len(groups), len(alike) / len(groups)
-        white_BKN = whiten(torch.stack([groups[i] for i in alike]).double())
+        white_BKN = whiten(torch.stack([_skewed_upward(groups[i].double()) for i in alike]))
         starts = random_starts(1, restarts, white_BKN.shape[1], seed).expand(len(alike), -1, -1, -1)
         result = fastica(
             white_BKN,
@@ -205,12 +216,14 @@ def canica(
     contrast: Contrast = "cube",
     report: Report = silent,
     clock: Stopwatch | None = None,
+    visit: Visit | None = None,
 ) -> list[Networks]:
     """The functional networks of each block of neurons, found across subjects.
 
     `subjects` yields (T, N) float32 activations, one at a time; `widths` cuts the N neurons into blocks
     that are decomposed on their own (one block of all neurons, or one per layer). Returns one `Networks`
-    per block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than
+    per block. `visit` is called on the second visit to the subjects, which gives the time courses. Same seed, same
+    machine: same bits. Raises RequestError when the data hold fewer than
     `components` directions.
     """
     clock = clock or Stopwatch()
@@ -236,11 +249,15 @@ def canica(
         with clock.stage("separating"):
             found = _separate([basis.result() for basis in bases], seed, restarts, contrast, report)
         with clock.stage("projecting"):
-            return _project(spill, widths, found, report)
+            return _project(spill, widths, found, report, visit)
 
 
 def _project(
-    spill: Spill, widths: Sequence[int], found: Sequence[tuple[Tensor, Tensor, float]], report: Report
+    spill: Spill,
+    widths: Sequence[int],
+    found: Sequence[tuple[Tensor, Tensor, float]],
+    report: Report,
+    visit: Visit | None,
 ) -> list[Networks]:
     """Second visit to the subjects: time courses on the maps' pseudo-inverse, variance, order."""
     maps, stability, converged = zip(*found, strict=True)
@@ -253,6 +270,8 @@ def _project(
         report("projecting", i / len(spill))
         for b, block_TN in enumerate(z_TN.to(maps[0].device).split(list(widths), dim=1)):
             course_TK = (block_TN @ inverses[b]).cpu()
+            if visit:
+                visit(i, b, block_TN, course_TK)
             courses[b].append(course_TK)
             carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
             total[b].append(len(block_TN) * int((block_TN[0] != 0).sum()))

@@ -20,7 +20,7 @@ from fnet_core import store
 from fnet_core.atlas import Atlas
 from fnet_core.errors import RequestError
 from fnet_core.families import SITES, Site, head_size, site_widths
-from fnet_core.hooks import touching
+from fnet_core.hooks import Touch, touching
 from fnet_core.models import LoadedModel
 from fnet_core.seeds import check_seed
 
@@ -155,11 +155,16 @@ def editing(loaded: LoadedModel, edits: Sequence[Edit]) -> Iterator[None]:
     with ExitStack() as stack:
         for site in dict.fromkeys(edit.site for edit in edits):
             changes = affine([e for e in edits if e.site == site], site_widths(loaded.model, site))
-            stack.enter_context(touching(loaded.model, site, _apply(changes, size if site == "heads" else 1)))
+            stack.enter_context(touching(loaded.model, site, affine_touch(changes, size if site == "heads" else 1)))
         yield
 
 
-def _apply(changes: dict[int, tuple[Tensor, Tensor]], repeat: int):
+def affine_touch(changes: dict[int, tuple[Tensor, Tensor]], repeat: int = 1) -> Touch:
+    """A touch that makes each changed layer's activation gain x activation + offset.
+
+    `changes` are (gain, offset) pairs of float64 tensors as `affine` gives them; each of their values stands for
+    `repeat` neighbouring channels.
+    """
     ready: dict[int, tuple[Tensor, Tensor]] = {}
 
     def touch(layer: int, x: Tensor) -> Tensor | None:

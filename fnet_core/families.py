@@ -54,6 +54,8 @@ class Family:
     """Whether the configuration can say fewer heads of the same size."""
     head_counters: tuple[str, ...] = ()
     """Attributes of the attention module that count query heads, `config.` for the configuration it reads them from."""
+    group_counters: tuple[str, ...] = ()
+    """Attributes of the attention module that count key/value groups."""
     head_sums: tuple[str, ...] = ()
     """Attributes of the attention module that hold query heads times their size."""
 
@@ -86,6 +88,7 @@ FAMILIES: dict[str, Family] = {
         _GLM,
         qkv=("self_attn.qkv_proj",),
         head_counters=("config.num_attention_heads",),
+        group_counters=("num_key_value_heads",),
     ),
     "glm": _GLM,
     "glm4": replace(_GLM, mlp_out="post_mlp_layernorm"),

@@ -73,7 +73,7 @@ def whiten(data_BKN: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(centred @ centred.mT / data_BKN.shape[-1])
     if (values[..., 0] <= values[..., -1] * 1e-12).any():
         raise ValueError("The rows to whiten are linearly dependent; ask for fewer components.")
-    return (vectors * values.rsqrt().unsqueeze(-2)).mT @ centred
+    return (vectors * values.rsqrt().unsqueeze(-2)) @ vectors.mT @ centred
 
 
 def _step(x_BKN: Tensor, w_BRKK: Tensor, contrast: Contrast) -> Tensor:

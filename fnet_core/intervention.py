@@ -3,51 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from fnet_core import store
-from fnet_core.activations import main_device
 from fnet_core.atlas import Atlas
 from fnet_core.edits import Edit, NoControlError, check_edits, edit_networks, editing, random_controls
 from fnet_core.errors import RequestError
 from fnet_core.families import site_widths
 from fnet_core.models import LoadedModel
-from fnet_core.perplexity import (
-    KIND,
-    Definition,
-    PerplexityResult,
-    Ratio,
-    finite_interval,
-    measure,
-    ratio,
-    window_and_stride,
-)
+from fnet_core.perplexity import PerplexityResult, Ratio, finite_interval, ratio
 from fnet_core.progress import Report, silent
-from fnet_core.texts import Passage
-
-METHOD_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Yardstick:
-    """The texts and the definition of perplexity that edits are measured by."""
-
-    passages: tuple[Passage, ...]
-    definition: Definition = "token"
-    window: int | None = None
-    stride: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """What decides the measurement, as plain JSON values."""
-        return {
-            "texts_digest": store.digest([[p.name, p.text] for p in self.passages]),
-            "definition": self.definition,
-            "window": self.window,
-            "stride": self.stride,
-        }
+from fnet_core.yardstick import Yardstick, changed_estimates
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,45 +71,17 @@ def _plain(effect: Ratio) -> dict[str, Any]:
     }
 
 
-def perplexity_key(loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = ()) -> str:
-    """The digest of everything that decides one perplexity; names of edits do not."""
-    changes = [{k: v for k, v in edit.to_dict().items() if k != "name"} for edit in edits]
-    window, stride = window_and_stride(loaded, yardstick.definition, yardstick.window, yardstick.stride)
-    return store.digest(
-        {
-            "model_digest": loaded.digest,
-            "device": main_device(loaded.model).type,
-            "dtype": loaded.dtype,
-            "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
-            "edits": changes,
-            "method_version": METHOD_VERSION,
-            "versions": {name: version(name) for name in ("torch", "transformers")},
-        }
-    )
+def edit_changes(edits: Sequence[Edit]) -> list[dict[str, Any]]:
+    """Edits as they stand in a perplexity's key; their names decide nothing."""
+    return [{k: v for k, v in edit.to_dict().items() if k != "name"} for edit in edits]
 
 
 def estimates(
     loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = (), report: Report = silent
 ) -> Iterator[PerplexityResult]:
     """Running estimates of the perplexity under edits, the last one final and saved; at once if it is known."""
-    path = store.artifact_path(KIND, perplexity_key(loaded, yardstick, edits))
-    if path.exists():
-        report("measuring", 1.0)
-        yield PerplexityResult.load(path)
-        return
-    result = None
-    for result in measure(
-        loaded,
-        yardstick.passages,
-        definition=yardstick.definition,
-        window=yardstick.window,
-        stride=yardstick.stride,
-        around=partial(editing, loaded, tuple(edits)),
-        report=report,
-    ):
-        if len(result.nll_W) == result.total_windows:
-            result.save(path)
-        yield result
+    edits = tuple(edits)
+    return changed_estimates(loaded, yardstick, edit_changes(edits), partial(editing, loaded, edits), report)
 
 
 def perplexity(

@@ -10,15 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from fnet_core.errors import RequestError
 from fnet_core.families import decoder_layers
 from fnet_core.locks import turn
-from fnet_core.memory import MemoryEstimate, available_memory, default_dtype, estimate
+from fnet_core.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.model_folder import model_digest, read_config
 from fnet_core.progress import Report, silent
+from fnet_core.resized_model import resized_class
 from fnet_core.resolving import ModelFolder, resolve
 from fnet_core.store import home
 
@@ -143,7 +150,7 @@ def _load(
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
     with _reported_bars(report):
-        model, info = AutoModelForCausalLM.from_pretrained(
+        model, info = model_class(config).from_pretrained(
             folder.path,
             dtype=dtype,
             device_map=device_map,
@@ -178,6 +185,33 @@ def _load(
         device=_places(model),
         max_tokens=config.max_position_embeddings,
     )
+
+
+def private_copy(loaded: LoadedModel) -> PreTrainedModel:
+    """A second copy of a model's weights in main memory, of the same number type, to change and save.
+
+    Raises RequestError when memory has no room for it.
+    """
+    needed, free = estimate(loaded.path, next(loaded.model.parameters()).dtype).weight_bytes, available_memory()
+    if needed > free:
+        raise RequestError(
+            f"Saving needs a second copy of the weights in memory, {gigabytes(needed)}, and {gigabytes(free)} are "
+            "free; close other models first."
+        )
+    model = model_class(read_config(loaded.path)).from_pretrained(
+        loaded.path,
+        dtype=next(loaded.model.parameters()).dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    return model.eval().requires_grad_(False)
+
+
+def model_class(config: PretrainedConfig) -> type[PreTrainedModel]:
+    """The causal language model of a configuration; with its own sizes where FNet resized it (see `resized_model`)."""
+    base = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    return resized_class(base) if getattr(config, "fnet_resized", None) else base
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:

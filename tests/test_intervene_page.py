@@ -14,9 +14,10 @@ from fnet_core.atlas import KIND, Atlas
 from fnet_core.atlas_request import AtlasRequest, find_atlas
 from fnet_core.edits import edit_networks, edits_text
 from fnet_core.errors import RequestError
-from fnet_core.intervention import Yardstick, intervene
+from fnet_core.intervention import intervene
 from fnet_core.jobs import Job, manager
 from fnet_core.models import get_loaded
+from fnet_core.yardstick import Yardstick
 
 PASSAGES, CONTROLS, THRESHOLD = 2, 2, 1.5
 

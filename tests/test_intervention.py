@@ -7,12 +7,13 @@ import pytest
 from atlases import hand_atlas
 from loading import loaded_tiny
 
-from fnet_core import intervention, store
+from fnet_core import store
 from fnet_core.edits import Edit
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.intervention import Yardstick, dose_response, intervene, perplexity, perplexity_key, rank_networks
+from fnet_core.intervention import dose_response, edit_changes, intervene, perplexity, rank_networks
 from fnet_core.perplexity import KIND
 from fnet_core.texts import Passage
+from fnet_core.yardstick import Yardstick, perplexity_key
 
 YARDSTICK = Yardstick(
     tuple(
@@ -64,7 +65,7 @@ def test_what_was_measured_is_not_measured_again(monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(intervention, "measure", forbidden)
+    monkeypatch.setattr("fnet_core.yardstick.measure", forbidden)
     second = intervene(loaded, [replace(EDIT, name="renamed")], YARDSTICK, controls=2)
     assert second.summary()["edited"] == first.summary()["edited"]
     with pytest.raises(AssertionError, match="measured again"):
@@ -74,7 +75,7 @@ def test_what_was_measured_is_not_measured_again(monkeypatch):
 def test_everything_that_affects_a_perplexity_is_in_its_key():
     loaded = loaded_tiny()
     keys = {
-        perplexity_key(model, yardstick, edits)
+        perplexity_key(model, yardstick, edit_changes(edits))
         for model, yardstick, edits in [
             (loaded, YARDSTICK, ()),
             (replace(loaded, digest="1" * 64), YARDSTICK, ()),

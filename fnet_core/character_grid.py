@@ -1,0 +1,30 @@
+"""Values of tokens on a grid of character positions, so that models with different tokenizers can be compared.
+
+Shape legend: T tokens, G grid positions of one passage.
+"""
+
+import numpy as np
+
+STEP = 4
+"""Characters from one grid position to the next: about one token of English."""
+
+
+def grid_positions(length: int, step: int = STEP) -> np.ndarray:
+    """The characters of a text of `length` that the grid reads: every `step`-th from the first, (G,) int64."""
+    return np.arange(0, length, step)
+
+
+def tokens_at(positions_G: np.ndarray, offsets_T2: np.ndarray) -> np.ndarray:
+    """The token whose value holds at each character position, (G,) int64.
+
+    `offsets_T2` are the tokens' start and end characters, in reading order. A token holds over its own characters; a
+    character that no token covers, such as white space that a tokenizer swallows, belongs to the token before it, and
+    to the first token where there is none. Of several tokens in one character the last holds. `ValueError` if no
+    token covers any character.
+    """
+    covering = np.flatnonzero(offsets_T2[:, 1] > offsets_T2[:, 0])
+    if not len(covering):
+        raise ValueError("No token covers a character of the text; the tokenizer gives no character positions.")
+    starts = np.maximum.accumulate(offsets_T2[covering, 0])
+    found = np.searchsorted(starts, positions_G, side="right") - 1
+    return covering[np.maximum(found, 0)]

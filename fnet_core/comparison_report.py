@@ -1,0 +1,158 @@
+"""A comparison as one HTML page that opens offline: plotly's script stands in it once, nothing is fetched."""
+
+from html import escape
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from fnet_core import comparison_figures as figures
+from fnet_core.comparison import Comparison
+from fnet_core.fingerprint import Fingerprint
+from fnet_core.store import atomic_file
+
+SHOWN_SIGNALS = 3
+"""How many of the strongest matched pairs are drawn over the text."""
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; color: #1f2933;
+  background: #ffffff; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+.verdict { border-left: 6px solid #808890; padding: .4rem 1rem; background: #f4f6f8; }
+.verdict.derived { border-color: #d64541; } .verdict.independent { border-color: #2678be; }
+.verdict strong { font-size: 1.25rem; }
+table { border-collapse: collapse; font-size: .9rem; } th, td { padding: .25rem .7rem; text-align: left;
+  border-bottom: 1px solid #e2e6ea; vertical-align: top; } td.number { text-align: right; }
+.cards { display: flex; gap: 2rem; flex-wrap: wrap; } code { background: #f4f6f8; padding: .1rem .3rem;
+  overflow-wrap: anywhere; } .scroll { max-height: 28rem; overflow: auto; } small { color: #5b6670; }
+"""
+
+
+def save_report(comparison: Comparison, path: Path) -> None:
+    """Write the report, whole or not at all; RequestError if the disk refuses."""
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_text(report_html(comparison), encoding="utf-8")
+
+
+def report_html(comparison: Comparison) -> str:
+    """The report as HTML: verdict, reasons, figures, matched networks, both models and how to make it again."""
+    a, b = comparison.a, comparison.b
+    title = f"{escape(a.model.name)} and {escape(b.model.name)}"
+    signals = [
+        figures.matched_signals(comparison, pair) for pair in range(min(SHOWN_SIGNALS, len(comparison.values_M)))
+    ]
+    parts = [
+        f"<h1>{title}</h1>",
+        _verdict(comparison),
+        "<h2>The score among known pairs</h2>",
+        _figure(figures.score_on_reference(comparison)),
+        _reference(comparison),
+        "<h2>Matched networks</h2>",
+        _matched(comparison),
+        *[_figure(figure) for figure in signals],
+        _figure(figures.matrix(comparison)),
+        "<h2>Second opinions</h2>",
+        "<p>Neither decides: both are known to call independent models related.</p>",
+        _figure(figures.weight_curves(comparison)),
+        _figure(figures.layer_similarity(comparison)),
+        "<h2>The models</h2>",
+        f'<div class="cards">{_card(a)}{_card(b)}</div>',
+        "<h2>How to make it again</h2>",
+        _again(comparison),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>FNet: {title}</title><style>{_STYLE}</style>"
+        f'<script id="plotly">{get_plotlyjs()}</script></head>\n<body>' + "\n".join(parts) + "\n</body></html>\n"
+    )
+
+
+def _figure(figure: go.Figure) -> str:
+    return figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
+
+
+def _sentences(sentences: tuple[str, ...]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _verdict(comparison: Comparison) -> str:
+    found = comparison.verdict
+    low, high = comparison.interval or (comparison.score, comparison.score)
+    advice = f"<p>What would change it:</p>{_sentences(found.advice)}" if found.advice else ""
+    return (
+        f'<div class="verdict {found.outcome}"><p><strong>{found.outcome}</strong><br>score {comparison.score:.3f}, '
+        f"95 % interval {low:.3f} to {high:.3f}</p>{_sentences(found.reasons)}{advice}</div>"
+    )
+
+
+def _reference(comparison: Comparison) -> str:
+    if comparison.reference is None:
+        return "<p>There is no reference distribution.</p>"
+    known = comparison.reference
+    return (
+        f"<p><small>{len(known.pairs)} reference pairs, {escape(known.measured)}, made with "
+        f"<code>{escape(known.command)}</code>.</small></p>"
+    )
+
+
+def _matched(comparison: Comparison) -> str:
+    rows = "".join(
+        f'<tr><td class="number">{row.value:.3f}</td>'
+        f'<td class="number">{row.network_a}</td><td>{escape(row.label_a)}</td>'
+        f'<td class="number">{row.key_neurons_a:,}</td>'
+        f'<td class="number">{row.network_b}</td><td>{escape(row.label_b)}</td>'
+        f'<td class="number">{row.key_neurons_b:,}</td></tr>'
+        for row in comparison.table().itertuples()
+    )
+    a, b = escape(comparison.a.model.name), escape(comparison.b.model.name)
+    left = f"{len(comparison.left_out_a)} networks of {a} and {len(comparison.left_out_b)} of {b} give no signal"
+    mean_null = sum(comparison.null_scores) / len(comparison.null_scores) if comparison.null_scores else None
+    null = f" Mismatched passages score {mean_null:.3f} on average." if mean_null is not None else ""
+    return (
+        f"<p>{left} and are left out.{null} Counted as published (signed, series cut), {comparison.published} pairs "
+        "are above 0.5.</p>"
+        '<div class="scroll"><table><thead><tr><th>abs(ρ)</th><th>#</th>'
+        f"<th>{a}</th><th>neurons</th><th>#</th><th>{b}</th><th>neurons</th></tr></thead><tbody>{rows}</tbody>"
+        "</table></div>"
+    )
+
+
+def _card(side: Fingerprint) -> str:
+    model = side.model
+    reading = "not measured" if side.bits_per_byte is None else f"{side.bits_per_byte:.2f}"
+    rows = {
+        "architecture": escape(model.family),
+        "layers, width": f"{model.layers}, {model.width:,}",
+        "parameters": f"{model.parameters:,}",
+        "numbers": escape(model.dtype),
+        "weights digest": f"<code>{escape(model.digest)}</code>",
+        "bits per byte on the passages": f"{reading} (bzip2: {side.compressor_bits_per_byte:.2f})",
+        "fingerprint digest": f"<code>{side.content_digest()}</code>",
+        "made with": escape(", ".join(f"{name} {number}" for name, number in sorted(side.recipe["versions"].items()))),
+    }
+    body = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
+    return f"<div><h3>{escape(model.name)}</h3><table>{body}</table></div>"
+
+
+def fingerprint_command(side: Fingerprint, out: str) -> str:
+    """The command that makes a fingerprint again, on the bundled passages or on those it names."""
+    protocol = side.protocol
+    options = f"--site {protocol['site']} --components {protocol['components']} --threshold {protocol['threshold']:g}"
+    for split, sources in zip(("find", "score"), side.recipe["texts"], strict=True):
+        if sources != [f"bundled/{split}"]:
+            options += f" --{split} FILE"
+    return f"python -m fnet_core fingerprint {side.model.name} {options} --seed {side.recipe['seed']} --out {out}"
+
+
+def _again(comparison: Comparison) -> str:
+    commands = [
+        fingerprint_command(comparison.a, "a.safetensors"),
+        fingerprint_command(comparison.b, "b.safetensors"),
+        f"python -m fnet_core compare a.safetensors b.safetensors --seed {comparison.seed} --report report.html",
+    ]
+    protocol = comparison.a.protocol
+    rows = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in sorted(protocol.items()))
+    listed = "".join(f"<p><code>{escape(command)}</code></p>" for command in commands)
+    shared = f"Both fingerprints share this protocol ({comparison.a.protocol_digest}):"
+    return f"{listed}<p>{shared}</p><table>{rows}</table>"

@@ -1,0 +1,148 @@
+"""Save a pruned model as an ordinary folder that loads without FNet, with a card that says how it was made."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from fnet_core import resized_model, store
+from fnet_core.cutting import cut
+from fnet_core.errors import RequestError
+from fnet_core.model_folder import read_licence
+from fnet_core.models import LoadedModel, private_copy
+from fnet_core.perplexity import PerplexityResult
+from fnet_core.progress import Report, silent
+from fnet_core.prune_plan import check_plan
+from fnet_core.prune_scores import METHODS
+from fnet_core.pruning import Pruning
+from fnet_core.replacement import COMPENSATIONS
+
+CARD = "fnet-pruning.json"
+CODE = "modeling_fnet.py"
+
+
+def check_target(folder: Path) -> Path:
+    """The folder to export to; RequestError if something is there already."""
+    folder = Path(folder)
+    if folder.exists():
+        raise RequestError(f"{folder} exists already; choose a new folder.")
+    return folder
+
+
+def pruned_copy(loaded: LoadedModel, pruning: Pruning) -> PreTrainedModel:
+    """A second, smaller model with the plan applied; the loaded one is left as it is.
+
+    Raises RequestError for a plan of another model, and when memory has no room for a second copy.
+    """
+    check_plan(loaded, pruning.plan)
+    model = private_copy(loaded)
+    cut(model, pruning)
+    return model
+
+
+def export(
+    loaded: LoadedModel,
+    pruning: Pruning,
+    folder: Path,
+    figures: dict[str, PerplexityResult] | None = None,
+    report: Report = silent,
+) -> Path:
+    """Save the pruned model with its tokenizer, recipe and model card, all of it or nothing.
+
+    `figures` are perplexities by name ("before", "after") that the card states. Raises RequestError for a plan that
+    removes nothing, a folder that exists or cannot be written, and a full disk.
+    """
+    folder = check_target(folder)
+    if pruning.plan.removes_nothing:
+        raise RequestError("This plan removes nothing; choose a ratio above 0.")
+    report("cutting", 0.0)
+    model = pruned_copy(loaded, pruning)
+    report("saving", 0.0)
+    with store.disk_errors(folder.parent), store.atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        loaded.tokenizer.save_pretrained(temporary)
+        if needs_code(model):
+            (temporary / CODE).write_text(Path(resized_model.__file__).read_text("utf-8"), "utf-8")
+        recipe = _recipe(loaded, pruning, figures or {})
+        (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
+        (temporary / "README.md").write_text(_model_card(loaded, pruning, figures or {}, needs_code(model)), "utf-8")
+    report("saving", 1.0)
+    return folder
+
+
+def needs_code(model: PreTrainedModel) -> bool:
+    """Whether the model's configuration alone cannot describe it, so that it is loaded through its own code."""
+    return bool(getattr(model.config, "fnet_resized", None))
+
+
+def _recipe(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult]) -> dict[str, Any]:
+    return {
+        "pruned_from": loaded.name,
+        "pruned_from_digest": loaded.digest,
+        "plan": pruning.plan.recipe(),
+        "compensation": pruning.compensation,
+        "summary": pruning.plan.summary(),
+        "perplexity": {name: result.summary() for name, result in figures.items()},
+    }
+
+
+def _model_card(
+    loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult], code: bool
+) -> str:
+    plan, summary = pruning.plan, pruning.plan.summary()
+    licence = read_licence(loaded.path)
+    method = METHODS[plan.method]
+    header = ["---", f"base_model: {loaded.name}", "library_name: transformers", "tags: [pruned, fnet]"]
+    if licence.name:
+        header.append(f"license: {licence.name}")
+    asked = f"ratio {plan.ratio:g} {plan.share}" if plan.ratio is not None else f"threshold {plan.threshold:g}"
+    removed = 1 - plan.parameters / plan.anatomy.parameters
+    lines = [
+        *header,
+        "---",
+        "",
+        f"# {loaded.name}, pruned",
+        "",
+        f"Made by FNet from {loaded.name} (digest {loaded.digest[:12]}): {method.title}, {asked}.",
+        "",
+        "| | before | after |",
+        "|---|---|---|",
+        f"| parameters | {plan.anatomy.parameters:,} | {plan.parameters:,} ({removed:.1%} removed) |",
+        f"| MLP neurons | {summary['neurons']['before']:,} | {summary['neurons']['after']:,} |",
+        f"| attention heads | {summary['heads']['before']:,} | {summary['heads']['after']:,} |",
+    ]
+    if {"before", "after"} <= figures.keys():
+        before, after = figures["before"], figures["after"]
+        lines += [
+            f"| perplexity per {before.definition} | {before.value:.4g} | {after.value:.4g} |",
+            "",
+            f"Perplexity over {before.tokens:,} tokens of {len(before.texts)} texts, window {before.window}, stride "
+            f"{before.stride}.",
+        ]
+    lines += [
+        "",
+        f"- Method: {method.explanation} Source: {method.source}.",
+        f"- Compensation: {COMPENSATIONS[pruning.compensation]}.",
+        f"- First {plan.protected[0]} and last {plan.protected[1]} layers kept whole.",
+        f"- The full recipe is in `{CARD}`.",
+        "",
+        "## Loading",
+        "",
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained(".", trust_remote_code=True)'
+        if code
+        else 'model = AutoModelForCausalLM.from_pretrained(".")',
+        'tokenizer = AutoTokenizer.from_pretrained(".")',
+        "```",
+        "",
+    ]
+    if code:
+        lines += [
+            f"Its layers have sizes that `config.json` has no fields for, so `{CODE}` builds it: 60 lines that need "
+            "torch and transformers alone. FNet loads it without running that file.",
+            "",
+        ]
+    return "\n".join(lines)

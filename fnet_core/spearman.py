@@ -1,0 +1,38 @@
+"""Spearman's rank correlation of all pairs of rows of two matrices at once.
+
+Shape legend: K, J series of the one and the other, G points of a series.
+"""
+
+import numpy as np
+
+
+def ranks(series_KG: np.ndarray) -> np.ndarray:
+    """The rank of each value within its row, 1 to G, ties sharing their average, (K, G) float64."""
+    rows, points = series_KG.shape
+    order_KG = np.argsort(series_KG, axis=1, kind="stable")
+    in_order_KG = np.take_along_axis(series_KG, order_KG, axis=1)
+    new_KG = np.ones((rows, points), dtype=bool)
+    new_KG[:, 1:] = in_order_KG[:, 1:] != in_order_KG[:, :-1]
+    run = np.cumsum(new_KG) - 1
+    sizes = np.bincount(run)
+    ends = np.cumsum(sizes)
+    mean_of_run = ends - (sizes - 1) / 2
+    found_KG = np.empty((rows, points))
+    flat = mean_of_run[run].reshape(rows, points) - np.arange(rows)[:, None] * points
+    np.put_along_axis(found_KG, order_KG, flat, axis=1)
+    return found_KG
+
+
+def unit_ranks(series_KG: np.ndarray) -> np.ndarray:
+    """Centred ranks of each row with norm 1, (K, G) float64, so that products are Spearman's rho; constant rows NaN."""
+    centred_KG = ranks(series_KG) - (series_KG.shape[1] + 1) / 2
+    norm_K1 = np.linalg.norm(centred_KG, axis=1, keepdims=True)
+    return np.divide(centred_KG, norm_K1, out=np.full_like(centred_KG, np.nan), where=norm_K1 > 0)
+
+
+def spearman(a_KG: np.ndarray, b_JG: np.ndarray) -> np.ndarray:
+    """Spearman's rho of every row of a with every row of b, (K, J) float64; NaN where a row is constant.
+
+    `ValueError` if G differs.
+    """
+    return unit_ranks(a_KG) @ unit_ranks(b_JG).T

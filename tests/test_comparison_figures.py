@@ -1,0 +1,89 @@
+"""Figures of a comparison: the numbers in them, and names from files that stay text."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fingerprints import hand_fingerprint, hand_reference, mixed, waves
+from scipy import stats
+
+from fnet_core import comparison_figures as figures
+from fnet_core.comparison import compare
+
+SIGNALS = waves(10)
+A = hand_fingerprint(SIGNALS, "<i>base</i>")
+B = hand_fingerprint([-s[:9] for s in mixed(SIGNALS, 0.3, 3)], "copy", layers=6, seed=5)
+B = replace(B, recipe=B.recipe | {"protocol": A.protocol})
+FOUND = compare(A, B, reference=hand_reference(A.protocol_digest))
+
+ALL = {
+    "score": figures.score_on_reference,
+    "matrix": figures.matrix,
+    "signals": figures.matched_signals,
+    "curves": figures.weight_curves,
+    "layers": figures.layer_similarity,
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_figure_keeps_the_house_style(name):
+    figure = ALL[name](FOUND)
+    assert figure.layout.title.text and figure.layout.xaxis.title.text
+    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)" and figure.layout.height
+    assert "<i>" not in figure.to_json().replace("\\u003c", "<") and "<b>0</b>" not in figure.to_json()
+
+
+def trace(figure, name):
+    return next(t for t in figure.data if t.name == name)
+
+
+def test_the_score_stands_among_the_reference_pairs():
+    figure = figures.score_on_reference(FOUND)
+    assert sorted(trace(figure, "derived pair").x) == [0.6, 0.75, 0.9]
+    assert sorted(trace(figure, "independent pair").x) == [0.1, 0.2, 0.3]
+    this = trace(figure, "this pair")
+    assert this.x[0] == FOUND.score
+    assert (this.x[0] - this.error_x.arrayminus[0], this.x[0] + this.error_x.array[0]) == pytest.approx(FOUND.interval)
+    assert list(trace(figure, "mismatched passages").x) == list(FOUND.null_scores)
+    assert sorted(shape.x0 for shape in figure.layout.shapes) == pytest.approx([0.4, 0.5])
+
+
+def test_without_a_reference_the_score_stands_alone():
+    alone = replace(FOUND, reference=None, verdict=replace(FOUND.verdict, cuts=None), interval=None, null_scores=())
+    figure = figures.score_on_reference(alone)
+    assert len(trace(figure, "derived pair").x) == 0 and not figure.layout.shapes
+    assert trace(figure, "this pair").error_x.array[0] == 0
+
+
+def test_matched_pairs_lie_on_the_diagonal():
+    heat = figures.matrix(FOUND).data[0]
+    assert np.shape(heat.z) == (10, 9)
+    np.testing.assert_allclose(np.diag(heat.z), FOUND.values_M)
+    assert [(int(y), int(x)) for y, x in zip(heat.y, heat.x, strict=False)] == [tuple(p) for p in FOUND.matched_M2]
+    assert sorted(map(int, heat.y)) == list(range(10))
+
+
+def test_matched_signals_show_both_series_on_the_same_characters():
+    for passage in (0, 3):
+        figure = figures.matched_signals(FOUND, 1, passage)
+        first, second = figure.data
+        assert list(first.x) == list(second.x) == list(range(0, len(A.passages[passage].text), 4))
+        np.testing.assert_allclose(first.y, A.grid_signals(passage)[FOUND.matched_M2[1, 0]])
+        rho = stats.spearmanr(first.y, second.y).statistic
+        assert rho == pytest.approx(FOUND.passage_values_MP[1, passage])
+        assert f"abs(ρ) = {rho:.2f}" in figure.layout.title.text
+        assert second.name.endswith("turned over") and not first.name.endswith("turned over")
+
+
+def test_weight_curves_are_standardised_over_depth():
+    figure = figures.weight_curves(FOUND)
+    assert [len(t.x) for t in figure.data] == [4] * 4 + [6] * 4
+    for line in figure.data:
+        assert (np.mean(line.y), np.std(line.y)) == pytest.approx((0, 1), abs=1e-9)
+    assert f"Q: r = {FOUND.curves.q:.2f}" in [a.text for a in figure.layout.annotations]
+
+
+def test_layers_of_a_run_upward():
+    heat = figures.layer_similarity(FOUND).data[0]
+    np.testing.assert_array_equal(heat.z, FOUND.layers.heatmap_LJ)
+    assert np.shape(heat.z) == (4, 6)

@@ -1,0 +1,284 @@
+"""Fingerprints of tiny models: what they hold, that they survive changes that leave the function alone, and files."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fingerprints import hand_fingerprint, waves
+from loading import loaded_tiny
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+from scipy.stats import spearmanr
+from tiny_models import save_tiny, tiny_model
+
+from fnet_core import fingerprint_request, store, texts
+from fnet_core.activations import read_subjects
+from fnet_core.comparison import compare
+from fnet_core.errors import Cancelled, RequestError
+from fnet_core.fingerprint import Fingerprint
+from fnet_core.fingerprint_request import (
+    FingerprintRequest,
+    bits_per_byte,
+    compressor_bits_per_byte,
+    find_fingerprint,
+    fingerprint,
+    key_weights,
+    network_signals,
+)
+from fnet_core.perplexity import measure
+from fnet_core.texts import Passage
+
+FIND, SCORE = texts.bundled("find")[:6], texts.bundled("score")[:5]
+ASK = {"find": FIND, "score": SCORE, "components": 8, "threshold": 1.8}
+LONG = {"max_position_embeddings": 2048}
+
+
+def take(loaded, **changes) -> Fingerprint:
+    return fingerprint(loaded, **ASK | changes)
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return loaded_tiny(**LONG)
+
+
+@pytest.fixture(scope="module")
+def taken(llama, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FNET_HOME", str(tmp_path_factory.mktemp("home")))
+        torch.set_num_threads(1)
+        return take(llama)
+
+
+def permuted(model, seed: int):
+    """The same function with the residual stream's dimensions in another order."""
+    changed = copy.deepcopy(model)
+    order = torch.randperm(model.config.hidden_size, generator=torch.Generator().manual_seed(seed))
+    body = changed.model
+    for module in (body.embed_tokens, changed.lm_head):
+        module.weight.data = module.weight.data[:, order]
+    body.norm.weight.data = body.norm.weight.data[order]
+    for layer in body.layers:
+        readers = (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
+        for module in (*readers, layer.mlp.gate_proj, layer.mlp.up_proj):
+            module.weight.data = module.weight.data[:, order]
+        for module in (layer.self_attn.o_proj, layer.mlp.down_proj):
+            module.weight.data = module.weight.data[order]
+        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
+            norm.weight.data = norm.weight.data[order]
+    return changed
+
+
+def test_a_permuted_residual_stream_changes_nothing(llama):
+    changed = permuted(llama.model, 3)
+    ids = torch.arange(4, 50)[None]
+    torch.testing.assert_close(changed(ids).logits, llama.model(ids).logits, atol=1e-4, rtol=0)
+    assert not torch.equal(changed.lm_head.weight, llama.model.lm_head.weight)
+    # as many networks as 72 random neurons determine
+    before = take(llama, components=4)
+    after = take(replace(llama, model=changed, name="permuted", digest="1" * 64), components=4)
+    found = compare(before, after)
+    assert found.score > 0.95
+    assert found.layers.middle == pytest.approx(1, abs=1e-3) and found.curves.mean == pytest.approx(1)
+    assert compare(before, take(replace(llama, model=tiny_model("llama", 9, **LONG)), components=4)).score < 0.8
+
+
+def test_against_itself_and_against_other_weights(llama, taken):
+    assert compare(taken, taken).score == pytest.approx(1)
+    other = take(replace(llama, model=tiny_model("llama", 9, **LONG)))
+    assert compare(taken, other).score < 0.8
+
+
+def test_another_architecture_and_tokenizer_share_the_grid(taken):
+    other = take(loaded_tiny("gpt2", num_hidden_layers=5, **LONG))
+    assert [len(g) for g in other.grids] == [len(g) for g in taken.grids] == [-(-len(p.text) // 4) for p in SCORE]
+    found = compare(taken, other)
+    assert found.layers.heatmap_LJ.shape == (3, 5) and 0 < found.score < 0.8
+
+
+def test_signals_by_hand(llama, taken):
+    """Once more from the atlas's maps, one neuron at a time."""
+    atlas = fingerprint_request.compute_atlas(
+        llama, FingerprintRequest("x", **ASK).atlas_request(), {"site": "residual", "scope": "model"}
+    )
+    subject = next(iter(read_subjects(llama, SCORE[2:3], "residual")))
+    activity = subject.activations_TN.double().numpy()
+    z = (activity - activity.mean(axis=0)) / activity.std(axis=0)
+    for k in (0, 5):
+        weights = atlas.maps[0][k].astype(float)
+        key = np.flatnonzero(np.abs(weights) > 1.8)
+        assert len(key) == taken.key_counts_KL[k].sum() > 0
+        series = sum(weights[n] * z[:, n] for n in key)
+        np.testing.assert_allclose(taken.signals[2][k], (series - series.mean()) / series.std(), atol=4e-3)
+
+
+def test_the_published_signal_is_the_mean_of_the_mask():
+    maps = np.array([[5.0, -4.0, 0.5, 2.0], [0.1, 0.2, 0.3, -0.4]], dtype=np.float32)
+    mean, weighted = (key_weights(maps, 1.5, signal) for signal in ("mean", "weighted"))
+    torch.testing.assert_close(mean, torch.tensor([[1 / 3, 1 / 3, 0, 1 / 3], [0, 0, 0, 0]]))
+    torch.testing.assert_close(weighted, torch.tensor([[5 / 11, -4 / 11, 0, 2 / 11], [0, 0, 0, 0]]))
+    activations = torch.randn(7, 4, generator=torch.Generator().manual_seed(0)) + 3
+    expected = activations[:, [0, 1, 3]].mean(dim=1).double().numpy()
+    signals = network_signals(activations, mean)
+    np.testing.assert_allclose(signals[0], (expected - expected.mean()) / expected.std(), atol=2e-3)
+    assert signals.dtype == np.float16 and not signals[1].any()
+
+
+def test_signals_that_do_not_vary_become_zeros():
+    activations = torch.full((9, 4), 1e4)
+    activations[:, 3] += 1e-3 * torch.randn(9, generator=torch.Generator().manual_seed(1))
+    assert not network_signals(activations, torch.full((1, 4), 0.25)).any()
+
+
+def test_twice_the_same_bits(llama, taken):
+    again = take(llama)
+    unclocked = {"seconds": {}, "peak_memory_bytes": 0}
+    assert replace(again, **unclocked).content_digest() == replace(taken, **unclocked).content_digest()
+
+
+def test_sites_and_published_signal(llama):
+    for changes in ({"site": "mlp"}, {"signal": "mean"}, {"site": "heads", "components": 5}):
+        found = take(llama, **changes)
+        assert found.grams_LU.shape[0] == 3 and found.signals[0].shape[0] == found.protocol["components"]
+
+
+def test_how_well_it_reads(llama):
+    expected = measure(llama, [replace(p, text=p.text[:400]) for p in SCORE[:4]], definition="byte")
+    *_, result = expected
+    assert bits_per_byte(llama, SCORE) == pytest.approx(np.log2(result.value))
+    assert not take(llama).reads_probes
+    # a repeated sentence compresses well, random letters badly
+    dull = compressor_bits_per_byte([Passage("", "The same again. " * 200, "")])
+    letters = "".join(np.random.default_rng(0).choice(list("abcdefghijklmnop"), 4000))
+    assert dull < 0.3 and 4 < compressor_bits_per_byte([Passage("", letters, "")]) < 4.5
+
+
+def test_a_file_holds_it_all_and_is_small(taken, tmp_path):
+    path = tmp_path / "f.safetensors"
+    taken.save(path)
+    read = Fingerprint.load(path)
+    assert read.content_digest() == taken.content_digest() and read.summary() == taken.summary()
+    assert path.stat().st_size < 1_000_000
+    assert compare(taken, read).score == pytest.approx(compare(taken, taken).score, abs=1e-6)
+
+
+def test_a_file_cut_short(tmp_path):
+    path = tmp_path / "f.safetensors"
+    hand_fingerprint(waves(9)).save(path)
+    content = path.read_bytes()
+    for size in (0, 5, 400, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(RequestError):
+            Fingerprint.load(path)
+
+
+def tampered(path, change):
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    arrays = load_file(path)
+    change(arrays, metadata)
+    save_file(arrays, path, metadata)
+
+
+def _other_name(arrays, metadata):
+    metadata["fnet"] = metadata["fnet"].replace("honest", "forged")
+
+
+def _other_value(arrays, metadata):
+    arrays["signal.1"][2, 3] += 0.25
+
+
+def _lost_array(arrays, metadata):
+    del arrays["grid.2"]
+
+
+def _lost_digest(arrays, metadata):
+    metadata["fnet"] = metadata["fnet"].replace('"content":', '"contents":')
+
+
+@pytest.mark.parametrize("change", [_other_name, _other_value, _lost_array, _lost_digest])
+def test_a_file_tampered_with(tmp_path, change):
+    path = tmp_path / "f.safetensors"
+    hand_fingerprint(waves(9), "honest").save(path)
+    tampered(path, lambda arrays, metadata: None)
+    assert Fingerprint.load(path).model.name == "honest"
+    tampered(path, change)
+    with pytest.raises(RequestError, match="changed after it was made"):
+        Fingerprint.load(path)
+
+
+def test_another_kind_of_file_and_none(tmp_path):
+    with pytest.raises(RequestError, match="no file"):
+        Fingerprint.load(tmp_path / "none.safetensors")
+    store.save_artifact(tmp_path / "a.safetensors", "atlas", {}, {})
+    with pytest.raises(RequestError, match="holds 'atlas'"):
+        Fingerprint.load(tmp_path / "a.safetensors")
+
+
+def test_taken_once_and_then_read(tmp_path, monkeypatch):
+    folder = save_tiny(tmp_path / "model", **LONG)
+    monkeypatch.setenv("FNET_ROOTS", str(tmp_path))
+    request = FingerprintRequest(str(folder), **ASK)
+    seen = []
+    first = find_fingerprint(request, lambda stage, fraction: seen.append(stage))
+    assert first.computed and set(seen) <= {*fingerprint_request.STAGES, "checking"} and "scoring" in seen
+    assert len(store.list_artifacts("atlas")) == 1
+
+    def forbidden(*_, **__):
+        raise AssertionError("the model was loaded again")
+
+    monkeypatch.setattr(fingerprint_request.models, "get_loaded", forbidden)
+    second = find_fingerprint(request)
+    assert not second.computed and second.fingerprint.content_digest() == first.fingerprint.content_digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"components": 7}, {"site": "mlp"}, {"threshold": 2.0}, {"score": SCORE[:4]}, {"find": FIND[:5]},
+     {"signal": "mean"}],
+)  # fmt: skip
+def test_everything_that_affects_the_result_is_in_the_key(change):
+    def key(request):
+        return fingerprint_request.recipe_key(request.recipe("m", "d", "cpu", "float32"))
+
+    assert key(FingerprintRequest("m", **ASK)) != key(FingerprintRequest("m", **ASK | change))
+    protocols = [FingerprintRequest("m", **ASK | extra).protocol() for extra in ({}, change)]
+    assert (protocols[0] == protocols[1]) == (change == {"seed": 1})
+
+
+def test_cancelling_leaves_no_fingerprint():
+    def report(stage, fraction):
+        if stage == "scoring":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        find_fingerprint(FingerprintRequest("tiny", **ASK), report)
+    assert store.list_artifacts("fingerprint") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"threshold": -1.0}, "threshold -1.0 is out of range"),
+        ({"threshold": float("nan")}, "threshold nan"),
+        ({"site": "skull"}, "no site 'skull'"),
+        ({"components": 0}, "0 components"),
+        ({"seed": -3}, "seed -3"),
+        ({"signal": "loud"}, "no signal 'loud'"),
+    ],
+)
+def test_requests_that_cannot_be_met(change, words):
+    with pytest.raises(RequestError, match=words):
+        FingerprintRequest("tiny", **ASK | change)
+
+
+def test_float16_costs_no_accuracy():
+    """Rank correlations of stored signals against those of the float64 originals."""
+    rng = np.random.default_rng(3)
+    activations = rng.normal(size=(230, 40)) * 10 ** rng.uniform(-2, 3, 40)
+    weights = rng.normal(size=(12, 40))
+    stored = network_signals(torch.from_numpy(activations).float(), torch.from_numpy(weights).float())
+    exact = spearmanr(activations @ weights.T).statistic
+    np.testing.assert_allclose(spearmanr(stored.T.astype(float)).statistic, exact, atol=1e-3)
