@@ -1,4 +1,4 @@
-"""The one selection that all pages share: model, atlas, network, threshold, and the job being watched.
+"""The one selection that all pages share: model, atlas, network, threshold, compared models, the job being watched.
 
 It lives in the session and stands in the URL. On arrival the URL fills the session; after that the session
 leads and the URL follows, unless the address itself was changed (back button, edited link).
@@ -27,6 +27,13 @@ class Selection:
     network: int = 0
     threshold: float = DEFAULT_THRESHOLD
     job: str | None = None
+    a: str | None = None
+    """One side of a comparison, see `compare_fingerprints.parse`; `b` is the other."""
+    b: str | None = None
+    compared: str | None = None
+    """The two fingerprints whose comparison is shown, see `compare_fingerprints.pair`."""
+    pair: int = 0
+    """The matched pair of networks that is looked at, 0 for the strongest."""
 
 
 def start(page: str) -> None:
@@ -78,8 +85,8 @@ def _write_url() -> None:
 
 def _parse(in_url: dict[str, str]) -> Selection:
     """The selection that URL values mean; what means nothing keeps its default and leaves a sentence."""
-    wanted: dict[str, object] = {name: in_url[name] for name in ("model", "atlas", "job") if in_url.get(name)}
-    for name, read in (("network", _network), ("threshold", _threshold)):
+    wanted: dict[str, object] = {name: in_url[name] for name in _TEXTS if in_url.get(name)}
+    for name, read in (("network", _network), ("pair", _pair), ("threshold", _threshold)):
         if name in in_url:
             try:
                 wanted[name] = read(in_url[name])
@@ -89,8 +96,16 @@ def _parse(in_url: dict[str, str]) -> Selection:
 
 
 def _network(text: str) -> int:
+    return _whole(text, "network")
+
+
+def _pair(text: str) -> int:
+    return _whole(text, "pair")
+
+
+def _whole(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise RequestError(f"The address asks for network '{text[:40]}'; a network is a whole number from 0.")
+        raise RequestError(f"The address asks for {what} '{text[:40]}'; a {what} is a whole number from 0.")
     return int(text)
 
 
@@ -108,4 +123,5 @@ def _threshold(text: str) -> float:
 
 _PROBLEM = "selection_problem"
 _NAMES = [field.name for field in fields(Selection)]
+_TEXTS = ("model", "atlas", "job", "a", "b", "compared")
 _DEFAULTS = asdict(Selection())

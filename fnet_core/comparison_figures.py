@@ -116,24 +116,33 @@ def matrix_order(comparison: Comparison) -> tuple[list[int], list[int]]:
     return sides[0], sides[1]
 
 
+def pair_series(comparison: Comparison, pair: int, passage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """Characters of the grid and both signals of one matched pair there, (G,) each; and whether b's was turned over.
+
+    It is turned over where the two go against each other, for a network's sign is arbitrary.
+    """
+    k, j = comparison.matched_M2[pair]
+    x_G = comparison.a.grid_signals(passage)[k].astype(np.float32)
+    y_G = comparison.b.grid_signals(passage)[j].astype(np.float32)
+    positions_G = grid_positions(len(comparison.a.passages[passage].text), comparison.a.protocol.get("step", STEP))
+    turned = float(x_G @ y_G) < 0
+    return positions_G, x_G, -y_G if turned else y_G, turned
+
+
 def matched_signals(comparison: Comparison, pair: int = 0, passage: int = 0) -> go.Figure:
     """The signals of one matched pair along one passage; the second is turned over where they go against each other."""
     k, j = (int(network) for network in comparison.matched_M2[pair])
     text = comparison.a.passages[passage].text
-    positions_G = grid_positions(len(text), comparison.a.protocol.get("step", STEP))
-    x_G = comparison.a.grid_signals(passage)[k].astype(np.float32)
-    y_G = comparison.b.grid_signals(passage)[j].astype(np.float32)
-    turned = float(x_G @ y_G) < 0
+    positions_G, x_G, y_G, turned = pair_series(comparison, pair, passage)
     around = [
         escape(f"{text[max(0, c - CONTEXT_CHARACTERS) : c]}[{text[c]}]{text[c + 1 : c + 1 + CONTEXT_CHARACTERS]}")
         for c in positions_G
     ]
     figure = go.Figure()
-    for name, network, label, values_G, colour in (
-        (_names(comparison)[0], k, comparison.a.labels[k], x_G, ACCENT),
-        (_names(comparison)[1], j, comparison.b.labels[j], -y_G if turned else y_G, SECOND),
+    for name, network, label, values_G, colour, over in (
+        (_names(comparison)[0], k, comparison.a.labels[k], x_G, ACCENT, ""),
+        (_names(comparison)[1], j, comparison.b.labels[j], y_G, SECOND, ", turned over" if turned else ""),
     ):
-        over = ", turned over" if turned and values_G is not x_G else ""
         figure.add_scatter(
             x=positions_G,
             y=values_G,

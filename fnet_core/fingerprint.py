@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fnet_core import store
+from fnet_core.character_grid import grid_positions
 from fnet_core.errors import RequestError
 from fnet_core.texts import Passage
 
@@ -148,6 +149,17 @@ class Fingerprint:
                 f"{path} was changed after it was made: its content does not fit its digest; ask for the original or "
                 "make it again with: python -m fnet_core fingerprint MODEL --out F."
             )
+        try:
+            found = cls._from_parts(arrays, header)
+            whole = found._fits_together()
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+            whole = False
+        if not whole:
+            raise RequestError(f"{path} is no whole fingerprint: parts are missing or do not fit; make it again.")
+        return found
+
+    @classmethod
+    def _from_parts(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> "Fingerprint":
         passages = tuple(Passage(*fields) for fields in header["passages"])
         return cls(
             model=ModelCard(**header["model"]),
@@ -166,6 +178,25 @@ class Fingerprint:
             seconds=header["seconds"],
             peak_memory_bytes=header["peak_memory_bytes"],
         )
+
+    def _fits_together(self) -> bool:
+        """Whether shapes agree, grids point at tokens and numbers are finite, as in every fingerprint made here."""
+        networks, layers = self.key_counts_KL.shape
+        shapes = [
+            len(self.labels) == networks > 0,
+            self.variance_K.shape == self.stability_K.shape == (networks,),
+            self.curves_4L.shape == (4, layers),
+            self.grams_LU.ndim == 2 and len(self.grams_LU) == layers,
+            len(self.passages) > 0,
+            {"site", "components", "threshold", "step"} <= self.protocol.keys(),
+            {"texts", "seed", "versions"} <= self.recipe.keys(),
+        ]
+        for passage, signal, grid in zip(self.passages, self.signals, self.grids, strict=True):
+            positions = grid_positions(len(passage.text), self.protocol["step"])
+            shapes.append(signal.shape == (networks, signal.shape[1]) and grid.shape == positions.shape)
+            shapes.append(0 <= grid.min() and grid.max() < signal.shape[1])
+        arrays = (*self.signals, self.variance_K, self.stability_K, self.curves_4L, self.grams_LU)
+        return all(shapes) and all(np.isfinite(array).all() for array in arrays)
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of the command line, without the artifact's path."""
@@ -212,11 +243,23 @@ _PROTOCOL_WORDS = {
 
 def check_comparable(a: Fingerprint, b: Fingerprint) -> None:
     """RequestError, with the way out, unless both were made with the same probes and parameters."""
-    differing = [name for name in a.protocol.keys() | b.protocol.keys() if a.protocol.get(name) != b.protocol.get(name)]
-    if not differing:
-        return
-    words = [f"{label}" for name, label in _PROTOCOL_WORDS.items() if name in differing] or ["version of the method"]
-    raise RequestError(
-        f"The fingerprints of {a.model.name} and {b.model.name} cannot be compared, because they differ in: "
-        f"{', '.join(words)}; make both again the same way with: python -m fnet_core fingerprint MODEL --out F."
+    check_protocols(a.model.name, a.protocol, b.model.name, b.protocol)
+    if [p.text for p in a.passages] != [p.text for p in b.passages]:
+        raise _incomparable(a.model.name, b.model.name, [_PROTOCOL_WORDS["score"]])
+    if a.grams_LU.shape[1] != b.grams_LU.shape[1]:
+        raise _incomparable(a.model.name, b.model.name, ["places where layers are compared"])
+
+
+def check_protocols(a: str, a_protocol: dict[str, Any], b: str, b_protocol: dict[str, Any]) -> None:
+    """`check_comparable` for two names with their protocols, before a fingerprint is taken."""
+    differing = [name for name in a_protocol.keys() | b_protocol.keys() if a_protocol.get(name) != b_protocol.get(name)]
+    if differing:
+        words = [label for name, label in _PROTOCOL_WORDS.items() if name in differing] or ["version of the method"]
+        raise _incomparable(a, b, words)
+
+
+def _incomparable(a: str, b: str, words: list[str]) -> RequestError:
+    return RequestError(
+        f"The fingerprints of {a} and {b} cannot be compared, because they differ in: {', '.join(words)}; make both "
+        "again the same way with: python -m fnet_core fingerprint MODEL --out F."
     )

@@ -87,9 +87,7 @@ def _recipe(loaded: LoadedModel, pruning: Pruning, figures: dict[str, Perplexity
     }
 
 
-def _model_card(
-    loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult], code: bool
-) -> str:
+def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult], code: bool) -> str:
     plan, summary = pruning.plan, pruning.plan.summary()
     licence = read_licence(loaded.path)
     method = METHODS[plan.method]

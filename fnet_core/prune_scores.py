@@ -217,6 +217,11 @@ def find_scores(
     return {method: Scores.load(path) for method, path in paths.items()}
 
 
+def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> bool:
+    """Whether the store has these scores."""
+    return store.artifact_path(KIND, store.digest(request.recipe(loaded, method))).exists()
+
+
 def _computed(
     loaded: LoadedModel,
     methods: Sequence[str],

@@ -29,6 +29,8 @@ LEAST_PASSAGES = 4
 ALIKE, UNLIKE = 0.8, 0.5
 """Second opinions at or above the one are said to see a relation, below the other none. They decide nothing."""
 
+_SECOND_OPINION = "Second opinion, "
+
 
 @dataclass(frozen=True)
 class ReferencePair:
@@ -132,6 +134,11 @@ class Verdict:
     reasons: tuple[str, ...]
     advice: tuple[str, ...]
     cuts: Cuts | None
+
+    @property
+    def second_opinions(self) -> tuple[str, ...]:
+        """Those of the reasons that tell what the other two fingerprints say; they decide nothing."""
+        return tuple(sentence for sentence in self.reasons if sentence.startswith(_SECOND_OPINION))
 
 
 def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
@@ -272,11 +279,11 @@ def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> list[str]:
         ),
     ):
         if value is None:
-            found.append(f"Second opinion, {name}: none, because it does not vary in one of the models.")
+            found.append(f"{_SECOND_OPINION}{name}: none, because it does not vary in one of the models.")
         elif related is False and value >= ALIKE:
-            found.append(f"Second opinion, {name}: {value:.2f}, which disagrees with the networks; {why_alike}.")
+            found.append(f"{_SECOND_OPINION}{name}: {value:.2f}, which disagrees with the networks; {why_alike}.")
         elif related is True and value < UNLIKE:
-            found.append(f"Second opinion, {name}: {value:.2f}, which disagrees with the networks; {why_unlike}.")
+            found.append(f"{_SECOND_OPINION}{name}: {value:.2f}, which disagrees with the networks; {why_unlike}.")
         else:
-            found.append(f"Second opinion, {name}: {value:.2f}.")
+            found.append(f"{_SECOND_OPINION}{name}: {value:.2f}.")
     return found
