@@ -16,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from fnet_core import store
+from fnet_core.atlas import KIND as ATLAS
 from fnet_core.comparison import Comparison, compare
 from fnet_core.errors import RequestError
 from fnet_core.fingerprint import KIND, Fingerprint, ModelCard
@@ -24,6 +25,7 @@ from fnet_core.verdict import REFERENCE_FILE
 MODEL, SAVED, FILE = "model", "saved", "file"
 _PLACES = {SAVED: KIND, FILE: f"{KIND}-upload"}
 _BETWEEN = ","
+_ATLASES_SEARCHED = 200
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,32 @@ def _called(path: Path, name: str) -> Iterator[None]:
         yield
     except RequestError as error:
         raise RequestError(str(error).replace(str(path), name)) from error
+
+
+def atlas_of(side: Fingerprint) -> str | None:
+    """The key of the saved atlas that a fingerprint was taken from, where it is on this machine."""
+    protocol, recipe = side.protocol, side.recipe
+    wanted = {name: protocol.get(name) for name in ("site", "components", "restarts", "contrast", "sketch_factor")} | {
+        "model_digest": side.model.digest,
+        "scope": "model",
+        "seed": recipe["seed"],
+        "texts": recipe["texts"][0],
+        "passages": protocol.get("passages", [None])[0],
+        "method_version": protocol.get("method_versions", [None])[-1],
+    }
+    for path in store.list_artifacts(ATLAS)[:_ATLASES_SEARCHED]:
+        try:
+            found = _atlas_recipe(str(path), path.stat().st_mtime_ns)
+        except (RequestError, FileNotFoundError):
+            continue
+        if all(found.get(name) == value for name, value in wanted.items()):
+            return path.stem
+    return None
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _atlas_recipe(path: str, changed: int) -> dict[str, Any]:
+    return store.read_header(Path(path))["recipe"]
 
 
 def pair(a: str, b: str) -> str:

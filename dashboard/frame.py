@@ -14,13 +14,16 @@ PAGES = {
     "Model": ("pages/model.py", ":material/deployed_code:"),
     "Networks": ("pages/networks.py", ":material/hub:"),
     "Intervene": ("pages/intervene.py", ":material/tune:"),
+    "Prune": ("pages/prune.py", ":material/content_cut:"),
+    "Compare": ("pages/compare.py", ":material/compare_arrows:"),
 }
 
 
-def draw(title: str, subtitle: str, own_jobs: str | None = None) -> None:
+def draw(title: str, subtitle: str, own_jobs: str | None = None, own_kinds: tuple[str, ...] = ()) -> None:
     """Configure the page and draw what surrounds it; the first call of every page.
 
-    A page that shows jobs of kind `own_jobs` itself does not get the one it follows a second time.
+    A page that shows jobs of kind `own_jobs` itself does not get the one it follows a second time, and none of
+    `own_kinds`.
     """
     st.set_page_config(
         page_title=f"{title} · FNet",
@@ -37,9 +40,9 @@ def draw(title: str, subtitle: str, own_jobs: str | None = None) -> None:
         _current()
         shown = job_panel.followed(own_jobs) if own_jobs else None
         hidden = shown.id if shown else None
-        if _other_jobs(hidden):
+        if _other_jobs(hidden, own_kinds):
             st.caption("Running")
-            _running_jobs(hidden)
+            _running_jobs(hidden, own_kinds)
     st.title(title, icon=PAGES[title][1], anchor=False)
     st.caption(subtitle)
     if sentence := selection.problem():
@@ -56,13 +59,13 @@ def _current() -> None:
         st.caption("none yet")
 
 
-def _other_jobs(hidden: str | None) -> list[Job]:
-    return [job for job in manager().active() if job.id != hidden]
+def _other_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> list[Job]:
+    return [job for job in manager().active() if job.id != hidden and job.kind not in own_kinds]
 
 
 @st.fragment(run_every=1.0)
-def _running_jobs(hidden: str | None) -> None:
-    jobs = _other_jobs(hidden)
+def _running_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> None:
+    jobs = _other_jobs(hidden, own_kinds)
     if not jobs:
         st.rerun()
     for job in jobs:

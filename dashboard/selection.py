@@ -34,6 +34,8 @@ class Selection:
     """The two fingerprints whose comparison is shown, see `compare_fingerprints.pair`."""
     pair: int = 0
     """The matched pair of networks that is looked at, 0 for the strongest."""
+    prune: str | None = None
+    """What the Prune page asks for, see `prune_state`."""
 
 
 def start(page: str) -> None:
@@ -123,5 +125,5 @@ def _threshold(text: str) -> float:
 
 _PROBLEM = "selection_problem"
 _NAMES = [field.name for field in fields(Selection)]
-_TEXTS = ("model", "atlas", "job", "a", "b", "compared")
+_TEXTS = ("model", "atlas", "job", "a", "b", "compared", "prune")
 _DEFAULTS = asdict(Selection())

@@ -4,7 +4,8 @@ Model a is teal, model b orange; derived pairs are red, independent ones blue. N
 are escaped. Shape legend: K, J networks of a and of b, L, J layers of a and of b, G grid positions of one passage.
 """
 
-from html import escape
+from functools import partial
+from html import escape as html_escape
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,7 +22,12 @@ SECOND = (232, 131, 58)
 CONTEXT_CHARACTERS = 24
 """Text shown on either side of a position."""
 
+escape = partial(html_escape, quote=False)
+"""Plotly shows what stands for a quotation mark as it is written, so these stay."""
+
 _KINDS = {"derived": POSITIVE, "independent": NEGATIVE}
+_ROWS = ("independent pairs", "derived pairs", "mismatched passages", "this pair")
+"""Of the figure of the score, from the bottom up."""
 _LINE = {"color": rgba(GREY, 0.8), "width": 1, "dash": "dash"}
 
 
@@ -39,7 +45,7 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
         shown = [pair for pair in pairs if pair.kind == kind]
         figure.add_scatter(
             x=[pair.score for pair in shown],
-            y=[kind] * len(shown),
+            y=[f"{kind} pairs"] * len(shown),
             mode="markers",
             name=f"{kind} pair",
             marker={"color": rgba(colour, 0.75), "size": 11},
@@ -49,13 +55,14 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
         )
     figure.add_scatter(
         x=comparison.null_scores,
-        y=["this pair"] * len(comparison.null_scores),
+        y=["mismatched passages"] * len(comparison.null_scores),
         mode="markers",
         name="mismatched passages",
         marker={"color": rgba(GREY, 1.0), "size": 9, "symbol": "circle-open"},
-        hovertemplate="mismatched passages<br><b>score %{x:.2f}</b><extra></extra>",
+        hovertemplate="this pair, mismatched passages<br><b>score %{x:.2f}</b><extra></extra>",
     )
     low, high = comparison.interval or (comparison.score, comparison.score)
+    interval = f"<br>95 % interval {low:.2f} to {high:.2f}" if comparison.interval else ""
     figure.add_scatter(
         x=[comparison.score],
         y=["this pair"],
@@ -63,7 +70,7 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
         name="this pair",
         marker={"color": rgba(ACCENT, 1.0), "size": 14, "symbol": "diamond"},
         error_x={"array": [high - comparison.score], "arrayminus": [comparison.score - low], "thickness": 2.5},
-        hovertemplate=f"this pair<br><b>score %{{x:.3f}}</b><br>95 % interval {low:.3f} to {high:.3f}<extra></extra>",
+        hovertemplate=f"this pair<br><b>score %{{x:.2f}}</b>{interval}<extra></extra>",
     )
     if cuts := comparison.verdict.cuts:
         for x, text, side in (
@@ -73,10 +80,11 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
             figure.add_vline(
                 x=x, line=_LINE, annotation_text=f"{text} {x:.2f}", annotation_position=side, annotation_font_size=11
             )
-    figure.update_yaxes(categoryorder="array", categoryarray=["independent", "derived", "this pair"], automargin=True)
+    rows = [row for row in _ROWS if any(row in trace.y for trace in figure.data)]
+    figure.update_yaxes(categoryorder="array", categoryarray=rows, range=[-0.6, len(rows) - 0.4], automargin=True)
     figure.update_xaxes(range=[0, 1.02])
-    finish(figure, "Score among known pairs", "score: mean matched abs(Spearman)", "", height=300)
-    return _legend(figure)
+    finish(figure, "Score among known pairs", "score: mean matched abs(Spearman)", "", height=130 + 42 * len(rows))
+    return figure.update_layout(margin={"t": 64})
 
 
 def matrix(comparison: Comparison) -> go.Figure:

@@ -11,13 +11,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from fnet_core import derivations, models, store, symmetries
+from fnet_core import derivations, models, store, symmetries, texts
+from fnet_core.cutting import cut
 from fnet_core.errors import RequestError
 from fnet_core.finetune import Training, fine_tune
 from fnet_core.memory import available_memory, estimate, gigabytes
 from fnet_core.model_folder import model_digest, read_licence, write_card
 from fnet_core.models import LoadedModel
 from fnet_core.progress import Report, silent
+from fnet_core.prune_plan import anatomy, make_plan
+from fnet_core.prune_scores import ScoreRequest, find_scores
+from fnet_core.pruning import prepare
 from fnet_core.seeds import check_seed
 from fnet_core.texts import whole_file
 
@@ -136,6 +140,14 @@ def _merge(task: Task) -> dict[str, Any]:
     return {"merged_with": other.name, "merged_with_digest": other.digest}
 
 
+def _prune(task: Task) -> dict[str, Any]:
+    request = ScoreRequest(texts.bundled("find"))
+    scores = find_scores(task.loaded, ["wanda-sp"], request, task.report)["wanda-sp"]
+    plan = make_plan(anatomy(task.loaded), scores, ratio=task.value, protected=(0, 0), even=True)
+    cut(task.model, prepare(task.loaded, plan, "none", request))
+    return {"removed_neurons": plan.removed_neurons}
+
+
 WAYS: dict[str, Way] = {
     "noise": Way(
         "0.1",
@@ -166,6 +178,12 @@ WAYS: dict[str, Way] = {
         "weights of the decoder layers rounded to so many bits",
         _number("number of bits", 2, 8, whole=True),
         lambda task: derivations.quantise(task.model, task.value, task.report),
+    ),
+    "prune": Way(
+        "0.3",
+        "this share of the MLP neurons removed from every layer, lowest Wanda-sp scores first",
+        _number("ratio", 0, 0.9),
+        _prune,
     ),
     "drop-layers": Way(
         "4",

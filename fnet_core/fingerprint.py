@@ -194,7 +194,7 @@ class Fingerprint:
         for passage, signal, grid in zip(self.passages, self.signals, self.grids, strict=True):
             positions = grid_positions(len(passage.text), self.protocol["step"])
             shapes.append(signal.shape == (networks, signal.shape[1]) and grid.shape == positions.shape)
-            shapes.append(0 <= grid.min() and grid.max() < signal.shape[1])
+            shapes.append(grid.min() >= 0 and grid.max() < signal.shape[1])
         arrays = (*self.signals, self.variance_K, self.stability_K, self.curves_4L, self.grams_LU)
         return all(shapes) and all(np.isfinite(array).all() for array in arrays)
 

@@ -65,9 +65,17 @@ def layer_networks(
     edges = np.cumsum((0, *widths_L))
     queues: list[Queue] = [Queue(_AHEAD) for _ in parts]
     with ThreadPoolExecutor(len(parts)) as pool:
-        running = [
-            pool.submit(decompose, _drain(queue), part, silent) for queue, part in zip(queues, parts, strict=True)
-        ]
+
+        def work(queue: Queue, layers: Sequence[int]) -> list[Networks]:
+            stream = _drain(queue)
+            try:
+                return decompose(stream, layers, silent)
+            except BaseException:
+                for _ in stream:  # whoever fills the queue must not wait for ever
+                    pass
+                raise
+
+        running = [pool.submit(work, queue, part) for queue, part in zip(queues, parts, strict=True)]
         try:
             for subject_TN in subjects:
                 for queue, part, device in zip(queues, parts, devices, strict=False):

@@ -10,6 +10,9 @@ from torch import Tensor
 from fnet_core.calibration import Moments
 from fnet_core.replacement import Factors
 
+CARRIED_WEIGHT = 0.5
+"""How much of the variance that networks carry counts; 0, 0.5 and 1 (Wanda-sp) were tried, see docs/log.md."""
+
 
 def wanda_sp(weight_ON: Tensor, moments: Moments) -> Tensor:
     """Summed abs weights times the l2 norm of the input, (N,) float64. Source: An et al. 2024, arXiv 2312.11983."""
@@ -22,8 +25,9 @@ def flap(weight_ON: Tensor, moments: Moments) -> Tensor:
 
 
 def beyond_networks(weight_ON: Tensor, factors: Factors) -> Tensor:
-    """Wanda-sp of the part of each input that the layer's networks do not carry, (N,) float64."""
-    return weight_ON.double().abs().sum(dim=0).cpu() * (factors.own_N + factors.mean_N.square()).sqrt()
+    """Wanda-sp with what the layer's networks carry of each input counted half, (N,) float64."""
+    square_N = factors.own_N + CARRIED_WEIGHT * factors.carried_N + factors.mean_N.square()
+    return weight_ON.double().abs().sum(dim=0).cpu() * square_N.sqrt()
 
 
 def standardized(scores_N: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ from fnet_core.texts import Passage
 
 KIND = "prune-scores"
 FORMAT = 1
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 STAGES = ("capturing", "separating", "projecting", "scoring")
 
 Spread = Literal["layer", "model"]
@@ -58,8 +58,8 @@ class Method:
 METHODS: dict[str, Method] = {
     "networks": Method(
         "What networks leave",
-        "The size of the part of a neuron's signal that its layer's networks do not carry, times the sum of its output "
-        "weights: what they do carry, the neurons that stay can say.",
+        "The size of a neuron's signal, of which the part that its layer's networks carry counts half, times the sum of "
+        "its output weights: what networks carry, the neurons that stay can in part restore.",
         "this project; networks after arXiv 2508.05239, weighting after arXiv 2312.11983",
         "inputs",
         "layer",
@@ -89,6 +89,8 @@ METHODS: dict[str, Method] = {
     "random": Method("Random", "A seeded draw: what removing any neurons at all costs.", "control", None, "layer"),
 }
 """Every method by the name the command line knows it by."""
+
+DEFAULT_METHOD = "networks"
 
 
 @dataclass(frozen=True)

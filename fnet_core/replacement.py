@@ -85,6 +85,11 @@ class Factors:
     own_N: Tensor
     """float64 variance of each input that the networks do not carry."""
 
+    @property
+    def carried_N(self) -> Tensor:
+        """Variance of each input that the networks carry, float64."""
+        return (self.loading_KN * (self.covariance_KK @ self.loading_KN)).sum(dim=0)
+
 
 def layer_factors(mean_N: Tensor, variance_N: Tensor, covariance_KK: Tensor, shared_KN: Tensor) -> Factors:
     """The factor model of one layer by least squares of its inputs on the networks' activity, all float64.

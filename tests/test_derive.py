@@ -19,18 +19,19 @@ QUICK = Training(steps=2, learning_rate=1e-3, window=16)
 
 @pytest.fixture
 def parent(tmp_path):
-    return save_tiny(tmp_path / "parent")
+    return save_tiny(tmp_path / "parent", max_position_embeddings=3000)
 
 
 @pytest.fixture
 def hows(tmp_path):
     """Every way, with a value that works for the parent."""
     (tmp_path / "text.txt").write_text("a small text of a few dozen letters to be trained on.")
-    save_tiny(tmp_path / "other", seed=8)
+    save_tiny(tmp_path / "other", seed=8, max_position_embeddings=3000)
     values = {
         "noise": ":0.1",
         "rescale": ":2",
         "quantise": ":4",
+        "prune": ":0.3",
         "drop-layers": ":1",
         "merge": f":{tmp_path / 'other'}",
         "finetune": f":{tmp_path / 'text.txt'}",
@@ -65,7 +66,7 @@ def test_every_way_saves_an_ordinary_model_and_leaves_the_parent(name, parent, h
     assert card["written_with"]["torch"] == torch.__version__
     assert loaded.layers == (2 if name == "drop-layers" else 3)
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "out").num_parameters()
-    assert derived.parameters_after == saved and (saved < derived.parameters_before) == (name == "drop-layers")
+    assert derived.parameters_after == saved and (saved < derived.parameters_before) == (name in ("drop-layers", "prune"))
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -74,7 +75,7 @@ def test_the_same_seed_gives_the_same_model_and_another_another(name, parent, ho
         return derive(str(parent), hows[name], tmp_path / folder, seed=seed, training=QUICK).digest
 
     assert made("one", 1) == made("again", 1)
-    assert (made("two", 2) == made("three", 3)) == (name in ("quantise", "drop-layers", "merge"))
+    assert (made("two", 2) == made("three", 3)) == (name in ("quantise", "prune", "drop-layers", "merge"))
 
 
 def test_tied_embeddings_stay_tied(tmp_path):

@@ -3,9 +3,9 @@
 `run(options, report)` returns the JSON object and the lines for people.
 """
 
-from fnet_core.commands import atlas, compare, derive, edit, fingerprint, models, perplexity
+from fnet_core.commands import atlas, compare, derive, edit, fingerprint, models, perplexity, prune
 from fnet_core.commands.arguments import Parser
 
-COMMANDS = (models, atlas, perplexity, edit, fingerprint, compare, derive)
+COMMANDS = (models, atlas, perplexity, edit, prune, fingerprint, compare, derive)
 
 __all__ = ["COMMANDS", "Parser"]

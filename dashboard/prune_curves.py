@@ -1,0 +1,226 @@
+"""The curves of perplexity against ratio, filled in the background, and what they say about the chosen method."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from dashboard import charts, intervene_words, job_panel, network_table, notices, prune_jobs, prune_state, words
+from dashboard.prune_jobs import CURVES
+from dashboard.prune_state import CURVE_RATIOS, PruneRequest
+from fnet_core import prune_figures
+from fnet_core.jobs import Job, manager
+from fnet_core.models import LoadedModel
+from fnet_core.perplexity import PerplexityResult
+from fnet_core.prune_measures import CurvePoint, known_points
+from fnet_core.prune_scores import METHODS, known_scores
+
+OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
+
+
+class _UnknownError(Exception):
+    """Nothing is kept of a point that was not measured yet."""
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _known(place: str, method: str, ratio: float, _loaded: LoadedModel, _request: PruneRequest) -> CurvePoint:
+    """A measured point; a ratio that cannot be met counts as one. `place` is the digest of everything else."""
+    settings = _request.with_ratios((ratio,))
+    found = known_points(_loaded, [method], settings, _request.scores, _request.yardstick)
+    if not found:
+        raise _UnknownError
+    return found[0]
+
+
+def known(loaded: LoadedModel, request: PruneRequest, methods: Sequence[str]) -> list[CurvePoint]:
+    """The measured points of these methods at the ratios of the curves and those the slider has been at."""
+    place = f"{loaded.digest}:{loaded.dtype}:{loaded.device}:{request.measure_key()}"
+    points = []
+    for method in methods:
+        if known_scores(loaded, method, request.score_request()):
+            for ratio in request.settings.ratios:
+                try:
+                    points.append(_known(place, method, ratio, loaded, request))
+                except _UnknownError:
+                    continue
+    return points
+
+
+def draw(
+    request: PruneRequest,
+    points: Sequence[CurvePoint],
+    baseline: PerplexityResult | None,
+    methods: list[str],
+    ready: bool,
+) -> None:
+    """The chart with its marker, the sentence on which method is best, and the job that fills what is missing."""
+    missing = {(m, r) for m in methods for r in CURVE_RATIOS} - {(p.method, p.ratio) for p in points}
+    key = prune_jobs.curves_key(request, methods)
+    job = prune_jobs.find(CURVES, key)
+    waits = job is None or (job.state == "cancelled" and st.session_state["prune_fill"])
+    if missing and ready and st.session_state["prune_fill"] and waits:
+        job = prune_jobs.fill_curves(request, methods)
+    chart = partial(_chart, request, points, baseline)
+    if prune_jobs.under_way(job):
+        _live(job.id, chart, len(missing))
+    else:
+        chart(())
+        with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
+            if job and job.state == "failed":
+                job_panel.show(job)
+            elif missing and not ready:
+                st.caption("The curves are filled once the neurons are scored.")
+            elif missing:
+                st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
+            else:
+                st.caption("All curves are measured. The bars are not drawn: point at a dot for its 95 % interval.")
+    _picker()
+    _best(request, points)
+
+
+_STATUS_HEIGHT = 60
+
+
+@st.fragment(run_every=1.0)
+def _live(id: str, chart, missing: int) -> None:
+    job = manager().get(id)
+    if not prune_jobs.under_way(job):
+        st.rerun()
+    found = prune_jobs.outcome(job)
+    chart(found.value if found else ())
+    with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
+        _progress(job, missing)
+
+
+def _progress(job: Job, missing: int) -> None:
+    bar, button = st.columns([5, 1.2], vertical_alignment="center")
+    bar.progress(job.fraction or 0.0, text=job_panel.line(job))
+    button.button(
+        "Pause",
+        key=f"pause_{job.id}",
+        icon=":material/pause:",
+        width="stretch",
+        on_click=_pause,
+        args=(job.id,),
+        help="What was measured is kept; the switch below goes on with it.",
+    )
+
+
+def _pause(id: str) -> None:
+    st.session_state["prune_fill"] = False
+    manager().cancel(id)
+
+
+def _chart(
+    request: PruneRequest,
+    points: Sequence[CurvePoint],
+    baseline: PerplexityResult | None,
+    newer: Sequence[CurvePoint],
+) -> None:
+    have = {(p.method, p.ratio) for p in points}
+    together = [*points, *(p for p in newer if (p.method, p.ratio) not in have)]
+    untouched = baseline.value if baseline else None
+    of_what = OF_WHAT[request.settings.share]
+    figure = prune_figures.curves(together, untouched, request.ratio, request.method, of_what)
+    charts.draw(figure, "prune_curves_figure")
+
+
+def _picker() -> None:
+    which, fill = st.columns([3.4, 1.3], vertical_alignment="top")
+    which.pills(
+        "Methods in the chart",
+        list(METHODS),
+        selection_mode="multi",
+        format_func=lambda name: METHODS[name].title,
+        key="prune_methods",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    fill.toggle(
+        "Fill curves",
+        key="prune_fill",
+        persist_state="session",
+        help=f"Measure the methods at {', '.join(f'{r:.0%}' for r in CURVE_RATIOS)} in the background, whenever nothing "
+        "else is being measured. The slider goes first.",
+    )
+
+
+def _best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
+    """Which method is best at this ratio, whether or not it is the chosen one."""
+    ranked = prune_figures.ranking(points, request.ratio)
+    chosen = next((p for p in ranked if p.method == request.method), None)
+    if chosen is None:
+        if ranked:
+            st.caption(f"Best measured at {ranked[0].ratio:.0%}: {METHODS[ranked[0].method].title}.")
+        return
+    where = f"At {chosen.ratio:.0%}" + ("" if chosen.ratio == request.ratio else ", the nearest ratio measured")
+    best = ranked[0]
+    if best is chosen:
+        other = ranked[1]
+        st.caption(
+            f":material/trophy: {where}, {METHODS[best.method].title} is the best of {len(ranked)} methods: "
+            f"{_value(best)}; next is {METHODS[other.method].title}, {_value(other)}{_margin(best, other)}."
+        )
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="better_method"):
+        st.markdown(
+            f":material/info: {where}, **{METHODS[best.method].title}** is better than the chosen method: "
+            f"{_value(best)} against {_value(chosen)}{_margin(best, chosen)}."
+        )
+        st.button(
+            "Use it",
+            key="use_better",
+            on_click=st.session_state.update,
+            args=({"prune_method": best.method},),
+        )
+
+
+def _value(point: CurvePoint) -> str:
+    return intervene_words.perplexity(point.perplexity.value)
+
+
+def _margin(better: CurvePoint, other: CurvePoint) -> str:
+    """", within the error of this text" where the paired interval does not tell the two apart."""
+    interval = prune_figures.against(better, other).interval
+    return ", a difference within the error of this text" if interval and interval[0] <= 1 else ""
+
+
+def table(points: Sequence[CurvePoint]) -> None:
+    """All measured points with a download."""
+    if not points:
+        st.caption("The points appear here as they are measured.")
+        return
+    rows = prune_figures.point_table(points)
+    shown = rows.assign(ratio=100 * rows["ratio"], removed=100 * rows["removed"]).drop(columns="method")
+    st.dataframe(
+        shown,
+        key="prune_point_table",
+        hide_index=True,
+        height="content" if len(shown) < 14 else 460,
+        column_config={
+            "title": st.column_config.TextColumn("Method", width="medium"),
+            "ratio": st.column_config.NumberColumn("Ratio", format="%.0f %%"),
+            "removed": st.column_config.NumberColumn(
+                "Parameters gone", format="%.1f %%", help="Of all parameters of the model."
+            ),
+            "perplexity": st.column_config.NumberColumn("Perplexity", format="%.1f"),
+            "low": st.column_config.NumberColumn("95 % from", format="%.1f"),
+            "high": st.column_config.NumberColumn("to", format="%.1f"),
+            "problem": st.column_config.TextColumn("Why not", width="large"),
+        },
+        alt="Perplexity of every method at every ratio measured",
+    )
+    st.download_button(
+        "Table (CSV)",
+        network_table.as_csv(rows),
+        "pruning.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def problems(points: Sequence[CurvePoint]) -> None:
+    """A sentence for each method that cannot meet the slider's ratio."""
+    for sentence in sorted({p.problem for p in points if p.problem}):
+        notices.info(sentence)

@@ -1,0 +1,188 @@
+"""The computations of the Prune page as background jobs, and which of them this session shows.
+
+What the slider asks for goes first: a job for another position is stopped, and the job that fills the curves gives
+way and is queued again behind it. Nothing is lost by that, for every finished measurement is in the store.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dashboard import job_panel, model_access, notices, prune_model, selection
+from dashboard.prune_state import CURVE_RATIOS, PruneRequest
+from fnet_core.errors import RequestError
+from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.models import LoadedModel, get_loaded
+from fnet_core.prune_measures import PruneResult, curves, measure_pruning, plan_for
+from fnet_core.prune_scores import find_scores
+from fnet_core.pruning import Pruning, prepare
+
+SCORING, MEASURING, CURVES = "prune-scoring", "prune-measuring", "prune-curves"
+SPEED, WRITING, EXPORT = "prune-speed", "prune-writing", "prune-export"
+KINDS = (SCORING, MEASURING, CURVES, SPEED, WRITING, EXPORT, prune_model.OPENING)
+_ASKED = (SPEED, WRITING, EXPORT)
+"""Kinds that a button starts and whose results this session keeps on the page."""
+_FOLLOWED, _LAST = "prune_followed", "prune_last"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result, or a running part of one, with what was asked; `value` is None until there is something."""
+
+    request: PruneRequest
+    value: Any
+
+
+Compute = Callable[[LoadedModel, JobReport, Callable[[Any], None]], Any]
+"""From the loaded model, the report and a way to publish running results to the result."""
+
+
+def _submit(kind: str, key: str, label: str, request: PruneRequest, compute: Compute) -> Job:
+    allowed = model_access.roots()
+
+    def work(report: JobReport) -> Outcome:
+        report.publish(Outcome(request, None))
+        loaded = get_loaded(request.model, roots=allowed, report=report)
+        value = compute(loaded, report, lambda value: report.publish(Outcome(request, value)))
+        return Outcome(request, value)
+
+    job = manager().submit(kind, key, work, label=label, device=model_access.device())
+    _last()[kind] = job.id
+    return job
+
+
+def score(request: PruneRequest, methods: list[str]) -> None:
+    """Score all neurons by these methods."""
+
+    def compute(loaded: LoadedModel, report: JobReport, publish) -> None:
+        find_scores(loaded, methods, request.score_request(), report)
+
+    give_way()
+    label = f"Scoring the neurons of {request.model}"
+    _submit(SCORING, request.scores_key(), label, request, compute)
+
+
+def measure(request: PruneRequest) -> Job:
+    """Measure the perplexity at the slider's position, before anything else of this session."""
+    give_way()
+    if (previous := last(MEASURING)) and under_way(previous) and previous.key != request.key():
+        manager().cancel(previous.id)
+
+    def compute(loaded: LoadedModel, report: JobReport, publish: Callable[[PruneResult], None]) -> PruneResult:
+        return measure_pruning(loaded, prepared(loaded, request, report), request.yardstick, report, publish)
+
+    label = f"Measuring {request.model} at {request.ratio:.0%}"
+    return _submit(MEASURING, request.key(), label, request, compute)
+
+
+def prepared(loaded: LoadedModel, request: PruneRequest, report: JobReport) -> Pruning:
+    """The pruning that a request asks for, its scores from the store or computed."""
+    plan = plan_for(loaded, request.method, request.ratio, request.settings, request.scores, report)
+    return prepare(loaded, plan, request.settings.compensation, request.scores, report)
+
+
+def fill_curves(request: PruneRequest, methods: list[str]) -> Job:
+    """Measure what the curves of these methods lack, in the background."""
+
+    nearest_first = tuple(sorted(CURVE_RATIOS, key=lambda r: abs(r - request.ratio)))
+    settings = request.with_ratios(nearest_first)
+
+    def compute(loaded: LoadedModel, report: JobReport, publish) -> Any:
+        return curves(loaded, methods, settings, request.scores, request.yardstick, report, publish)
+
+    return _submit(CURVES, curves_key(request, methods), f"Filling the curves of {request.model}", request, compute)
+
+
+def curves_key(request: PruneRequest, methods: list[str]) -> str:
+    """What jobs that fill curves are shared by."""
+    return f"{request.measure_key()}:{','.join(methods)}"
+
+
+def ask(kind: str, request: PruneRequest, compute: Compute, label: str, *more: object) -> None:
+    """Start what a button asks for, follow it in the session and in the address."""
+    give_way()
+    job = _submit(kind, request.key(*more), label, request, compute)
+    _followed()[kind] = job.id
+    job_panel.watch(job)
+
+
+def give_way() -> None:
+    """Stop the curves for now; the page queues them again behind what comes."""
+    if under_way(job := last(CURVES)):
+        manager().cancel(job.id)
+
+
+def find(kind: str, key: str) -> Job | None:
+    """The job under way that answers this, whoever asked for it, or the last one of this session if it answers it."""
+    job = manager().find(kind, key)
+    if job:
+        _last()[kind] = job.id
+        return job
+    job = last(kind)
+    return job if job and job.key == key else None
+
+
+def last(kind: str) -> Job | None:
+    """The last job of this kind that the session has seen."""
+    return _get(_last().get(kind))
+
+
+def asked(kind: str, model: str) -> Job | None:
+    """The job of this kind that a button started: in this session, or the one in the address."""
+    followed = _followed()
+    named = _get(selection.current().job)
+    if named and named.kind in _ASKED:
+        followed.setdefault(named.kind, named.id)
+    job = _get(followed.get(kind))
+    found = job and (job.result or job.partial)
+    return None if job is None or (found and found.request.model != model) else job
+
+
+def outcome(job: Job | None) -> Outcome | None:
+    """What the job has found, or has found so far."""
+    found = job and (job.result or job.partial)
+    return found if found and found.value is not None else None
+
+
+def under_way(job: Job | None) -> bool:
+    """Whether the job is queued or running."""
+    return job is not None and job.state in job_panel.ACTIVE
+
+
+def show(job: Job | None, draw: Callable[[Outcome], None]) -> None:
+    """A job that a button started: live, or its result, or a sentence."""
+    if under_way(job):
+        _live(job.id, draw)
+    elif job and job.state == "cancelled":
+        notices.info(f"{job.label} was cancelled.", icon=":material/cancel:")
+    elif job and job.state == "failed":
+        job_panel.show(job)
+    elif found := outcome(job):
+        draw(found)
+
+
+@st.fragment(run_every=0.7)
+def _live(id: str, draw: Callable[[Outcome], None]) -> None:
+    job = manager().get(id)
+    if not under_way(job):
+        st.rerun()
+    job_panel.progress(job)
+    if found := outcome(job):
+        draw(found)
+
+
+def _get(id: str | None) -> Job | None:
+    try:
+        return manager().get(id) if id else None
+    except RequestError:
+        return None
+
+
+def _followed() -> dict[str, str]:
+    return st.session_state.setdefault(_FOLLOWED, {})
+
+
+def _last() -> dict[str, str]:
+    return st.session_state.setdefault(_LAST, {})

@@ -1,0 +1,73 @@
+"""The model that the Prune page works on: in memory at once, or loaded by a job."""
+
+import weakref
+
+import streamlit as st
+
+from dashboard import job_panel, model_access, notices, selection
+from fnet_core.errors import RequestError
+from fnet_core.jobs import JobReport, manager
+from fnet_core.models import LoadedModel, get_loaded
+
+OPENING = "prune-opening"
+_PATIENCE = 2.0
+"""Seconds that the page waits for a model, which is there at once when another page used it."""
+_TRIED = "prune_opening_tried"
+_seen: dict[str, weakref.ref] = {}
+"""Models that this page has had, by name, as long as somebody keeps them in memory."""
+
+
+def current(name: str) -> LoadedModel | None:
+    """The named model, or None while it is being loaded or when the page had to say why it cannot be."""
+    seen = _seen.get(name)
+    if seen is None or seen() is None:
+        if not _opened(name):
+            return None
+    try:
+        loaded = get_loaded(name, roots=model_access.roots())
+    except RequestError as error:
+        notices.error(str(error))
+        return None
+    _seen[name] = weakref.ref(loaded.model)
+    return loaded
+
+
+def _opened(name: str) -> bool:
+    """Load the model in a queue of its own, so that it does not wait behind measurements."""
+    try:
+        card = model_access.card_of(name, model_access.roots())
+    except RequestError as error:
+        notices.error(str(error))
+        return False
+    if not card.cached:
+        notices.info(f"{name} is not on this machine yet; load it first.", icon=":material/deployed_code:")
+        st.page_link(
+            "pages/model.py",
+            label="Go to Model",
+            icon=":material/arrow_forward:",
+            query_params=selection.parameters() or None,
+        )
+        return False
+    tried = st.session_state.get(_TRIED)
+    job = manager().get(tried[1]) if tried and tried[0] == name else None
+    if job is None or job.state == "done":
+        job = _submit(name)
+        st.session_state[_TRIED] = (name, job.id)
+        job = manager().wait(job.id, _PATIENCE)
+    if job.state == "done":
+        return True
+    job_panel.show(job)
+    if job.state not in job_panel.ACTIVE:
+        st.button("Try again", icon=":material/refresh:", on_click=st.session_state.pop, args=(_TRIED,))
+    return False
+
+
+def _submit(name: str):
+    allowed = model_access.roots()
+
+    def work(report: JobReport) -> str:
+        loaded = get_loaded(name, roots=allowed, report=report)
+        _seen[name] = weakref.ref(loaded.model)
+        return name
+
+    return manager().submit(OPENING, name, work, label=f"Loading {name}", device="memory")

@@ -1,0 +1,106 @@
+"""Compare two models by their functional network fingerprints: derived, independent or inconclusive."""
+
+import streamlit as st
+
+from dashboard import (
+    compare_fingerprints,
+    compare_jobs,
+    compare_results,
+    compare_settings,
+    compare_sides,
+    frame,
+    job_panel,
+    notices,
+    selection,
+)
+from dashboard.compare_jobs import Side
+from fnet_core.comparison import Comparison
+from fnet_core.errors import RequestError
+
+_PROBLEM = "compare_problem"
+
+
+def shown() -> Comparison | None:
+    """The comparison in the address; a sentence when it cannot be made."""
+    compared = selection.current().compared
+    if not compared:
+        return None
+    try:
+        return compare_fingerprints.comparison(compared)
+    except RequestError as error:
+        notices.error(str(error))
+        return None
+
+
+def submit(sides: tuple[Side, Side]) -> None:
+    """Compare two fingerprints at once; measure first what is not measured yet."""
+    selection.choose(a=sides[0].reference or sides[0].name, b=sides[1].reference or sides[1].name)
+    try:
+        compare_jobs.check(sides)
+    except RequestError as error:
+        st.session_state[_PROBLEM] = str(error)
+        return
+    if sides[0].reference and sides[1].reference:
+        show(compare_fingerprints.pair(sides[0].reference, sides[1].reference))
+    else:
+        compare_jobs.submit(sides)
+
+
+def show(compared: str) -> None:
+    """Put a comparison on the page."""
+    selection.choose(compared=compared, pair=0, job=None)
+
+
+frame.draw(
+    "Compare",
+    "Does one model derive from the other? Their networks are matched by how they respond to the same text.",
+    compare_jobs.KIND,
+)
+followed = compare_jobs.current(None)
+if compared := job_panel.take_result(followed):
+    show(compared)
+found = shown()
+compare_settings.start(found.a.protocol if found else None)
+try:
+    settings = compare_settings.request()
+except RequestError as error:
+    settings, st.session_state[_PROBLEM] = None, str(error)
+
+sides, missing = [], []
+for column, side in zip(st.columns(2, gap="medium"), ("a", "b"), strict=True):
+    with column:
+        asked, lack = compare_sides.draw(side, settings)
+    sides.append(asked)
+    missing += [lack] if lack else []
+asked = None if missing else (sides[0], sides[1])
+job = compare_jobs.current(asked)
+busy = compare_jobs.under_way(job)
+
+run, more, what = st.columns([1.6, 1, 5], vertical_alignment="center", gap="small")
+run.button(
+    "Compare",
+    key="compare_run",
+    type="primary",
+    icon=":material/compare_arrows:",
+    width="stretch",
+    disabled=busy or asked is None,
+    on_click=submit,
+    args=(asked,),
+)
+with more, st.popover("More", width="stretch"):
+    compare_settings.draw()
+what.caption(" ".join(missing) or f"Fingerprints: {compare_settings.sentence()}.")
+if sentence := st.session_state.pop(_PROBLEM, None):
+    notices.error(sentence)
+compare_jobs.show(job)
+
+if found:
+    compared = selection.current().compared
+    stale = asked is not None and not busy and not compare_jobs.answered(found, compared, asked)
+    compare_results.draw(found, compared, stale)
+elif not busy and not selection.current().compared:
+    notices.info(
+        "Press 'Compare': each model reads the same 48 passages, about a minute each for the starters. What was "
+        "measured before is there at once. The verdict, the matched networks and their signals appear here.",
+        icon=":material/compare_arrows:",
+    )
