@@ -107,11 +107,11 @@ def _measured(
     total, before = sum(weights.values()), 0.0
     starts = {}
     for stage, weight in weights.items():
-        starts[stage], before = before / total, before + weight
+        starts[stage], before = before, before + weight
 
     def told(stage: str, fraction: float) -> None:
         if stage in weights:
-            move(stage=stage, fraction=starts[stage] + fraction * weights[stage] / total)
+            move(stage=stage, fraction=(starts[stage] + fraction * weights[stage]) / total)
             report(f"{letter} {stage}", fraction)
         else:
             move(stage=stage)

@@ -39,11 +39,11 @@ def draw() -> None:
         compensation.selectbox(
             "Compensation",
             list(COMPENSATIONS),
-            format_func=lambda name: _COMPENSATION_NAMES.get(name, name),
+            format_func=_compensation,
             key="prune_compensation",
             persist_state="session",
             help="What stands in for the removed neurons.\n\n"
-            + "\n".join(f"- **{_COMPENSATION_NAMES.get(name, name)}**: {line}." for name, line in COMPENSATIONS.items()),
+            + "\n".join(f"- **{_compensation(name)}**: {line}." for name, line in COMPENSATIONS.items()),
         )
         share.selectbox(
             "Ratio counts",
@@ -62,6 +62,10 @@ def draw() -> None:
         )
         with more, st.popover("More", width="stretch"):
             _more()
+
+
+def _compensation(name: str) -> str:
+    return _COMPENSATION_NAMES.get(name, name)
 
 
 def slider(of_what: str) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import charts, intervene_words, job_panel, network_table, notices, prune_jobs, prune_state, words
+from dashboard import charts, intervene_words, job_panel, network_table, prune_jobs, words
 from dashboard.prune_jobs import CURVES
 from dashboard.prune_state import CURVE_RATIOS, PruneRequest
 from fnet_core import prune_figures
@@ -140,8 +140,8 @@ def _picker() -> None:
         "Fill curves",
         key="prune_fill",
         persist_state="session",
-        help=f"Measure the methods at {', '.join(f'{r:.0%}' for r in CURVE_RATIOS)} in the background, whenever nothing "
-        "else is being measured. The slider goes first.",
+        help=f"Measure the methods at {', '.join(f'{r:.0%}' for r in CURVE_RATIOS)} in the background. The slider "
+        "goes first.",
     )
 
 
@@ -219,8 +219,3 @@ def table(points: Sequence[CurvePoint]) -> None:
         on_click="ignore",
     )
 
-
-def problems(points: Sequence[CurvePoint]) -> None:
-    """A sentence for each method that cannot meet the slider's ratio."""
-    for sentence in sorted({p.problem for p in points if p.problem}):
-        notices.info(sentence)

@@ -9,7 +9,7 @@ from dashboard import intervene_words, job_panel, notices, prune_controls, prune
 from dashboard.prune_jobs import MEASURING, SCORING
 from dashboard.prune_state import PruneRequest
 from fnet_core.jobs import Job, manager
-from fnet_core.perplexity import PerplexityResult, Ratio
+from fnet_core.perplexity import PerplexityResult, ratio
 from fnet_core.prune_measures import PruneResult
 from fnet_core.prune_scores import METHODS
 
@@ -119,12 +119,12 @@ def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None,
             st.metric("Pruned", shown)
             st.caption("read off the curve" if about is not None else "the first estimate comes after one window")
             return
-        ratio = _effect(baseline, pruned).value if baseline else None
+        change = ratio(pruned, baseline).value if baseline else None
         st.metric(
             "Pruned",
             intervene_words.perplexity(pruned.value),
-            delta=intervene_words.factor(ratio) if ratio is not None else None,
-            delta_color="off" if ratio is None or 0.999 < ratio < 1.001 else "red" if ratio > 1 else "green",
+            delta=intervene_words.factor(change) if change is not None else None,
+            delta_color="off" if change is None or 0.999 < change < 1.001 else "red" if change > 1 else "green",
             delta_arrow="off",
         )
         st.caption(_interval(pruned))
@@ -134,10 +134,6 @@ _HELP = (
     "Perplexity: how many tokens the model hesitates between, on average, at each place of the text. 1 would be "
     "certain; lower is better."
 )
-
-
-def _effect(baseline: PerplexityResult, pruned: PerplexityResult) -> Ratio:
-    return PruneResult(None, "none", baseline, pruned, True).effect
 
 
 def _interval(result: PerplexityResult) -> str:
@@ -150,7 +146,7 @@ def _interval(result: PerplexityResult) -> str:
 
 def _final(baseline: PerplexityResult, pruned: PerplexityResult) -> None:
     """The change with its paired interval, and what it was measured on."""
-    effect = _effect(baseline, pruned)
+    effect = ratio(pruned, baseline)
     if not math.isfinite(effect.value):
         notices.error("The pruned model's output became infinite, so it has no perplexity; remove less.")
         return

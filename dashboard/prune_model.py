@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import job_panel, model_access, notices, selection
 from fnet_core.errors import RequestError
-from fnet_core.jobs import JobReport, manager
+from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models import LoadedModel, get_loaded
 
 OPENING = "prune-opening"
@@ -20,9 +20,8 @@ _seen: dict[str, weakref.ref] = {}
 def current(name: str) -> LoadedModel | None:
     """The named model, or None while it is being loaded or when the page had to say why it cannot be."""
     seen = _seen.get(name)
-    if seen is None or seen() is None:
-        if not _opened(name):
-            return None
+    if (seen is None or seen() is None) and not _opened(name):
+        return None
     try:
         loaded = get_loaded(name, roots=model_access.roots())
     except RequestError as error:
@@ -48,8 +47,7 @@ def _opened(name: str) -> bool:
             query_params=selection.parameters() or None,
         )
         return False
-    tried = st.session_state.get(_TRIED)
-    job = manager().get(tried[1]) if tried and tried[0] == name else None
+    job = _tried(name)
     if job is None or job.state == "done":
         job = _submit(name)
         st.session_state[_TRIED] = (name, job.id)
@@ -62,7 +60,15 @@ def _opened(name: str) -> bool:
     return False
 
 
-def _submit(name: str):
+def _tried(name: str) -> Job | None:
+    model, id = st.session_state.get(_TRIED, (None, None))
+    try:
+        return manager().get(id) if model == name else None
+    except RequestError:
+        return None
+
+
+def _submit(name: str) -> Job:
     allowed = model_access.roots()
 
     def work(report: JobReport) -> str:

@@ -103,7 +103,7 @@ class ScoreRequest:
     components: int = 32
     """Networks per layer and group of texts, where a method finds networks."""
     groups: int = 4
-    """Groups of texts that are decomposed on their own and united (`fn`)."""
+    """Groups of texts that are decomposed on their own and united (`fn`); no more than there are passages."""
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -111,11 +111,13 @@ class ScoreRequest:
             raise RequestError("There is no calibration text; give at least one passage.")
         if not 1 <= self.components <= 512:
             raise RequestError(f"{self.components} components are out of range; choose 1 to 512.")
-        if not 1 <= self.groups <= len(self.passages):
-            raise RequestError(
-                f"{self.groups} groups of texts are out of range; choose 1 to the number of passages, "
-                f"{len(self.passages)}."
-            )
+        if self.groups < 1:
+            raise RequestError(f"{self.groups} groups of texts are out of range; choose 1 or more.")
+
+    @property
+    def used_groups(self) -> int:
+        """Groups of texts that have a passage."""
+        return min(self.groups, len(self.passages))
 
     @property
     def texts_digest(self) -> str:
@@ -148,7 +150,7 @@ class ScoreRequest:
         if METHODS[method].signals in ("inputs", "published"):
             recipe |= {"components": self.components}
         if METHODS[method].signals == "published":
-            recipe |= {"groups": self.groups}
+            recipe |= {"groups": self.used_groups}
         return recipe
 
 
@@ -277,14 +279,14 @@ def _published(
     """Moments and largest abs(z): one ICA per layer and group of texts (arXiv 2508.05239)."""
     reader = Calibrator(loaded, heads=request.heads, signals="published")
     widths_L, attention_widths_L = site_widths(loaded.model, "mlp"), reader.attention_widths
-    members = [request.passages[group :: request.groups] for group in range(request.groups)]
+    members = [request.passages[group :: request.used_groups] for group in range(request.used_groups)]
     check_components(loaded, members, reader.signal_widths, request.components)
     mlp_L = [torch.zeros(width, dtype=torch.float64) for width in widths_L]
     attention_L = [torch.zeros(width, dtype=torch.float64) for width in attention_widths_L]
     for group, passages in enumerate(members):
 
         def part(stage: str, fraction: float, group=group) -> None:
-            report(stage, (group + fraction) / request.groups)
+            report(stage, (group + fraction) / request.used_groups)
 
         found = layer_networks(
             reader.subjects(passages, part),

@@ -201,7 +201,7 @@ def test_scoring_leaves_the_model_alone_and_nothing_half_saved():
     [
         ({"passages": ()}, "no calibration text"),
         ({"components": 0}, "0 components are out of range"),
-        ({"groups": 5}, "1 to the number of passages, 4"),
+        ({"groups": 0}, "choose 1 or more"),
         ({"seed": -1}, "seed"),
     ],
 )

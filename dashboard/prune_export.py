@@ -1,0 +1,89 @@
+"""The plan as a file, and the pruned model saved as an ordinary folder with its card."""
+
+import re
+
+import streamlit as st
+
+from dashboard import intervene_export, model_access, notices, prune_jobs, prune_plan_view
+from dashboard.prune_jobs import EXPORT
+from dashboard.prune_state import PruneRequest
+from fnet_core.errors import RequestError
+from fnet_core.jobs import JobReport
+from fnet_core.models import LoadedModel
+from fnet_core.perplexity import PerplexityResult
+from fnet_core.prune_export import check_target, export
+from fnet_core.prune_plan import PrunePlan
+
+_FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
+
+
+def draw(request: PruneRequest, plan: PrunePlan, figures: dict[str, PerplexityResult]) -> None:
+    """Download of the plan, and export of the model; `figures` are perplexities that the card states."""
+    if sentence := st.session_state.pop(_PROBLEM, None):
+        notices.error(sentence)
+    model, files = st.columns(2, gap="large")
+    with model:
+        _export(request, figures)
+    with files:
+        st.subheader("Save the plan", anchor=False)
+        st.caption("What goes, layer by layer, with the recipe of the scores. The model is not in it.")
+        st.download_button(
+            "Plan (JSON)",
+            prune_plan_view.plan_text(plan),
+            f"plan-{_stem(request)}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _stem(request: PruneRequest) -> str:
+    model = re.sub(r"[^\w.-]+", "-", request.model).strip("-.") or "model"
+    return f"{model}-{request.method}-{round(100 * request.ratio)}"
+
+
+def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
+    st.subheader("Export the pruned model", anchor=False)
+    measured = (
+        "The card states recipe and perplexities."
+        if len(figures) == 2
+        else "The perplexity is still being measured; the card states the recipe alone until then."
+    )
+    st.caption(
+        "Cuts the weights and saves an ordinary, smaller model that loads with transformers, with its tokenizer and a "
+        f"model card. {measured} Give a name, or a new folder."
+    )
+    job = prune_jobs.asked(EXPORT, request.model)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Name", key=_FOLDER, placeholder=_stem(request))
+        st.button(
+            "Export",
+            key="prune_export",
+            type="primary",
+            icon=":material/save:",
+            disabled=prune_jobs.under_way(job),
+            on_click=_submit,
+            args=(request, figures),
+        )
+    prune_jobs.show(job, _done)
+
+
+def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
+    try:
+        name, folder = intervene_export.destination(st.session_state[_FOLDER].strip() or _stem(request))
+        check_target(folder)
+    except RequestError as error:
+        st.session_state[_PROBLEM] = str(error)
+        return
+
+    def compute(loaded: LoadedModel, report: JobReport, publish) -> str:
+        export(loaded, prune_jobs.prepared(loaded, request, report), folder, figures, report)
+        model_access.cards.clear()
+        return name
+
+    prune_jobs.ask(EXPORT, request, compute, f"Exporting {request.model}", "export", str(folder))
+
+
+def _done(outcome: prune_jobs.Outcome) -> None:
+    st.success("Saved with its model card. Load it on the Model page by this name:", icon=":material/check_circle:")
+    st.code(outcome.value, language=None)
