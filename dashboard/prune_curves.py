@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import charts, intervene_words, job_panel, network_table, prune_jobs, words
+from dashboard import charts, intervene_words, job_panel, network_table, notices, prune_jobs, words
 from dashboard.prune_jobs import CURVES
 from dashboard.prune_state import CURVE_RATIOS, PruneRequest
 from fnet_core import prune_figures
@@ -117,6 +117,13 @@ def _chart(
     baseline: PerplexityResult | None,
     newer: Sequence[CurvePoint],
 ) -> None:
+    if not points and not newer and baseline is None:
+        notices.info(
+            "Here stand the curves: perplexity of every method against the ratio that it removes. They are filled in "
+            "the background once the neurons are scored.",
+            icon=":material/show_chart:",
+        )
+        return
     have = {(p.method, p.ratio) for p in points}
     together = [*points, *(p for p in newer if (p.method, p.ratio) not in have)]
     untouched = baseline.value if baseline else None

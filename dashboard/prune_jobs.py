@@ -24,7 +24,7 @@ SPEED, WRITING, EXPORT = "prune-speed", "prune-writing", "prune-export"
 KINDS = (SCORING, MEASURING, CURVES, SPEED, WRITING, EXPORT, prune_model.OPENING)
 _ASKED = (SPEED, WRITING, EXPORT)
 """Kinds that a button starts and whose results this session keeps on the page."""
-_FOLLOWED, _LAST = "prune_followed", "prune_last"
+_FOLLOWED, _LAST = "prune_jobs_followed", "prune_jobs_last"
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,9 @@ def point_table(points: Sequence[CurvePoint]) -> pd.DataFrame:
         value = found.value if found else np.nan
         row = (point.method, METHODS[point.method].title, point.ratio, removed, value, low, high, point.problem)
         rows.append(row)
-    return pd.DataFrame(
-        rows, columns=["method", "title", "ratio", "removed", "perplexity", "low", "high", "problem"]
-    )
+    numbers = ["ratio", "removed", "perplexity", "low", "high"]
+    table = pd.DataFrame(rows, columns=["method", "title", *numbers, "problem"])
+    return table.astype(dict.fromkeys(numbers, float))
 
 
 def curves(

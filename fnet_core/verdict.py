@@ -75,6 +75,14 @@ class Reference:
         """The reference less one pair, to judge that pair by the others."""
         return replace(self, pairs=self.pairs[:index] + self.pairs[index + 1 :])
 
+    def save(self, path: Path) -> None:
+        """Write the reference as JSON that `load_reference` reads."""
+        content = {"command": self.command, "protocol": self.protocol, "measured": self.measured}
+        content["pairs"] = [
+            {k: round(v, 6) if isinstance(v, float) else v for k, v in vars(pair).items()} for pair in self.pairs
+        ]
+        Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
     def cuts(self) -> Cuts | None:
         """The two cuts; None when there are too few pairs of a kind or the kinds overlap."""
         derived, independent = self.scores("derived"), self.scores("independent")

@@ -1,0 +1,99 @@
+"""What scoring costs beside a bare forward pass, how soon the slider has an answer, and how fast the smaller model is.
+
+    python -m benchmarks.prune_cost [MODEL] [--rounds 2] [--ratio 0.3] [--passages 8]
+
+Every round measures a bare forward pass over the calibration text, then each kind of scoring on an empty store, then
+the slider on the first score passages: seconds to the first estimate, to the last, and for the same ratio again.
+"""
+
+import argparse
+import os
+import tempfile
+from time import perf_counter
+
+import torch
+
+from fnet_core import models, texts
+from fnet_core.activations import main_device, tokenize
+from fnet_core.prune_export import pruned_copy
+from fnet_core.prune_measures import CurveSettings, measure_pruning, plan_for
+from fnet_core.prune_scores import ScoreRequest, find_scores
+from fnet_core.pruning import known_pruned_perplexity, prepare
+from fnet_core.speed import compare_speed
+from fnet_core.yardstick import Yardstick
+
+SCORINGS = (("wanda-sp", "flap"), ("networks",), ("fn",))
+
+
+@torch.no_grad()
+def bare_forward(loaded: models.LoadedModel, passages: tuple[texts.Passage, ...]) -> float:
+    """Seconds to run the passages through the model's body and nothing else."""
+    device = main_device(loaded.model)
+    ids = [tokenize(loaded, passage).ids_T[None].to(device) for passage in passages]
+    began = perf_counter()
+    for each in ids:
+        loaded.model.base_model(input_ids=each, use_cache=False)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return perf_counter() - began
+
+
+def slider(loaded: models.LoadedModel, ratio: float, passages: int) -> tuple[float, float, float]:
+    """Seconds from a moved slider to the first estimate, to the last, and to a known answer."""
+    request = ScoreRequest(texts.bundled("find"))
+    yardstick = Yardstick(texts.bundled("score")[:passages])
+    stamps = []
+    began = perf_counter()
+    plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
+    measure_pruning(
+        loaded, prepare(loaded, plan, "networks", request), yardstick, publish=lambda _: stamps.append(perf_counter())
+    )
+    first, last = stamps[0] - began, perf_counter() - began
+    began = perf_counter()
+    plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
+    assert known_pruned_perplexity(loaded, yardstick, plan, "networks", request) is not None
+    return first, last, perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="smollm2-135m")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--ratio", type=float, default=0.3)
+    parser.add_argument("--passages", type=int, default=8, help="score passages for the slider")
+    options = parser.parse_args()
+    loaded = models.get_loaded(options.model, accept_licence=True)
+    request = ScoreRequest(texts.bundled("find"))
+    for number in range(options.rounds):
+        with tempfile.TemporaryDirectory() as home:
+            os.environ["FNET_HOME"] = home
+            bare = bare_forward(loaded, request.passages)
+            print(f"round {number + 1}: bare forward pass over the calibration text {bare:.2f} s")
+            for methods in SCORINGS:
+                began = perf_counter()
+                find_scores(loaded, methods, request)
+                seconds = perf_counter() - began
+                print(f"  scoring by {' and '.join(methods)}: {seconds:.2f} s, {seconds / bare:.2f} times as long")
+            first, last, known = slider(loaded, options.ratio, options.passages)
+            print(f"  slider: first estimate {first:.2f} s, last {last:.2f} s, the same ratio again {known:.3f} s")
+            if number == options.rounds - 1:
+                _print_speed(loaded, options.ratio, request)
+
+
+def _print_speed(loaded: models.LoadedModel, ratio: float, request: ScoreRequest) -> None:
+    plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
+    smaller = pruned_copy(loaded, prepare(loaded, plan, "networks", request))
+    speed = compare_speed(loaded.model, smaller)
+    size = plan.anatomy.parameters * plan.anatomy.bytes_each, plan.parameters * plan.anatomy.bytes_each
+    reading = speed.reading_after / speed.reading_before
+    print(
+        f"{ratio:.0%} of the neurons removed: {size[0] / 1e6:.0f} MB to {size[1] / 1e6:.0f} MB "
+        f"({1 - size[1] / size[0]:.1%} less); reading {speed.reading_before:.0f} to {speed.reading_after:.0f} tokens/s "
+        f"({reading:.2f} times), writing {speed.writing_before:.1f} to {speed.writing_after:.1f} tokens/s "
+        f"({speed.writing_after / speed.writing_before:.2f} times); estimated {plan.estimated_speed:.2f} times"
+    )
+
+
+if __name__ == "__main__":
+    main()
