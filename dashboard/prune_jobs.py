@@ -73,7 +73,7 @@ def measure(request: PruneRequest) -> Job:
     def compute(loaded: LoadedModel, report: JobReport, publish: Callable[[PruneResult], None]) -> PruneResult:
         return measure_pruning(loaded, prepared(loaded, request, report), request.yardstick, report, publish)
 
-    label = f"Measuring {request.model} at {request.ratio:.0%}"
+    label = f"Measuring at {round(100 * request.ratio)} %"
     return _submit(MEASURING, request.key(), label, request, compute)
 
 
@@ -92,7 +92,7 @@ def fill_curves(request: PruneRequest, methods: list[str]) -> Job:
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Any:
         return curves(loaded, methods, settings, request.scores, request.yardstick, report, publish)
 
-    return _submit(CURVES, curves_key(request, methods), f"Filling the curves of {request.model}", request, compute)
+    return _submit(CURVES, curves_key(request, methods), "Filling the curves", request, compute)
 
 
 def curves_key(request: PruneRequest, methods: list[str]) -> str:

@@ -105,7 +105,17 @@ def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -
     else:
         _figures(baseline, None, about)
     with st.container(height=_STATUS_HEIGHT, border=False, key="prune_status"):
-        job_panel.progress(job)
+        bar, button = st.columns([6, 1], vertical_alignment="center", gap="xsmall")
+        bar.progress(job.fraction or 0.0, text=job_panel.line(job))
+        button.button(
+            "",
+            key=f"cancel_{job.id}",
+            icon=":material/close:",
+            type="tertiary",
+            help="Cancel the measurement",
+            on_click=manager().cancel,
+            args=(job.id,),
+        )
 
 
 def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:

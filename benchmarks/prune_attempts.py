@@ -1,0 +1,209 @@
+"""What was tried to find a criterion built on networks: calibrated on half of the `find` passages, seen on the other.
+
+    python -m benchmarks.prune_attempts [MODEL] [--ratio 0.2] [--passages 8] [--sensitivity]
+
+Selections, ways to spread the ratio over layers, and what stands in for removed neurons, one factor at a time. The
+first three and last two layers stay whole. Nothing here is measured on the text that results are reported on.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fnet_core import models, texts
+from fnet_core import prune_criteria as criteria
+from fnet_core.activations import read_subjects, tokenize
+from fnet_core.calibration import Calibrator, Moments
+from fnet_core.families import mlp_projections, weight_of
+from fnet_core.layer_factors import find_factors
+from fnet_core.perplexity import measure
+from fnet_core.prune_plan import PrunePlan, anatomy, make_plan
+from fnet_core.prune_scores import Scores
+from fnet_core.pruning import Pruning, keep_masks, masking
+from fnet_core.replacement import Factors, Replacement, mean_replacement, network_replacement, zero_replacement
+
+PROTECTED = (3, 2)
+RIDGE = 1.0
+
+
+class Bench:
+    """One model with its calibration statistics and the passages to look at."""
+
+    def __init__(self, name: str, passages: int) -> None:
+        self.loaded = models.get_loaded(name, accept_licence=True)
+        every = texts.bundled("find")
+        self.seen, self.unseen = every[0::2], every[1::2][:passages]
+        self.sizes = anatomy(self.loaded)
+        reader = Calibrator(self.loaded)
+        for _ in reader.subjects(self.seen):
+            pass
+        self.moments = reader.result().mlp_L
+        self.factors = find_factors(self.loaded, self.seen, 32).mlp_L
+        self.weights = [weight_of(mlp.down) for mlp in mlp_projections(self.loaded.model)]
+
+    def scores(self, score: Callable[[Tensor, Moments, Factors], Tensor], spread: str = "layer") -> Scores:
+        """Scores of a formula of (output weights, moments, factors)."""
+        layers = zip(self.weights, self.moments, self.factors, strict=True)
+        found = [score(*each) for each in layers]
+        if spread == "model":
+            found = [criteria.standardized(each) for each in found]
+        return self.as_scores(found, spread)
+
+    def as_scores(self, layers: Sequence[Tensor], spread: str = "layer") -> Scores:
+        """Any numbers per neuron as scores."""
+        recipe = {"model": self.loaded.name, "model_digest": self.loaded.digest}
+        return Scores("networks", spread, tuple(s.double().numpy() for s in layers), (), (), (), recipe)
+
+    def perplexity(self, plan: PrunePlan, replacements: Sequence[Replacement]) -> float:
+        """On the unseen passages."""
+        keeps, channels = keep_masks(plan)
+        used = tuple(None if keep.all() else r for r, keep in zip(replacements, keeps, strict=True))
+        pruning = Pruning(plan, "none", used, (None,) * len(channels), {})
+        *_, found = measure(self.loaded, self.unseen, around=partial(masking, self.loaded, pruning))
+        return found.value
+
+    def stand_ins(self, plan: PrunePlan) -> dict[str, list[Replacement]]:
+        """Zero, mean and network replacements of a plan."""
+        keeps, _ = keep_masks(plan)
+        return {
+            "none": [zero_replacement(len(keep)) for keep in keeps],
+            "bias": [mean_replacement(m.mean_N, keep) for m, keep in zip(self.moments, keeps, strict=True)],
+            "networks": [network_replacement(f, keep) for f, keep in zip(self.factors, keeps, strict=True)],
+        }
+
+
+def selections(bench: Bench) -> dict[str, Scores]:
+    """One formula each; all but FLAP take the same share from every layer."""
+
+    def carried(weight: float, w: Tensor, m: Moments, f: Factors) -> Tensor:
+        square = f.own_N + weight * f.carried_N + m.mean_N.square()
+        return w.double().abs().sum(dim=0) * square.sqrt()
+
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "random": bench.as_scores([torch.rand(len(m.mean_N), generator=generator) for m in bench.moments]),
+        "Wanda-sp": bench.scores(lambda w, m, f: criteria.wanda_sp(w, m)),
+        "FLAP": bench.scores(lambda w, m, f: criteria.flap(w, m), "model"),
+        "FLAP, even": bench.scores(lambda w, m, f: criteria.flap(w, m)),
+        "what networks leave": bench.scores(partial(carried, 0.0)),
+        "networks counted half": bench.scores(partial(carried, 0.5)),
+        "what networks carry": bench.scores(lambda w, m, f: f.carried_N * w.double().square().sum(dim=0)),
+        "Fisher": bench.as_scores(fisher(bench)),
+    }
+
+
+def fisher(bench: Bench) -> list[Tensor]:
+    """Summed squares of activation times gradient, (N,) per layer: a backward pass, which no other method needs."""
+    model, kept = bench.loaded.model, {}
+
+    def keep(layer: int, module: torch.nn.Module, inputs: tuple) -> tuple:
+        x = inputs[0] if inputs[0].requires_grad else inputs[0].detach().requires_grad_(True)
+        x.retain_grad()
+        kept[layer] = x
+        return (x, *inputs[1:])
+
+    mlps = mlp_projections(model)
+    handles = [mlp.down.register_forward_pre_hook(partial(keep, layer)) for layer, mlp in enumerate(mlps)]
+    found = [torch.zeros(len(m.mean_N), dtype=torch.float64) for m in bench.moments]
+    try:
+        for passage in bench.seen:
+            ids = tokenize(bench.loaded, passage).ids_T[None]
+            with torch.enable_grad():
+                logits = model(input_ids=ids, use_cache=False).logits
+                F.cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="sum").backward()
+            for layer, x in kept.items():
+                found[layer] += (x.grad[0] * x.detach()[0]).double().square().sum(dim=0)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def ridge(bench: Bench, plan: PrunePlan) -> list[Replacement]:
+    """Removed inputs by ridge regression on all kept ones, no networks; the penalty is the mean variance kept."""
+    inputs = torch.cat([s.activations_TN for s in read_subjects(bench.loaded, bench.seen, "mlp")])
+    found = []
+    for x_TN, moments, keep in zip(
+        inputs.split(bench.sizes.widths_L, dim=1), bench.moments, keep_masks(plan)[0], strict=True
+    ):
+        mean_N = moments.mean_N.float()
+        x_TN = x_TN - mean_N
+        gram = x_TN[:, keep].T @ x_TN[:, keep]
+        gram.diagonal().add_(RIDGE * gram.diagonal().mean())
+        encode = torch.zeros(len(keep), int((~keep).sum()))
+        encode[keep] = torch.linalg.solve(gram, x_TN[:, keep].T @ x_TN[:, ~keep])
+        decode = torch.zeros(encode.shape[1], len(keep))
+        decode[torch.arange(len(decode)), (~keep).nonzero().flatten()] = 1
+        offset = torch.where(keep, 0.0, mean_N) - (mean_N @ encode) @ decode
+        found.append(Replacement(offset, encode, decode))
+    return found
+
+
+def spread_by(plan: PrunePlan, scores: Scores, weight_L: np.ndarray, protected: tuple[int, int]) -> PrunePlan:
+    """The plan with its neurons taken from the free layers in proportion to the weights."""
+    layers = range(protected[0], len(plan.keep_mlp) - protected[1])
+    counts = weight_L[layers.start : layers.stop] / weight_L[layers.start : layers.stop].sum() * plan.removed_neurons
+    keeps = [keep.copy() for keep in plan.keep_mlp]
+    for layer, count in zip(layers, counts, strict=True):
+        keeps[layer][:] = True
+        lowest = np.argsort(scores.mlp[layer], kind="stable")
+        keeps[layer][lowest[: min(round(count), len(lowest) - 16)]] = False
+    return replace(plan, keep_mlp=tuple(keeps))
+
+
+def sensitivity(bench: Bench, scores: Scores, cut: float = 0.4, passages: int = 4) -> np.ndarray:
+    """Loss in nats that cutting each layer alone costs on calibration passages, (L,)."""
+    whole = make_plan(bench.sizes, scores, ratio=0.0, protected=(0, 0))
+    looked_at, bench.unseen = bench.unseen, bench.seen[:passages]
+    losses = []
+    try:
+        untouched = bench.perplexity(whole, bench.stand_ins(whole)["none"])
+        for layer, values in enumerate(scores.mlp):
+            keeps = [keep.copy() for keep in whole.keep_mlp]
+            keeps[layer][np.argsort(values)[: int(cut * len(values))]] = False
+            plan = replace(whole, keep_mlp=tuple(keeps))
+            losses.append(np.log(bench.perplexity(plan, bench.stand_ins(plan)["networks"]) / untouched))
+    finally:
+        bench.unseen = looked_at
+    return np.array(losses)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="smollm2-135m")
+    parser.add_argument("--ratio", type=float, default=0.2)
+    parser.add_argument("--passages", type=int, default=8, help="passages to look at")
+    parser.add_argument("--sensitivity", action="store_true", help="also spread the ratio by measured sensitivity")
+    options = parser.parse_args()
+    bench = Bench(options.model, options.passages)
+    print(f"{bench.loaded.name}, {options.ratio:.0%}, {len(bench.unseen)} passages looked at", flush=True)
+    chosen = selections(bench)
+    for name, scores in chosen.items():
+        plan = make_plan(bench.sizes, scores, ratio=options.ratio, protected=PROTECTED)
+        cells = [f"{kind} {bench.perplexity(plan, r):.2f}" for kind, r in bench.stand_ins(plan).items()]
+        if name == "Wanda-sp":
+            cells.append(f"ridge {bench.perplexity(plan, ridge(bench, plan)):.2f}")
+        print(f"{name}: {', '.join(cells)}", flush=True)
+    scores = chosen["networks counted half"]
+    plan = make_plan(bench.sizes, scores, ratio=options.ratio, protected=PROTECTED)
+    layers = len(bench.sizes.widths_L)
+    weights = {"more from early layers": np.linspace(1.3, 0.7, layers), "by what networks carry": np.array(
+        [float(f.carried_N.sum() / m.variance_N.sum()) for f, m in zip(bench.factors, bench.moments, strict=True)]
+    )}  # fmt: skip
+    if options.sensitivity:
+        found = sensitivity(bench, scores)
+        weights["by measured sensitivity"] = np.maximum(found, 0.15 * np.median(found)) ** -0.5
+    for name, weight_L in weights.items():
+        spread = spread_by(plan, scores, weight_L, PROTECTED)
+        print(f"{name}: networks {bench.perplexity(spread, bench.stand_ins(spread)['networks']):.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
