@@ -6,6 +6,37 @@ from dashboard import atlases, frame, notices, selection
 from fnet_core.families import SITES
 
 RECENT = 8
+STEPS = (
+    (
+        "Load a model",
+        ":material/deployed_code:",
+        "One button fetches a real 30-layer model that runs on any computer.",
+        "pages/model.py",
+        "Choose a model",
+    ),
+    (
+        "Find its networks",
+        ":material/hub:",
+        "Another button reads the bundled texts and draws the map, the table and the coloured text.",
+        "pages/networks.py",
+        "Find networks",
+    ),
+    (
+        "Switch them down or up",
+        ":material/tune:",
+        "Inhibit or amplify a network and watch perplexity and text change, beside random neurons.",
+        "pages/intervene.py",
+        "Intervene",
+    ),
+    (
+        "Compare two models",
+        ":material/compare_arrows:",
+        "Match the networks of two models, or of two fingerprint files, and see whether one derives from the other.",
+        "pages/compare.py",
+        "Compare",
+    ),
+)
+"""The cards of the way through the pages: title, icon, sentence, page, label of the link."""
 
 frame.draw("Home", "Open a language model like a brain scan.")
 
@@ -16,29 +47,17 @@ st.markdown(
     "sure one can be of it."
 )
 
-first, second, third = st.columns(3)
-with first, st.container(border=True, height="stretch"):
-    st.subheader("1. Load a model", anchor=False, icon=":material/deployed_code:")
-    st.write("One button fetches a real 30-layer model that runs on any computer.")
-    st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_forward:")
-with second, st.container(border=True, height="stretch"):
-    st.subheader("2. Find its networks", anchor=False, icon=":material/hub:")
-    st.write("Another button reads the bundled texts and draws the map, the table and the coloured text.")
-    st.page_link(
-        "pages/networks.py",
-        label="Find networks",
-        icon=":material/arrow_forward:",
-        query_params=selection.parameters() or None,
-    )
-with third, st.container(border=True, height="stretch"):
-    st.subheader("3. Switch them down or up", anchor=False, icon=":material/tune:")
-    st.write("Inhibit or amplify a network and watch perplexity and text change, beside random neurons.")
-    st.page_link(
-        "pages/intervene.py",
-        label="Intervene",
-        icon=":material/arrow_forward:",
-        query_params=selection.parameters() or None,
-    )
+with st.grid(3, min_column_width=250):
+    for number, (title, icon, sentence, script, label) in enumerate(STEPS, start=1):
+        with st.container(border=True, height="stretch"):
+            st.subheader(f"{number}. {title}", anchor=False, icon=icon)
+            st.write(sentence)
+            st.page_link(
+                script,
+                label=label,
+                icon=":material/arrow_forward:",
+                query_params=selection.parameters() or None,
+            )
 
 st.header("Recent atlases", anchor=False)
 found, broken = atlases.saved(RECENT)

@@ -44,14 +44,12 @@ class Member:
 
 
 def members() -> tuple[Member, ...]:
-    """Originals first, then what is derived from them."""
+    """Every model before what is derived from it."""
     large, other, twin = "smollm2-135m", "gemma3-270m", "twin-1"
     return (
         Member(large),
         Member(other),
         Member(twin),
-        Member("twin-2"),
-        Member("twin-3"),
         Member("random weights", large, "random"),
         Member("twin fine-tuned", twin, f"finetune:{CODE}", 150),
         Member("twin LoRA", twin, f"lora:{CODE}", 150),
@@ -67,11 +65,11 @@ def members() -> tuple[Member, ...]:
         Member("layers dropped", large, "drop-layers:4"),
         Member("permuted", large, "permute-residual"),
         Member("rescaled", large, "rescale:2"),
-        Member("fine-tuned", large, f"finetune:{CODE}", 40),
-        Member("LoRA", large, f"lora:{CODE}", 40),
+        Member("fine-tuned", large, f"finetune:{CODE}", 30),
         Member("gemma noise", other, "noise:0.1"),
         Member("gemma pruned", other, "prune:0.2"),
-        Member("gemma 4 bits", other, "quantise:4"),
+        Member("twin-2"),
+        Member("twin-3"),
     )
 
 

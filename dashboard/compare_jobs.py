@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -47,10 +48,11 @@ class Track:
 
 @dataclass(frozen=True)
 class Tracks:
-    """Both sides of a job."""
+    """Both sides of a job, and the protocol that models are measured by in it."""
 
     a: Track
     b: Track
+    protocol: dict[str, Any]
 
 
 def key_of(sides: tuple[Side, Side]) -> str:
@@ -72,12 +74,14 @@ def submit(sides: tuple[Side, Side]) -> None:
     allowed = model_access.roots()
     stages = {f"{letter} {s}": w for letter, side in zip(LETTERS, sides, strict=True) for s, w in side.stages().items()}
 
+    protocol = next(side.request.protocol() for side in sides if side.request)
+
     def work(report: JobReport) -> str:
         tracks = [Track(side.name) for side in sides]
 
         def move(number: int, **changes: object) -> None:
             tracks[number] = replace(tracks[number], **changes)
-            report.publish(Tracks(*tracks))
+            report.publish(Tracks(*tracks, protocol))
 
         found = []
         for number, side in enumerate(sides):

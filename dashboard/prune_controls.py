@@ -89,7 +89,7 @@ def _model() -> None:
     st.selectbox(
         "Model",
         names,
-        index=None,
+        index=0 if chosen else None,
         key="prune_model",
         placeholder="Choose a model",
         on_change=lambda: selection.choose(model=st.session_state["prune_model"], atlas=None, network=0),

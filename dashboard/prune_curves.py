@@ -1,6 +1,6 @@
 """The curves of perplexity against ratio, filled in the background, and what they say about the chosen method."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -62,7 +62,7 @@ def draw(
         job = prune_jobs.fill_curves(request, methods)
     chart = partial(_chart, request, points, baseline)
     if prune_jobs.under_way(job):
-        _live(job.id, chart, len(missing))
+        _live(job.id, chart, len(methods) * len(CURVE_RATIOS), len(missing))
     else:
         chart(())
         with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
@@ -73,42 +73,27 @@ def draw(
             elif missing:
                 st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
             else:
-                st.caption("All curves are measured. The bars are not drawn: point at a dot for its 95 % interval.")
-    _picker()
+                st.caption("All curves are measured; point at a dot for its 95 % interval.")
+    _picker(job)
     _best(request, points)
 
 
-_STATUS_HEIGHT = 60
+_STATUS_HEIGHT = 52
 
 
 @st.fragment(run_every=1.0)
-def _live(id: str, chart, missing: int) -> None:
+def _live(id: str, chart: Callable[[Sequence[CurvePoint]], None], total: int, missing: int) -> None:
     job = manager().get(id)
     if not prune_jobs.under_way(job):
         st.rerun()
     found = prune_jobs.outcome(job)
-    chart(found.value if found else ())
+    newer = found.value if found else ()
+    chart(newer)
+    done = max(total - missing, len(newer))
+    where = f"{done} of {total} points" if job.stage in ("", "measuring") else job.stage
     with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
-        _progress(job, missing)
-
-
-def _progress(job: Job, missing: int) -> None:
-    bar, button = st.columns([5, 1.2], vertical_alignment="center")
-    bar.progress(job.fraction or 0.0, text=job_panel.line(job))
-    button.button(
-        "Pause",
-        key=f"pause_{job.id}",
-        icon=":material/pause:",
-        width="stretch",
-        on_click=_pause,
-        args=(job.id,),
-        help="What was measured is kept; the switch below goes on with it.",
-    )
-
-
-def _pause(id: str) -> None:
-    st.session_state["prune_fill"] = False
-    manager().cancel(id)
+        waits = " · waits for its turn" if job.state == "queued" else ""
+        st.progress(done / total, text=f"**Filling the curves** · {where}{waits}")
 
 
 def _chart(
@@ -132,9 +117,8 @@ def _chart(
     charts.draw(figure, "prune_curves_figure")
 
 
-def _picker() -> None:
-    which, fill = st.columns([3.4, 1.3], vertical_alignment="top")
-    which.pills(
+def _picker(job: Job | None) -> None:
+    st.pills(
         "Methods in the chart",
         list(METHODS),
         selection_mode="multi",
@@ -142,14 +126,27 @@ def _picker() -> None:
         key="prune_methods",
         persist_state="session",
         label_visibility="collapsed",
+        wrap=True,
     )
-    fill.toggle(
-        "Fill curves",
+    st.toggle(
+        "Fill the curves in the background",
         key="prune_fill",
         persist_state="session",
-        help=f"Measure the methods at {', '.join(f'{r:.0%}' for r in CURVE_RATIOS)} in the background. The slider "
-        "goes first.",
+        on_change=_switch,
+        args=(job.id if prune_jobs.under_way(job) else None,),
+        help=f"Measures these methods at {', '.join(percent(r) for r in CURVE_RATIOS)}. The slider goes first. "
+        "Switching it off keeps what was measured.",
     )
+
+
+def _switch(id: str | None) -> None:
+    if id and not st.session_state["prune_fill"]:
+        manager().cancel(id)
+
+
+def percent(ratio: float) -> str:
+    """"20 %"."""
+    return f"{round(100 * ratio)} %"
 
 
 def _best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
@@ -158,9 +155,9 @@ def _best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
     chosen = next((p for p in ranked if p.method == request.method), None)
     if chosen is None:
         if ranked:
-            st.caption(f"Best measured at {ranked[0].ratio:.0%}: {METHODS[ranked[0].method].title}.")
+            st.caption(f"Best measured at {percent(ranked[0].ratio)}: {METHODS[ranked[0].method].title}.")
         return
-    where = f"At {chosen.ratio:.0%}" + ("" if chosen.ratio == request.ratio else ", the nearest ratio measured")
+    where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == request.ratio else ", the nearest ratio measured")
     best = ranked[0]
     if best is chosen:
         other = ranked[1]

@@ -14,7 +14,7 @@ from fnet_core.prune_measures import PruneResult
 from fnet_core.prune_scores import METHODS
 
 _WINDOWS_FOR_INTERVAL = 3
-_STATUS_HEIGHT = 84
+_STATUS_HEIGHT = 68
 
 
 def scores_missing(request: PruneRequest, methods: list[str]) -> None:
@@ -127,7 +127,7 @@ def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None,
         if pruned is None:
             shown = "…" if about is None else f"about {intervene_words.perplexity(about)}"
             st.metric("Pruned", shown)
-            st.caption("read off the curve" if about is not None else "the first estimate comes after one window")
+            st.caption("read off the curve" if about is not None else "being measured")
             return
         change = ratio(pruned, baseline).value if baseline else None
         st.metric(
@@ -147,11 +147,9 @@ _HELP = (
 
 
 def _interval(result: PerplexityResult) -> str:
-    done, total = len(result.nll_W), result.total_windows
-    so_far = f" · {done} of {words.count(total, 'window')}" if done < total else ""
-    if done < _WINDOWS_FOR_INTERVAL:
-        return f"{words.count(done, 'window')}: no interval" if not so_far else so_far.removeprefix(" · ")
-    return f"95 %: {intervene_words.between(result.interval)}{so_far}"
+    if len(result.nll_W) < _WINDOWS_FOR_INTERVAL:
+        return f"after {words.count(len(result.nll_W), 'window')}"
+    return f"95 %: {intervene_words.between(result.interval)}"
 
 
 def _final(baseline: PerplexityResult, pruned: PerplexityResult) -> None:

@@ -35,7 +35,7 @@ def draw(plan: PrunePlan) -> None:
         )
         return
     chosen = selection.current().atlas
-    selection.mirror(_PICKER, chosen if chosen in fitting else next(iter(fitting)))
+    selection.mirror(_PICKER, chosen if chosen in fitting else _richest(fitting))
     selection.mirror(_THRESHOLD, selection.current().threshold)
     picker, threshold = st.columns([2, 1.4], gap="medium", vertical_alignment="bottom")
     picker.selectbox(
@@ -62,6 +62,11 @@ def draw(plan: PrunePlan) -> None:
         _figure(atlas, plan, selection.current().threshold)
     except RequestError as error:
         notices.error(str(error))
+
+
+def _richest(fitting: dict[str, atlases.SavedAtlas]) -> str:
+    """The atlas that was found on most passages, the newest of several."""
+    return max(fitting, key=lambda key: fitting[key].passages)
 
 
 def _line(saved: atlases.SavedAtlas) -> str:

@@ -47,7 +47,7 @@ def _submit_speed(request: PruneRequest) -> None:
         smaller = pruned_copy(loaded, pruning).to(main_device(loaded.model))
         return compare_speed(loaded.model, smaller, report=report)
 
-    prune_jobs.ask(SPEED, request, compute, f"Timing {request.model} at {request.ratio:.0%}", "speed")
+    prune_jobs.ask(SPEED, request, compute, f"Timing {request.model}", "speed")
 
 
 def _speed(request: PruneRequest, outcome: Outcome) -> None:
@@ -76,7 +76,7 @@ def _asked(request: PruneRequest, outcome: Outcome) -> None:
     tried = outcome.request
     changed = (tried.ratio, tried.method, tried.measure_key()) != (request.ratio, request.method, request.measure_key())
     stale = ". :material/edit: The controls were changed since; press the button for what they say now."
-    st.caption(f"{METHODS[tried.method].title}, {tried.ratio:.0%}" + (stale if changed else ""))
+    st.caption(f"{METHODS[tried.method].title}, {round(100 * tried.ratio)} %" + (stale if changed else ""))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ followed = compare_jobs.current(None)
 if compared := job_panel.take_result(followed):
     show(compared)
 found = shown()
-compare_settings.start(found.a.protocol if found else None)
+running = followed.partial if followed and not found else None
+compare_settings.start(found.a.protocol if found else running.protocol if running else None)
 try:
     settings = compare_settings.request()
 except RequestError as error:
