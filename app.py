@@ -6,6 +6,7 @@ from dashboard import atlases, frame, notices, selection
 from fnet_core.families import SITES
 
 RECENT = 8
+# title, icon, sentence, page and label of the link of each card; a string on its own would be drawn on the page
 STEPS = (
     (
         "Load a model",
@@ -36,7 +37,6 @@ STEPS = (
         "Compare",
     ),
 )
-"""The cards of the way through the pages: title, icon, sentence, page, label of the link."""
 
 frame.draw("Home", "Open a language model like a brain scan.")
 

@@ -64,7 +64,7 @@ class Bench:
         """On the unseen passages."""
         keeps, channels = keep_masks(plan)
         used = tuple(None if keep.all() else r for r, keep in zip(replacements, keeps, strict=True))
-        pruning = Pruning(plan, "none", used, (None,) * len(channels), {})
+        pruning = Pruning(plan, "none", used, (None,) * len(channels), {}, 0)
         *_, found = measure(self.loaded, self.unseen, around=partial(masking, self.loaded, pruning))
         return found.value
 

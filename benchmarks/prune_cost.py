@@ -83,7 +83,7 @@ def main() -> None:
 
 def _print_speed(loaded: models.LoadedModel, ratio: float, request: ScoreRequest) -> None:
     plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
-    smaller = pruned_copy(loaded, prepare(loaded, plan, "networks", request))
+    smaller = pruned_copy(loaded, prepare(loaded, plan, "networks", request)).to(main_device(loaded.model))
     speed = compare_speed(loaded.model, smaller)
     size = plan.anatomy.parameters * plan.anatomy.bytes_each, plan.parameters * plan.anatomy.bytes_each
     reading = speed.reading_after / speed.reading_before

@@ -84,17 +84,19 @@ def same(found: Comparison) -> bool:
 
 def _verdict(found: Comparison) -> None:
     verdict = found.verdict
-    icon, colour, headline = _OUTCOMES[verdict.outcome]
+    outcome, advice = verdict.outcome, verdict.advice
+    icon, colour, headline = _OUTCOMES[outcome]
     if same(found):
-        headline = "The same model, given twice"
+        outcome, advice = "same model", ()
+        icon, colour, headline = ":material/content_copy:", "gray", "The same model, given twice"
     with st.container(border=True, height="stretch", key="compare_verdict"):
-        st.badge(verdict.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
+        st.badge(outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
         st.subheader(headline, anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
         decisive = [sentence for sentence in verdict.reasons if sentence not in verdict.second_opinions]
         st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in decisive))
-        if verdict.advice:
-            st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in verdict.advice))
+        if advice:
+            st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in advice))
         st.caption(
             "This is evidence from what the models do on these passages, not proof, and it does not say who took what "
             "from whom."

@@ -53,7 +53,7 @@ def draw(
     methods: list[str],
     ready: bool,
 ) -> None:
-    """The chart with its marker, the sentence on which method is best, and the job that fills what is missing."""
+    """The chart with its marker, and the job that fills what is missing."""
     missing = {(m, r) for m in methods for r in CURVE_RATIOS} - {(p.method, p.ratio) for p in points}
     key = prune_jobs.curves_key(request, methods)
     job = prune_jobs.find(CURVES, key)
@@ -75,7 +75,6 @@ def draw(
             else:
                 st.caption("All curves are measured; point at a dot for its 95 % interval.")
     _picker(job)
-    _best(request, points)
 
 
 _STATUS_HEIGHT = 52
@@ -149,7 +148,7 @@ def percent(ratio: float) -> str:
     return f"{round(100 * ratio)} %"
 
 
-def _best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
+def best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
     """Which method is best at this ratio, whether or not it is the chosen one."""
     ranked = prune_figures.ranking(points, request.ratio)
     chosen = next((p for p in ranked if p.method == request.method), None)
@@ -158,24 +157,24 @@ def _best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
             st.caption(f"Best measured at {percent(ranked[0].ratio)}: {METHODS[ranked[0].method].title}.")
         return
     where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == request.ratio else ", the nearest ratio measured")
-    best = ranked[0]
-    if best is chosen:
+    first = ranked[0]
+    if first is chosen:
         other = ranked[1]
         st.caption(
-            f":material/trophy: {where}, {METHODS[best.method].title} is the best of {len(ranked)} methods: "
-            f"{_value(best)}; next is {METHODS[other.method].title}, {_value(other)}{_margin(best, other)}."
+            f":material/trophy: {where}, {METHODS[first.method].title} is the best of {len(ranked)} methods: "
+            f"{_value(first)}; next is {METHODS[other.method].title}, {_value(other)}{_margin(first, other)}."
         )
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="better_method"):
         st.markdown(
-            f":material/info: {where}, **{METHODS[best.method].title}** is better than the chosen method: "
-            f"{_value(best)} against {_value(chosen)}{_margin(best, chosen)}."
+            f":material/info: {where}, **{METHODS[first.method].title}** is better than the chosen method: "
+            f"{_value(first)} against {_value(chosen)}{_margin(first, chosen)}."
         )
         st.button(
             "Use it",
             key="use_better",
             on_click=st.session_state.update,
-            args=({"prune_method": best.method},),
+            args=({"prune_method": first.method},),
         )
 
 

@@ -11,8 +11,9 @@ from fnet_core.errors import RequestError
 from fnet_core.jobs import JobReport
 from fnet_core.models import LoadedModel
 from fnet_core.perplexity import PerplexityResult
-from fnet_core.prune_export import check_target, export
+from fnet_core.prune_export import export
 from fnet_core.prune_plan import PrunePlan
+from fnet_core.saving import new_folder
 
 _FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
 
@@ -71,7 +72,7 @@ def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
 def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
     try:
         name, folder = intervene_export.destination(st.session_state[_FOLDER].strip() or _stem(request))
-        check_target(folder)
+        new_folder(folder)
     except RequestError as error:
         st.session_state[_PROBLEM] = str(error)
         return

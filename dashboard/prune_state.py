@@ -9,7 +9,7 @@ from fnet_core import store, texts
 from fnet_core.errors import RequestError
 from fnet_core.prune_measures import CurveSettings
 from fnet_core.prune_plan import SHARES
-from fnet_core.prune_scores import METHODS, ScoreRequest
+from fnet_core.prune_scores import DEFAULT_METHOD, METHODS, ScoreRequest
 from fnet_core.replacement import COMPENSATIONS
 from fnet_core.yardstick import Yardstick
 
@@ -24,7 +24,7 @@ BUNDLED, PASTE = "Bundled passages", "Pasted text"
 
 _STANDARD = CurveSettings()
 _SHARED = {
-    "prune_method": next(iter(METHODS)),
+    "prune_method": DEFAULT_METHOD,
     "prune_percent": 20,
     "prune_compensation": _STANDARD.compensation,
     "prune_share": _STANDARD.share,

@@ -64,11 +64,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, only_new: bool = False) -> Iterator[Path]:
     """Yield a new folder beside `path` to fill; it is renamed to `path` once the block ends well.
 
-    If `path` has been filled by then, the existing folder is kept and the new one removed. An exception
-    removes the new folder; `disk_errors` apply.
+    If `path` has been filled by then, the existing folder is kept and the new one removed, which with `only_new`
+    raises RequestError. An exception removes the new folder; `disk_errors` apply.
     """
     with _temporary(path) as temporary:
         temporary.mkdir()
@@ -82,6 +82,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
+            if only_new:
+                raise RequestError(f"{path} appeared while it was being written; choose a new folder.") from None
 
 
 def sweep_folder(folder: Path) -> list[Path]:

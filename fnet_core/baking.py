@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from fnet_core import store
 from fnet_core.edits import Edit, affine, check_edits, save_edits
 from fnet_core.errors import RequestError
 from fnet_core.families import head_size, site_widths, taps
 from fnet_core.models import LoadedModel, private_copy
 from fnet_core.progress import Report, silent
+from fnet_core.saving import new_folder, saving_model
 
 FOLDABLE = ("mlp", "heads")
 """Sites whose activation goes straight into a linear map, which can take the gain over."""
@@ -34,19 +34,15 @@ def bake(
             raise RequestError(
                 f"An edit at site {edit.site} cannot be folded into weights; choose site {' or '.join(FOLDABLE)}."
             )
-    folder = Path(folder)
-    if folder.exists():
-        raise RequestError(f"{folder} exists already; choose a new folder.")
+    folder = new_folder(folder)
     report("reading", 0.0)
-    model = private_copy(loaded)
+    model = private_copy(loaded, report)
     fold(model, edits)
     report("saving", 0.0)
-    with store.disk_errors(folder.parent), store.atomic_folder(folder) as temporary:
-        model.save_pretrained(temporary)
-        loaded.tokenizer.save_pretrained(temporary)
+    with saving_model(model, loaded.tokenizer, folder) as temporary:
         origin = {"baked_from": loaded.name, "baked_from_digest": loaded.digest}
         save_edits(temporary / "fnet-edits.json", edits, recipe | origin)
-    report("saving", 1.0)
+        report("saving", 1.0)
     return folder
 
 

@@ -40,8 +40,9 @@ class Moments:
 class _Running:
     """Moments that grow passage by passage (Chan et al. 1979), exact in float64 whatever the means are."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, keeps_spreads: bool = False) -> None:
         self.tokens = 0
+        self.keeps_spreads = keeps_spreads
         self.mean_N = torch.zeros(width, dtype=torch.float64)
         self.squares_N = torch.zeros(width, dtype=torch.float64)
         self.spreads: list[Tensor] = []
@@ -51,7 +52,8 @@ class _Running:
         tokens = len(values_TN)
         mean_N = values_TN.mean(dim=0, dtype=torch.float32)
         squares_N = (values_TN.float() - mean_N).square_().sum(dim=0).double().cpu()
-        self.spreads.append((squares_N / tokens).sqrt())
+        if self.keeps_spreads:
+            self.spreads.append((squares_N / tokens).sqrt())
         step_N = mean_N.double().cpu() - self.mean_N
         total = self.tokens + tokens
         self.squares_N += squares_N + step_N.square() * (self.tokens * tokens / total)
@@ -86,8 +88,9 @@ class Calibrator:
         self._heads = heads
         self._signals = signals
         self._widths_L = site_widths(loaded.model, "mlp")
-        self._mlp = [_Running(width) for width in self._widths_L]
-        self._attention = [_Running(width) for width in self.attention_widths]
+        spreads = signals == "inputs"
+        self._mlp = [_Running(width, spreads) for width in self._widths_L]
+        self._attention = [_Running(width, spreads) for width in self.attention_widths]
 
     @property
     def attention_widths(self) -> tuple[int, ...]:
@@ -155,7 +158,7 @@ class Calibrator:
                     stack.enter_context(touching_taps(up_taps, up_signal))
                     stack.enter_context(touching_taps(activation_taps, activation_signal))
                 loaded.model.base_model(input_ids=token.ids_T[None].to(device), use_cache=False)
-            if not (torch.isfinite(out_TN.sum()) and all(torch.isfinite(r.squares_N).all() for r in self._mlp)):
+            if not (torch.isfinite(out_TN.sum()) and all(torch.isfinite(r.squares_N).all() for r in self._running)):
                 raise RequestError(
                     f"{loaded.name} gives infinite activations on the passage '{passage.name}'; its weights are "
                     "damaged, or its numbers are too large for this precision."
@@ -163,9 +166,13 @@ class Calibrator:
             yield out_TN
         report("capturing", 1.0)
 
+    @property
+    def _running(self) -> list[_Running]:
+        return self._mlp + self._attention
+
     def spread(self, passage: int, block: int) -> Tensor:
         """Standard deviation within one passage of each column of a block of "inputs", float64."""
-        return (*self._mlp, *self._attention)[block].spreads[passage]
+        return self._running[block].spreads[passage]
 
     def result(self) -> Calibration:
         """The moments over all passages read so far."""

@@ -69,6 +69,7 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
         mode="markers",
         name="this pair",
         marker={"color": rgba(ACCENT, 1.0), "size": 14, "symbol": "diamond"},
+        cliponaxis=False,
         error_x={"array": [high - comparison.score], "arrayminus": [comparison.score - low], "thickness": 2.5},
         hovertemplate=f"this pair<br><b>score %{{x:.2f}}</b>{interval}<extra></extra>",
     )
@@ -81,7 +82,7 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
                 x=x, line=_LINE, annotation_text=f"{text} {x:.2f}", annotation_position=side, annotation_font_size=11
             )
     rows = [row for row in _ROWS if any(row in trace.y for trace in figure.data)]
-    figure.update_yaxes(categoryorder="array", categoryarray=rows, range=[-0.6, len(rows) - 0.4], automargin=True)
+    figure.update_yaxes(categoryorder="array", categoryarray=rows, range=[-0.6, len(rows) - 0.3], automargin=True)
     figure.update_xaxes(range=[0, 1.02])
     finish(figure, "Score among known pairs", "score: mean matched abs(Spearman)", "", height=130 + 42 * len(rows))
     return figure.update_layout(margin={"t": 64})

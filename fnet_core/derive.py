@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fnet_core import derivations, models, store, symmetries, texts
+from fnet_core import derivations, models, symmetries, texts
 from fnet_core.cutting import cut
 from fnet_core.errors import RequestError
 from fnet_core.finetune import Training, fine_tune
@@ -22,6 +22,7 @@ from fnet_core.progress import Report, silent
 from fnet_core.prune_plan import anatomy, make_plan
 from fnet_core.prune_scores import ScoreRequest, find_scores
 from fnet_core.pruning import prepare
+from fnet_core.saving import new_folder, saving_model
 from fnet_core.seeds import check_seed
 from fnet_core.texts import whole_file
 
@@ -253,9 +254,7 @@ def derive(
     training = training or Training()
     check_seed(seed)
     training.check()
-    folder = Path(folder).expanduser()
-    if folder.exists():
-        raise RequestError(f"{folder} exists already; choose a new folder.")
+    folder = new_folder(folder)
     parent = models.resolve(name, accept_licence=accept_licence, roots=roots, report=report)
     _check_memory(parent.path, way)
     loaded = models.load(str(parent.path), device_map="cpu", dtype=torch.float32, report=report)
@@ -266,9 +265,7 @@ def derive(
     report("saving", 0.0)
     origin = {"parent": parent.name, "parent_digest": loaded.digest, "how": how, "seed": seed}
     licence = read_licence(parent.path)
-    with store.disk_errors(folder.parent), store.atomic_folder(folder) as temporary:
-        loaded.model.save_pretrained(temporary)
-        loaded.tokenizer.save_pretrained(temporary)
+    with saving_model(loaded.model, loaded.tokenizer, folder) as temporary:
         versions = {package: version(package) for package in ("transformers", "torch")}
         (temporary / CARD).write_text(json.dumps(origin | facts | {"written_with": versions}, indent=2), "utf-8")
         write_card(

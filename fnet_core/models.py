@@ -25,6 +25,7 @@ from fnet_core.locks import turn
 from fnet_core.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.model_folder import model_digest, read_config
 from fnet_core.progress import Report, silent
+from fnet_core.resized_config import check_resized
 from fnet_core.resized_model import resized_class
 from fnet_core.resolving import ModelFolder, resolve
 from fnet_core.store import home
@@ -150,7 +151,7 @@ def _load(
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
     with _reported_bars(report):
-        model, info = model_class(config).from_pretrained(
+        model, info = model_class(config, folder.name).from_pretrained(
             folder.path,
             dtype=dtype,
             device_map=device_map,
@@ -187,7 +188,7 @@ def _load(
     )
 
 
-def private_copy(loaded: LoadedModel) -> PreTrainedModel:
+def private_copy(loaded: LoadedModel, report: Report = silent) -> PreTrainedModel:
     """A second copy of a model's weights in main memory, of the same number type, to change and save.
 
     Raises RequestError when memory has no room for it.
@@ -198,20 +199,27 @@ def private_copy(loaded: LoadedModel) -> PreTrainedModel:
             f"Saving needs a second copy of the weights in memory, {gigabytes(needed)}, and {gigabytes(free)} are "
             "free; close other models first."
         )
-    model = model_class(read_config(loaded.path)).from_pretrained(
-        loaded.path,
-        dtype=next(loaded.model.parameters()).dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    )
+    with turn(_loading, report), _reported_bars(report):
+        model = model_class(read_config(loaded.path), loaded.name).from_pretrained(
+            loaded.path,
+            dtype=next(loaded.model.parameters()).dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
     return model.eval().requires_grad_(False)
 
 
-def model_class(config: PretrainedConfig) -> type[PreTrainedModel]:
-    """The causal language model of a configuration; with its own sizes where FNet resized it (see `resized_model`)."""
+def model_class(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:
+    """The causal language model of a configuration; with its own sizes where FNet resized it (see `resized_model`).
+
+    Raises RequestError when the sizes that the model `name` lists are not those of a pruned model.
+    """
     base = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    return resized_class(base) if getattr(config, "fnet_resized", None) else base
+    if getattr(config, "fnet_resized", None) is None:
+        return base
+    check_resized(config, name)
+    return resized_class(base)
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -6,37 +6,28 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
-from fnet_core import resized_model, store
 from fnet_core.cutting import cut
 from fnet_core.errors import RequestError
 from fnet_core.model_folder import read_licence
 from fnet_core.models import LoadedModel, private_copy
 from fnet_core.perplexity import PerplexityResult
 from fnet_core.progress import Report, silent
-from fnet_core.prune_plan import check_plan
+from fnet_core.prune_plan import PrunePlan, check_plan
 from fnet_core.prune_scores import METHODS
 from fnet_core.pruning import Pruning
 from fnet_core.replacement import COMPENSATIONS
+from fnet_core.saving import CODE, needs_code, new_folder, saving_model
 
 CARD = "fnet-pruning.json"
-CODE = "modeling_fnet.py"
 
 
-def check_target(folder: Path) -> Path:
-    """The folder to export to; RequestError if something is there already."""
-    folder = Path(folder)
-    if folder.exists():
-        raise RequestError(f"{folder} exists already; choose a new folder.")
-    return folder
-
-
-def pruned_copy(loaded: LoadedModel, pruning: Pruning) -> PreTrainedModel:
+def pruned_copy(loaded: LoadedModel, pruning: Pruning, report: Report = silent) -> PreTrainedModel:
     """A second, smaller model with the plan applied; the loaded one is left as it is.
 
     Raises RequestError for a plan of another model, and when memory has no room for a second copy.
     """
     check_plan(loaded, pruning.plan)
-    model = private_copy(loaded)
+    model = private_copy(loaded, report)
     cut(model, pruning)
     return model
 
@@ -53,27 +44,23 @@ def export(
     `figures` are perplexities by name ("before", "after") that the card states. Raises RequestError for a plan that
     removes nothing, a folder that exists or cannot be written, and a full disk.
     """
-    folder = check_target(folder)
-    if pruning.plan.removes_nothing:
-        raise RequestError("This plan removes nothing; choose a ratio above 0.")
+    folder = new_folder(folder)
+    check_removes(pruning.plan)
     report("cutting", 0.0)
-    model = pruned_copy(loaded, pruning)
+    model = pruned_copy(loaded, pruning, report)
     report("saving", 0.0)
-    with store.disk_errors(folder.parent), store.atomic_folder(folder) as temporary:
-        model.save_pretrained(temporary)
-        loaded.tokenizer.save_pretrained(temporary)
-        if needs_code(model):
-            (temporary / CODE).write_text(Path(resized_model.__file__).read_text("utf-8"), "utf-8")
+    with saving_model(model, loaded.tokenizer, folder) as temporary:
         recipe = _recipe(loaded, pruning, figures or {})
         (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
         (temporary / "README.md").write_text(_model_card(loaded, pruning, figures or {}, needs_code(model)), "utf-8")
-    report("saving", 1.0)
+        report("saving", 1.0)
     return folder
 
 
-def needs_code(model: PreTrainedModel) -> bool:
-    """Whether the model's configuration alone cannot describe it, so that it is loaded through its own code."""
-    return bool(getattr(model.config, "fnet_resized", None))
+def check_removes(plan: PrunePlan) -> None:
+    """RequestError for a plan that removes nothing."""
+    if plan.removes_nothing:
+        raise RequestError("This plan removes nothing; choose a ratio above 0.")
 
 
 def _recipe(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult]) -> dict[str, Any]:
@@ -82,20 +69,20 @@ def _recipe(loaded: LoadedModel, pruning: Pruning, figures: dict[str, Perplexity
         "pruned_from_digest": loaded.digest,
         "plan": pruning.plan.recipe(),
         "compensation": pruning.compensation,
-        "summary": pruning.plan.summary(),
+        "summary": pruning.summary(),
         "perplexity": {name: result.summary() for name, result in figures.items()},
     }
 
 
 def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult], code: bool) -> str:
-    plan, summary = pruning.plan, pruning.plan.summary()
+    plan, summary = pruning.plan, pruning.summary()
     licence = read_licence(loaded.path)
     method = METHODS[plan.method]
     header = ["---", f"base_model: {loaded.name}", "library_name: transformers", "tags: [pruned, fnet]"]
     if licence.name:
         header.append(f"license: {licence.name}")
     asked = f"ratio {plan.ratio:g} {plan.share}" if plan.ratio is not None else f"threshold {plan.threshold:g}"
-    removed = 1 - plan.parameters / plan.anatomy.parameters
+    removed = 1 - pruning.parameters / plan.anatomy.parameters
     lines = [
         *header,
         "---",
@@ -106,7 +93,7 @@ def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, Perple
         "",
         "| | before | after |",
         "|---|---|---|",
-        f"| parameters | {plan.anatomy.parameters:,} | {plan.parameters:,} ({removed:.1%} removed) |",
+        f"| parameters | {plan.anatomy.parameters:,} | {pruning.parameters:,} ({removed:.1%} fewer) |",
         f"| MLP neurons | {summary['neurons']['before']:,} | {summary['neurons']['after']:,} |",
         f"| attention heads | {summary['heads']['before']:,} | {summary['heads']['after']:,} |",
     ]
@@ -116,7 +103,8 @@ def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, Perple
             f"| perplexity per {before.definition} | {before.value:.4g} | {after.value:.4g} |",
             "",
             f"Perplexity over {before.tokens:,} tokens of {len(before.texts)} texts, window {before.window}, stride "
-            f"{before.stride}.",
+            f"{before.stride}, {before.dtype}; the figure after was measured with the removed inputs masked, which the "
+            "cut model equals up to rounding.",
         ]
     lines += [
         "",
@@ -139,8 +127,8 @@ def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, Perple
     ]
     if code:
         lines += [
-            f"Its layers have sizes that `config.json` has no fields for, so `{CODE}` builds it: 60 lines that need "
-            "torch and transformers alone. FNet loads it without running that file.",
+            f"Its layers have sizes that `config.json` has no fields for, so `{CODE}` builds it: a short "
+            "file that needs torch and transformers alone. FNet loads the model without running that file.",
             "",
         ]
     return "\n".join(lines)

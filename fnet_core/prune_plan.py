@@ -49,7 +49,8 @@ class Anatomy:
     hidden_size: int
     parameters: int
     parameters_per_token: int
-    """Parameters that every token is multiplied with: all but the input embedding, which is looked up."""
+    """Parameters that every token is multiplied with, learned positions included: all but an input embedding that is
+    only looked up."""
     bytes_each: int
 
 
@@ -239,7 +240,8 @@ def make_plan(
     not protected; otherwise the method decides how the ratio is spread. Raises RequestError for a ratio outside
     [0, 1), one that would empty a layer, and protection that leaves nothing to prune.
     """
-    _check(anatomy, scores, ratio, threshold, share, protected, heads)
+    check_asked(anatomy, ratio=ratio, threshold=threshold, share=share, protected=protected, heads=heads)
+    _check_scores(anatomy, scores, heads)
     free = range(protected[0], len(anatomy.widths_L) - protected[1])
     spread = "even" if even else scores.allocation
     neurons = _Pool([scores.mlp[layer] for layer in free], "neurons", spread, free)
@@ -273,19 +275,27 @@ def make_plan(
     )
 
 
-def _check(
-    anatomy: Anatomy,
-    scores: Scores,
-    ratio: float | None,
-    threshold: float | None,
-    share: str,
-    protected: tuple[int, int],
-    heads: bool,
-) -> None:
+def _check_scores(anatomy: Anatomy, scores: Scores, heads: bool) -> None:
     if scores.recipe["model_digest"] != anatomy.model_digest:
         raise RequestError(
             f"The scores were computed for {scores.recipe['model']} and the model is {anatomy.model}; score this model."
         )
+    if heads and not scores.heads:
+        raise RequestError("These scores are of MLP neurons alone; score the heads too.")
+    if not all(np.isfinite(layer).all() for layer in (*scores.mlp, *scores.heads)):
+        raise RequestError("Some scores are not numbers; the model's weights or activations are damaged.")
+
+
+def check_asked(
+    anatomy: Anatomy,
+    *,
+    ratio: float | None = None,
+    threshold: float | None = None,
+    share: str = "neurons",
+    protected: tuple[int, int] = PROTECTED,
+    heads: bool = False,
+) -> None:
+    """`RequestError` for what no scores could turn into a plan, before any is computed."""
     if (ratio is None) == (threshold is None):
         raise RequestError("A plan takes either a ratio or a threshold; give one of them.")
     if ratio is not None and not 0 <= ratio < 1:
@@ -302,8 +312,11 @@ def _check(
         raise RequestError(
             f"Protecting {first} first and {last} last of {layers} layers leaves nothing to prune; protect fewer."
         )
-    if heads and not scores.heads:
-        raise RequestError("These scores are of MLP neurons alone; score the heads too.")
+    if heads and all(count == anatomy.heads_per_group for count in anatomy.heads_L):
+        raise RequestError(
+            f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; prune "
+            "MLP neurons alone."
+        )
 
 
 def _of_parameters(
@@ -327,13 +340,12 @@ def _of_parameters(
         )
 
     def removed(part: float) -> float:
-        keep_mlp, keep_groups = cut(part)
-        gone = sum(cost * (~keep).sum() for cost, keep in zip(neuron_cost, keep_mlp, strict=True))
-        if keep_groups is not None:
-            gone += sum(cost * (~keep).sum() for cost, keep in zip(group_cost, keep_groups, strict=True))
+        gone = neuron_cost @ neurons.counts(round(part * neurons.sizes.sum()))
+        if groups:
+            gone += group_cost @ groups.counts(round(part * groups.sizes.sum()))
         return float(gone)
 
-    low, high = 0.0, min(1.0, target / most * 2)
+    low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
         if removed(middle) < target:
@@ -353,6 +365,10 @@ class _Pool:
         self.layers = layers
         self.sizes = np.array([len(s) for s in scores])
 
+    def counts(self, count: int) -> np.ndarray:
+        """How many of each layer's units go when `count` go in all, int64."""
+        return np.array([int((~keep).sum()) for keep in self._keeps(count)])
+
     def without(self, count: int) -> list[np.ndarray]:
         """Keep-masks after `count` units went, from each layer in proportion to its size or wherever scores are low.
 
@@ -363,15 +379,16 @@ class _Pool:
                 f"{count:,} {self.what} are to go and only {self.sizes.sum():,} are in layers that may be pruned; "
                 "choose a smaller ratio or protect fewer layers."
             )
+        return self._checked(self._keeps(count))
+
+    def _keeps(self, count: int) -> list[np.ndarray]:
         if self.spread != "model":
             exact = count * self.sizes / self.sizes.sum()
             counts = np.rint(exact).astype(int) if self.spread == "even" else np.floor(exact).astype(int)
             if self.spread == "layer":
                 counts[np.argsort(counts - exact, kind="stable")[: count - counts.sum()]] += 1
-            keeps = [_drop_lowest(s, n) for s, n in zip(self.scores, counts, strict=True)]
-        else:
-            keeps = list(np.split(_drop_lowest(np.concatenate(self.scores), count), np.cumsum(self.sizes)[:-1]))
-        return self._checked(keeps)
+            return [_drop_lowest(s, n) for s, n in zip(self.scores, counts, strict=True)]
+        return list(np.split(_drop_lowest(np.concatenate(self.scores), count), np.cumsum(self.sizes)[:-1]))
 
     def above(self, threshold: float) -> list[np.ndarray]:
         """Keep-masks of the units scored above the threshold."""
@@ -380,9 +397,10 @@ class _Pool:
     def _checked(self, keeps: list[np.ndarray]) -> list[np.ndarray]:
         for layer, keep in zip(self.layers, keeps, strict=True):
             if not keep.any():
+                spread = ", or take as many from every layer" if self.spread == "model" else ""
                 raise RequestError(
                     f"This takes all {len(keep):,} {self.what} of layer {layer} away; choose a smaller ratio or a "
-                    "lower threshold, or remove as many from every layer."
+                    f"lower threshold{spread}."
                 )
         return keeps
 

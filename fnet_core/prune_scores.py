@@ -36,7 +36,7 @@ from fnet_core.texts import Passage
 
 KIND = "prune-scores"
 FORMAT = 1
-METHOD_VERSION = 2
+METHOD_VERSION = 3
 STAGES = ("capturing", "separating", "projecting", "scoring")
 
 Spread = Literal["layer", "model"]
@@ -53,16 +53,19 @@ class Method:
     """What it needs to see of the calibration text beside the moments; None for a method that needs no text."""
     allocation: Spread
     """"layer": the same share from every layer; "model": wherever scores are low."""
+    seeded: bool = False
+    """Whether the seed changes the scores."""
 
 
 METHODS: dict[str, Method] = {
     "networks": Method(
         "What networks leave",
-        "The size of a neuron's signal, of which the part that its layer's networks carry counts half, times the sum of "
-        "its output weights: what networks carry, the neurons that stay can in part restore.",
+        "The size of a neuron's signal, of which the part that its layer's networks carry counts half, times the sum "
+        "of its output weights: what networks carry, the neurons that stay can in part restore.",
         "this project; networks after arXiv 2508.05239, weighting after arXiv 2312.11983",
         "inputs",
         "layer",
+        seeded=True,
     ),
     "fn": Method(
         "Functional networks, as published",
@@ -70,6 +73,7 @@ METHODS: dict[str, Method] = {
         "Liu et al. 2025, arXiv 2508.05239",
         "published",
         "layer",
+        seeded=True,
     ),
     "wanda-sp": Method(
         "Wanda-sp",
@@ -86,7 +90,9 @@ METHODS: dict[str, Method] = {
         "model",
     ),
     "magnitude": Method("Magnitude", "The norm of a neuron's weights; looks at no text.", "control", None, "layer"),
-    "random": Method("Random", "A seeded draw: what removing any neurons at all costs.", "control", None, "layer"),
+    "random": Method(
+        "Random", "A seeded draw: what removing any neurons at all costs.", "control", None, "layer", seeded=True
+    ),
 }
 """Every method by the name the command line knows it by."""
 
@@ -137,10 +143,11 @@ class ScoreRequest:
             "device": main_device(loaded.model).type,
             "method": method,
             "heads": self.heads,
-            "seed": self.seed,
             "method_version": METHOD_VERSION,
             "versions": {name: version(name) for name in ("torch", "transformers")},
         }
+        if METHODS[method].seeded:
+            recipe |= {"seed": self.seed}
         if METHODS[method].signals is not None:
             recipe |= {
                 "texts_digest": self.texts_digest,
@@ -213,7 +220,7 @@ def find_scores(
     for method in methods:
         if method not in METHODS:
             raise RequestError(f"There is no pruning method '{method}'; choose one of {', '.join(METHODS)}.")
-    paths = {method: store.artifact_path(KIND, store.digest(request.recipe(loaded, method))) for method in methods}
+    paths = {method: scores_path(loaded, method, request) for method in methods}
     missing = [method for method in methods if not paths[method].exists()]
     if missing:
         for method, scores in _computed(loaded, missing, request, report, devices).items():
@@ -221,9 +228,15 @@ def find_scores(
     return {method: Scores.load(path) for method, path in paths.items()}
 
 
+def scores_path(loaded: LoadedModel, method: str, request: ScoreRequest) -> Path:
+    """Where these scores are kept, or would be; what the model is called does not matter."""
+    recipe = {key: value for key, value in request.recipe(loaded, method).items() if key != "model"}
+    return store.artifact_path(KIND, store.digest(recipe))
+
+
 def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> bool:
     """Whether the store has these scores."""
-    return store.artifact_path(KIND, store.digest(request.recipe(loaded, method))).exists()
+    return scores_path(loaded, method, request).exists()
 
 
 def _computed(
@@ -334,12 +347,12 @@ def _units(
     inputs = factors if method == "networks" else calibration
     mlp = [score(weight_of(m.down), each) for m, each in zip(mlps, inputs.mlp_L, strict=True)]
     outputs = [weight_of(attention.out) for attention in attention_projections(loaded.model)] if request.heads else []
-    heads = [
-        criteria.per_unit(score(weight_ON, each), size)
-        for weight_ON, each in zip(outputs, inputs.attention_L, strict=True)
-    ]
+    channels = [score(weight_ON, each) for weight_ON, each in zip(outputs, inputs.attention_L, strict=True)]
     if method == "flap":
-        mlp, heads = [criteria.standardized(s) for s in mlp], [criteria.standardized(s) for s in heads]
+        mlp = [criteria.standardized(scores) for scores in mlp]
+        heads = [criteria.per_unit(criteria.standardized(scores.square()), size) / size for scores in channels]
+    else:
+        heads = [criteria.per_unit(scores, size) for scores in channels]
     return _arrays(mlp), _arrays(heads)
 
 

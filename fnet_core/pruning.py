@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fnet_core import layer_factors
 from fnet_core.errors import RequestError
+from fnet_core.families import attention_projections, mlp_projections
 from fnet_core.hooks import Touch, touching
 from fnet_core.layer_factors import find_factors
 from fnet_core.models import LoadedModel
@@ -42,21 +44,42 @@ class Pruning:
     """None where a layer keeps every neuron."""
     attention_L: tuple[Replacement | None, ...]
     """None where a layer keeps every head."""
-    changes: dict[str, Any]
+    changes: dict[str, Any] | list
     """All that decides what the pruned model computes, beside the model, JSON-able."""
+    bias_parameters: int
+    """Parameters of the biases that compensation adds to projections without one."""
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the pruned model."""
+        return self.plan.parameters + self.bias_parameters
+
+    def summary(self) -> dict[str, Any]:
+        """The plan's summary with added biases counted."""
+        summary, each = self.plan.summary(), self.plan.anatomy.bytes_each
+        summary["parameters"]["after"] = self.parameters
+        summary["bytes"]["after"] = self.parameters * each
+        return summary | {"compensation": self.compensation}
 
 
-def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreRequest) -> dict[str, Any]:
-    """What decides a pruned model's outputs: the masks, the compensation, and the text and settings it rests on."""
+COMPENSATION_VERSION = 1
+"""Raised when what stands in for removed inputs is computed otherwise."""
+
+
+def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreRequest) -> dict[str, Any] | list:
+    """What decides a pruned model's outputs: the masks, the compensation, and the text and settings it rests on.
+
+    A plan that removes nothing changes nothing, as no edit does.
+    """
     if compensation not in COMPENSATIONS:
         raise RequestError(f"There is no compensation '{compensation}'; choose one of {', '.join(COMPENSATIONS)}.")
-    changes: dict[str, Any] = {"masks": plan.masks(), "compensation": compensation}
     if plan.removes_nothing:
-        return changes | {"compensation": "none"}
+        return []
+    changes: dict[str, Any] = {"masks": plan.masks(), "compensation": compensation}
     if compensation != "none":
-        changes["texts_digest"] = request.texts_digest
+        changes |= {"texts_digest": request.texts_digest, "version": COMPENSATION_VERSION}
     if compensation == "networks":
-        changes |= {"components": request.components, "seed": request.seed}
+        changes |= {"components": request.components, "seed": request.seed, "factors": layer_factors.METHOD_VERSION}
     return changes
 
 
@@ -74,6 +97,8 @@ def prepare(
     check_plan(loaded, plan)
     changes = pruning_changes(plan, compensation, request)
     keep_mlp, keep_attention = keep_masks(plan)
+    if plan.removes_nothing:
+        return Pruning(plan, compensation, (None,) * len(keep_mlp), (None,) * len(keep_attention), changes, 0)
     if compensation == "bias-sequential":
         mlp, attention = sequential_replacements(loaded, keep_mlp, keep_attention, request.passages, report)
     elif compensation == "networks":
@@ -91,7 +116,15 @@ def prepare(
     else:
         mlp, attention = ([zero_replacement(len(keep)) for keep in keeps] for keeps in (keep_mlp, keep_attention))
     attention = attention or [None] * len(keep_attention)
-    return Pruning(plan, compensation, _needed(mlp, keep_mlp), _needed(attention, keep_attention), changes)
+    mlp_L, attention_L = _needed(mlp, keep_mlp), _needed(attention, keep_attention)
+    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
+    biases = sum(
+        plan.anatomy.hidden_size
+        for projections, replacements_L in zip(outputs, (mlp_L, attention_L), strict=True)
+        for projection, replacement in zip(projections, replacements_L, strict=True)
+        if replacement is not None and replacement.changes_projection and projection.bias is None
+    )
+    return Pruning(plan, compensation, mlp_L, attention_L, changes, biases)
 
 
 def keep_masks(plan: PrunePlan) -> tuple[list[Tensor], list[Tensor]]:

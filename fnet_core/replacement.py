@@ -21,6 +21,8 @@ COMPENSATIONS: dict[str, str] = {
     "networks": "what the layer's networks, read from the kept neurons, say about them is folded into the weights",
 }
 
+DEFAULT_COMPENSATION: Compensation = "networks"
+
 
 @dataclass(frozen=True, eq=False)
 class Replacement:

@@ -45,6 +45,9 @@ def _recording(layers: Sequence[nn.Module], calls: list[_Call]):
     """Append how each layer is called while the context is open."""
 
     def record(module: nn.Module, arguments: tuple, options: dict) -> None:
+        if calls:  # the hidden state of the first layer alone is needed
+            arguments = (None, *arguments[1:]) if arguments else arguments
+            options = options | {"hidden_states": None} if "hidden_states" in options else options
         calls.append(_Call(arguments, options))
 
     handles = [layer.register_forward_pre_hook(record, with_kwargs=True) for layer in layers]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
+from fnet_core.activations import main_device
 from fnet_core.progress import Report, silent
 
 
@@ -35,9 +36,11 @@ def compare_speed(
 ) -> Speed:
     """How fast two models read a text of `tokens` tokens and write `written` more, one after the other in each round.
 
-    A first round, not counted, warms both up. Both must be on one device.
+    A first round, not counted, warms both up. Both must be on one device; fewer tokens are read where the context is
+    shorter.
     """
-    device = next(before.parameters()).device
+    device = main_device(before)
+    tokens = min(tokens, before.config.max_position_embeddings - written)
     ids = torch.randint(3, before.config.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(0)).to(device)
     reading: dict[str, list[float]] = {"before": [], "after": []}
     writing: dict[str, list[float]] = {"before": [], "after": []}

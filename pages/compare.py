@@ -90,7 +90,7 @@ run.button(
 )
 with more, st.popover("More", width="stretch"):
     compare_settings.draw()
-what.caption(" ".join(missing) or f"Fingerprints: {compare_settings.sentence()}.")
+what.caption(" ".join(dict.fromkeys(missing)) or f"Fingerprints: {compare_settings.sentence()}.")
 if sentence := st.session_state.pop(_PROBLEM, None):
     notices.error(sentence)
 compare_jobs.show(job)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from loading import loaded_tiny
 
 from fnet_core.models import LoadedModel
 from fnet_core.prune_plan import PrunePlan, anatomy, make_plan

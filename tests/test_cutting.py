@@ -1,6 +1,7 @@
 """Mask against cut: the smaller model computes what the masked one does, for every family."""
 
 import copy
+import json
 import subprocess
 import sys
 
@@ -9,10 +10,12 @@ import torch
 from loading import loaded_tiny
 from pruning_cases import PASSAGES, REQUEST, even_plan, uneven_plan
 from tiny_models import TINY_FAMILIES, tiny_tokenizer
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from fnet_core import models
+from fnet_core.baking import bake
 from fnet_core.cutting import cut
+from fnet_core.edits import Edit, editing
 from fnet_core.errors import RequestError
 from fnet_core.prune_export import export
 from fnet_core.pruning import masking, prepare
@@ -75,7 +78,7 @@ def test_a_cut_model_is_loaded_by_plain_transformers_and_by_fnet(family, tmp_pat
         tokens = model.generate(IDS[:1], max_new_tokens=4, do_sample=False, pad_token_id=0)
         assert tokens.shape[1] > IDS.shape[1]
     assert ours.digest != loaded.digest
-    with pytest.raises(Exception, match="size mismatch|mismatch"):
+    with pytest.raises(Exception, match="mismatch"):
         AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
 
 
@@ -137,9 +140,69 @@ def test_the_folder_loads_in_a_process_that_cannot_see_fnet(tmp_path):
     assert float(found.stdout.split()[-1]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_an_export_refuses_what_cannot_be_written(tmp_path):
+def test_an_export_refuses_a_folder_that_is_there(tmp_path):
     loaded = loaded_tiny("llama")
     pruning = prepare(loaded, uneven_plan(loaded), "none", REQUEST)
     (tmp_path / "there").mkdir()
     with pytest.raises(RequestError, match="exists already"):
         export(loaded, pruning, tmp_path / "there")
+
+
+def saved(tmp_path, family="llama"):
+    """A tiny model on disk, pruned unevenly and saved: the folder."""
+    loaded = loaded_tiny(family)
+    loaded.model.save_pretrained(tmp_path / "source")
+    tiny_tokenizer().save_pretrained(tmp_path / "source")
+    loaded = models.load(str(tmp_path / "source"))
+    return export(loaded, prepare(loaded, uneven_plan(loaded), "none", REQUEST), tmp_path / "smaller")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        True,
+        [1],
+        {"projections": {}},
+        {"projections": {}, "attributes": {"__class__.__base__.forward": 3}},
+        {"projections": {"model.embed_tokens": [4, 4, False]}, "attributes": {}},
+        {"projections": {"model.layers.1.mlp.down_proj": [-4, 24, False]}, "attributes": {}},
+        {"projections": {"model.layers.1.mlp.down_proj": [4, 24]}, "attributes": {}},
+        {"projections": {"model.layers.9.mlp.down_proj": [4, 24, False]}, "attributes": {}},
+        {"projections": {}, "attributes": {"model.layers.1.self_attn.head_dim": 3}},
+    ],
+)
+def test_sizes_that_are_not_those_of_a_pruned_model_are_refused(tmp_path, listed):
+    """A folder's config.json must not reach anything but projections and head counts."""
+    folder = saved(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"fnet_resized": listed}))
+    forward = LlamaForCausalLM.forward
+    with pytest.raises(RequestError, match="fnet_resized"):
+        models.load(str(folder))
+    assert LlamaForCausalLM.forward is forward
+
+
+def test_edits_folded_into_a_pruned_model_load_without_fnet(tmp_path):
+    pruned = models.load(str(saved(tmp_path)))
+    edit = Edit("mlp", ((1, 2), (2, 0)), gain=0.5)
+    folder = bake(pruned, [edit], tmp_path / "baked", {})
+    again = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True).eval()
+    with editing(pruned, [edit]):
+        torch.testing.assert_close(logits(again), logits(pruned.model), atol=1e-4, rtol=0)
+
+
+def test_a_folder_that_appears_meanwhile_is_kept_and_said(tmp_path, monkeypatch):
+    loaded = loaded_tiny("llama")
+    loaded.model.save_pretrained(tmp_path / "source")
+    tiny_tokenizer().save_pretrained(tmp_path / "source")
+    loaded = models.load(str(tmp_path / "source"))
+    pruning = prepare(loaded, uneven_plan(loaded), "none", REQUEST)
+
+    def meanwhile(stage, fraction):
+        if stage == "saving" and not (tmp_path / "new").exists():
+            (tmp_path / "new").mkdir()
+            (tmp_path / "new" / "theirs").write_text("x")
+
+    with pytest.raises(RequestError, match="new"):
+        export(loaded, pruning, tmp_path / "new", report=meanwhile)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["theirs"]

@@ -10,6 +10,7 @@ from test_intervention_figures import result
 from fnet_core import prune_figures as figures
 from fnet_core.prune_measures import CurvePoint
 from fnet_core.prune_plan import Anatomy, PrunePlan
+from fnet_core.prune_scores import METHODS
 from fnet_core.survival import network_survival
 
 ANATOMY = Anatomy(
@@ -151,3 +152,7 @@ def test_what_networks_keep_stands_beside_a_random_cut():
     assert list(traces["this plan"].y) == pytest.approx([100, 200 / 3])
     assert list(traces["a random cut, as many of each layer"].y) == pytest.approx([82.5, 50])
     assert list(traces["this plan"].marker.color) == ["#000000", "#000001"]
+
+
+def test_every_method_has_a_colour_of_its_own():
+    assert len({figures.method_colour(method) for method in METHODS}) == len(METHODS)

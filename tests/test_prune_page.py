@@ -168,25 +168,32 @@ def test_the_slider_replaces_its_job_and_the_curves_give_way():
 
 
 def test_the_curves_are_those_of_the_core_and_the_best_is_named():
-    at = scored(prune_page(FREE.replace("wanda-sp", "random"), prune_fill=True))
+    at = scored(prune_page(prune_fill=True))
     at.session_state["prune_view"] = "Points measured"
     settled(at)
     yardstick = Yardstick(texts.bundled("score")[:2])
     settings = CurveSettings(ratios=prune_state.CURVE_RATIOS, protected=(0, 0))
     points = curves(get_loaded("tiny"), METHODS, settings, request(), yardstick)
-    table = at.dataframe(key="prune_point_table").value
+    table = at.dataframe[0].value
     found = {(row.title, round(row.ratio)): row.perplexity for row in table.itertuples()}
     names = {"wanda-sp": "Wanda-sp", "random": "Random"}
     assert len(found) == len(points)
     for p in points:
         assert found[names[p.method], round(100 * p.ratio)] == pytest.approx(p.perplexity.value)
     at_20 = {p.method: p.perplexity.value for p in points if p.ratio == 0.2}
-    better = min(at_20, key=at_20.get)
-    assert f"At 20 %, {'**' if better != 'random' else ''}{names[better]}" in said(at)
-    assert intervene_words.perplexity(at_20[better]) in said(at)
-    if better != "random":
-        at.button(key="use_better").click().run()
-        assert at.selectbox(key="prune_method").value == better
+    best = min(at_20, key=at_20.get)
+    for method in METHODS:
+        at.selectbox(key="prune_method").select(method)
+        settled(run(at))
+        if method == best:
+            assert f"At 20 %, {names[best]} is the best of 2 methods" in said(at)
+        else:
+            assert f"At 20 %, **{names[best]}** is better than the chosen method" in said(at)
+        assert intervene_words.perplexity(at_20[best]) in said(at)
+    at.selectbox(key="prune_method").select(max(at_20, key=at_20.get))
+    settled(run(at))
+    at.button(key="use_better").click().run()
+    assert at.selectbox(key="prune_method").value == best
 
 
 def test_a_copied_link_restores_the_controls():
@@ -242,7 +249,7 @@ def test_what_networks_keep_is_what_the_core_counts():
     at.slider(key="prune_threshold").set_value(1.5).run()
     plan, _ = expected()
     found = network_survival(atlas, plan, 1.5)
-    table = at.dataframe(key="prune_survival_table").value
+    table = at.dataframe[0].value
     assert table["key_neurons"].tolist() == found.key_neurons_K.tolist()
     assert table["kept"].tolist() == pytest.approx((100 * found.kept_K).tolist())
     assert "of 2 networks** keep more of their key neurons" in said(at)

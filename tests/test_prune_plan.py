@@ -134,7 +134,7 @@ def test_a_plan_for_another_model_is_refused(llama):
         with pytest.raises(RequestError, match=r"made for tiny-llama .* and the model is\s+other"):
             use(other, plan)
     with pytest.raises(RequestError, match="computed for tiny-llama and the model is other"):
-        make_plan(anatomy(other), random_scores(llama), ratio=0.1)
+        make_plan(anatomy(other), random_scores(llama), ratio=0.1, protected=(0, 0))
 
 
 def test_scores_without_heads_cannot_plan_heads(llama):

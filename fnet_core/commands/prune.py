@@ -11,12 +11,13 @@ from fnet_core.errors import RequestError
 from fnet_core.memory import gigabytes
 from fnet_core.perplexity import finite_interval
 from fnet_core.progress import Report
-from fnet_core.prune_export import check_target, export
+from fnet_core.prune_export import check_removes, export
 from fnet_core.prune_measures import PruneResult, measure_pruning
-from fnet_core.prune_plan import PROTECTED, SHARES, anatomy, make_plan
+from fnet_core.prune_plan import PROTECTED, SHARES, anatomy, check_asked, make_plan
 from fnet_core.prune_scores import DEFAULT_METHOD, METHODS, ScoreRequest, find_scores
 from fnet_core.pruning import prepare
-from fnet_core.replacement import COMPENSATIONS
+from fnet_core.replacement import COMPENSATIONS, DEFAULT_COMPENSATION
+from fnet_core.saving import new_folder
 
 NAME = "prune"
 HELP = "remove MLP neurons and attention heads, see perplexity, save the smaller model"
@@ -31,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", choices=METHODS, default=DEFAULT_METHOD, help=f"default {DEFAULT_METHOD}")
     parser.add_argument("--heads", action="store_true", help="prune attention heads too, in whole key/value groups")
     parser.add_argument("--bias", action="store_true", help="short for --compensation bias")
-    parser.add_argument("--compensation", choices=COMPENSATIONS, help="what stands in for removed neurons")
+    parser.add_argument(
+        "--compensation",
+        choices=COMPENSATIONS,
+        help=f"what stands in for removed neurons (default {DEFAULT_COMPENSATION})",
+    )
     parser.add_argument(
         "--protect",
         nargs=2,
@@ -41,8 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="layers at the start and at the end that stay whole (default 3 2)",
     )
     parser.add_argument(
-        "--even", action="store_true", help="as many neurons from every layer: with --protect 0 0 and without a "
-        "compensation, the result needs no code of its own to load"
+        "--even",
+        action="store_true",
+        help="as many neurons from every layer: with --protect 0 0 and --compensation none the result needs no code of "
+        "its own to load (heads apart in gpt2, gpt_neox and opt)",
     )
     parser.add_argument("--calibration", metavar="F", help="text file to score on (default: the bundled passages)")
     parser.add_argument("--components", type=int, default=32, metavar="K", help="networks per layer (default 32)")
@@ -56,34 +63,34 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     """Plan, measure, save."""
     if options.bias and options.compensation not in (None, "bias"):
         raise RequestError("--bias and --compensation disagree; give one of them.")
-    compensation = options.compensation or ("bias" if options.bias else "none")
+    compensation = options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION)
     if options.out:
-        check_target(Path(options.out))
+        new_folder(Path(options.out))
     passages = texts.from_file(options.calibration) if options.calibration else texts.bundled("find")
     request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
     yardstick = yardstick_of(options)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     sizes = anatomy(loaded)
+    asked = {
+        "ratio": options.ratio,
+        "threshold": options.threshold,
+        "share": options.share,
+        "protected": tuple(options.protect),
+        "heads": options.heads,
+    }
+    check_asked(sizes, **asked)
     scores = find_scores(loaded, [options.method], request, report)[options.method]
-    plan = make_plan(
-        sizes,
-        scores,
-        ratio=options.ratio,
-        threshold=options.threshold,
-        share=options.share,
-        protected=tuple(options.protect),
-        even=options.even,
-        heads=options.heads,
-    )
+    plan = make_plan(sizes, scores, even=options.even, **asked)
+    if options.out:
+        check_removes(plan)
     pruning = prepare(loaded, plan, compensation, request, report)
     result = measure_pruning(loaded, pruning, yardstick, report)
     artifact = None
     if options.out:
         figures = {"before": result.baseline, "after": result.pruned}
         artifact = str(export(loaded, pruning, Path(options.out), figures, report))
-    summary = plan.summary() | {
+    summary = pruning.summary() | {
         "model": loaded.name,
-        "compensation": compensation,
         "baseline": result.baseline.summary(),
         "perplexity": result.pruned.summary(),
         "effect": {"value": result.effect.value, "interval": finite_interval(result.effect.interval)},
@@ -98,7 +105,7 @@ def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
         f"untouched  {line_for(result.baseline)}",
         f"pruned     {line_for(result.pruned)}",
         f"parameters {parameters['before']:,} to {parameters['after']:,} "
-        f"({1 - parameters['after'] / parameters['before']:.1%} removed), {gigabytes(size['before'])} to "
+        f"({1 - parameters['after'] / parameters['before']:.1%} fewer), {gigabytes(size['before'])} to "
         f"{gigabytes(size['after'])}",
         f"neurons    {summary['neurons']['before']:,} to {summary['neurons']['after']:,}; "
         f"heads {summary['heads']['before']:,} to {summary['heads']['after']:,}",

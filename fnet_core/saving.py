@@ -1,0 +1,40 @@
+"""Save a changed model as an ordinary folder, with the code that builds it where its configuration cannot say all."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from fnet_core import resized_model, store
+from fnet_core.errors import RequestError
+
+CODE = "modeling_fnet.py"
+
+
+def new_folder(folder: Path) -> Path:
+    """A folder to save in; RequestError if something is there already."""
+    folder = Path(folder).expanduser()
+    if folder.exists():
+        raise RequestError(f"{folder} exists already; choose a new folder.")
+    return folder
+
+
+@contextmanager
+def saving_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Iterator[Path]:
+    """Save both in a new folder, yield it to put more files in, and let it appear whole once the block ends well.
+
+    Raises RequestError for a folder that exists, also when it appeared meanwhile, cannot be written, or a full disk.
+    """
+    folder = new_folder(folder)
+    with store.disk_errors(folder.parent), store.atomic_folder(folder, only_new=True) as temporary:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        if needs_code(model):
+            (temporary / CODE).write_text(Path(resized_model.__file__).read_text("utf-8"), "utf-8")
+        yield temporary
+
+
+def needs_code(model: PreTrainedModel) -> bool:
+    """Whether the model's configuration alone cannot describe it, so that it is loaded through its own code."""
+    return bool(getattr(model.config, "fnet_resized", None))
