@@ -1,8 +1,10 @@
 """Known pairs of models: fingerprints, scores, verdicts, and the reference distribution that verdicts rest on.
 
+    python -m benchmarks.twins --text wiki.test.raw --out DIR --seeds 1 2 --steps 600
+    python -m benchmarks.twins --text wiki.test.raw --out DIR --seeds 3 4 --steps 150
     python -m benchmarks.lineage --twins DIR --work DIR [--out assets/reference_pairs.json]
 
-`--twins` holds what `python -m benchmarks.twins` made. Derived models are made from the starters and the first twin,
+Derived models are made from the starters and the first twin,
 fingerprinted and deleted again; fingerprints stay in `--work`, and a second run goes on where the first stopped. Every
 pair is judged by the other pairs. Fine-tuning reads source code of Python's standard library.
 """
@@ -19,7 +21,7 @@ from time import perf_counter
 
 import torch
 from sklearn.metrics import roc_auc_score
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from fnet_core import models
 from fnet_core.comparison import Comparison, compare
@@ -27,10 +29,14 @@ from fnet_core.derive import derive
 from fnet_core.finetune import Training
 from fnet_core.fingerprint import Fingerprint
 from fnet_core.fingerprint_request import FingerprintRequest, find_fingerprint
+from fnet_core.saving import saving_model
 from fnet_core.verdict import REFERENCE_FILE, Reference, ReferencePair
 
 CODE = inspect.getsourcefile(argparse)
 """A long module of the standard library, read as text."""
+
+_MERGED_WITH = "twin fine-tuned"
+"""The derived model that is kept, because another is merged with it."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +57,13 @@ def members() -> tuple[Member, ...]:
         Member(other),
         Member(twin),
         Member("random weights", large, "random"),
-        Member("twin fine-tuned", twin, f"finetune:{CODE}", 150),
+        Member(_MERGED_WITH, twin, f"finetune:{CODE}", 150),
         Member("twin LoRA", twin, f"lora:{CODE}", 150),
         Member("twin noise", twin, "noise:0.1"),
         Member("twin 3 bits", twin, "quantise:3"),
         Member("twin pruned", twin, "prune:0.3"),
         Member("twin layer dropped", twin, "drop-layers:1"),
-        Member("twin merged", twin, "merge:twin fine-tuned"),
+        Member("twin merged", twin, f"merge:{_MERGED_WITH}"),
         Member("noise", large, "noise:0.1"),
         Member("4 bits", large, "quantise:4"),
         Member("3 bits", large, "quantise:3"),
@@ -70,6 +76,7 @@ def members() -> tuple[Member, ...]:
         Member("gemma pruned", other, "prune:0.2"),
         Member("twin-2"),
         Member("twin-3"),
+        Member("twin-4"),
     )
 
 
@@ -78,13 +85,13 @@ def pairs(known: dict[str, Member]) -> Iterator[tuple[str, str, str]]:
     for member in known.values():
         if member.parent and member.how != "random":
             yield member.parent, member.name, member.how.partition(":")[0]
-    if "twin fine-tuned" in known:
-        yield "twin LoRA", "twin fine-tuned", "siblings"
+    yield "twin LoRA", _MERGED_WITH, "siblings"
     yield "noise", "fine-tuned", "siblings"
     for a, b in (
         ("twin-1", "twin-2"),
         ("twin-1", "twin-3"),
         ("twin-2", "twin-3"),
+        ("twin-3", "twin-4"),
         ("twin fine-tuned", "twin-2"),
         ("smollm2-135m", "gemma3-270m"),
         ("fine-tuned", "gemma3-270m"),
@@ -100,7 +107,8 @@ def pairs(known: dict[str, Member]) -> Iterator[tuple[str, str, str]]:
 def fingerprint_of(member: Member, folders: dict[str, Path], work: Path) -> Fingerprint:
     """The member's fingerprint from the working folder, or made now; a derived model is deleted afterwards."""
     path = work / f"{member.name.replace(' ', '-')}.safetensors"
-    if path.exists():
+    kept = work / "models" / member.name.replace(" ", "-")
+    if path.exists() and (member.name != _MERGED_WITH or kept.exists()):
         return Fingerprint.load(path)
     began = perf_counter()
     folder = None
@@ -114,7 +122,7 @@ def fingerprint_of(member: Member, folders: dict[str, Path], work: Path) -> Fing
     found = replace(found, model=replace(found.model, name=member.name))
     found.save(path)
     models.release_loaded()
-    if folder and member.name != "twin fine-tuned":
+    if folder and member.name != _MERGED_WITH:
         shutil.rmtree(folder)
     print(f"{member.name}: {perf_counter() - began:.0f} s, {path.stat().st_size / 1e6:.1f} MB", flush=True)
     return found
@@ -126,9 +134,9 @@ def _make(member: Member, folder: Path, folders: dict[str, Path]) -> None:
     if member.how == "random":
         loaded = models.load(parent, accept_licence=True)
         torch.manual_seed(1)
-        AutoModelForCausalLM.from_config(loaded.model.config).save_pretrained(folder)
-        AutoTokenizer.from_pretrained(loaded.path).save_pretrained(folder)
-        return
+        model = AutoModelForCausalLM.from_config(loaded.model.config)
+        with saving_model(model, loaded.tokenizer, folder):
+            return
     how = member.how
     if how.startswith("merge:"):
         how = f"merge:{folders[how.removeprefix('merge:')]}"
@@ -138,7 +146,7 @@ def _make(member: Member, folder: Path, folders: dict[str, Path]) -> None:
 
 def measured(a: Fingerprint, b: Fingerprint, how: str) -> ReferencePair:
     """A pair as it stands in the reference file."""
-    found = compare(a, b)
+    found = compare(a, b, reference=Reference("", "", "", ()))
     kind = "independent" if how == "independent" else "derived"
     return ReferencePair(
         a.model.name, b.model.name, kind, how, found.score, found.interval, found.curves.mean, found.layers.middle
@@ -164,21 +172,20 @@ def first_probes(fingerprint: Fingerprint, count: int) -> Fingerprint:
 def main() -> None:
     """Fingerprint the members, compare the pairs, print the tables, write the reference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--twins", required=True, type=Path, help="folder with twin-1, twin-2 and twin-3")
+    parser.add_argument("--twins", required=True, type=Path, help="folder with twin-1 to twin-4")
     parser.add_argument("--work", required=True, type=Path, help="folder for fingerprints and passing models")
     parser.add_argument("--out", type=Path, default=REFERENCE_FILE, help="where to write the reference")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     known = {member.name: member for member in members()}
     folders = {name: options.twins / name for name in known if name.startswith("twin-")}
-    if (options.work / "models" / "twin-fine-tuned").exists():
-        folders["twin fine-tuned"] = options.work / "models" / "twin-fine-tuned"
+    if (kept := options.work / "models" / _MERGED_WITH.replace(" ", "-")).exists():
+        folders[_MERGED_WITH] = kept
     prints = {name: fingerprint_of(member, folders, options.work) for name, member in known.items()}
     listed = tuple(measured(prints[a], prints[b], how) for a, b, how in pairs(known))
     protocol = prints["smollm2-135m"].protocol_digest
-    reference = Reference(
-        "python -m benchmarks.lineage --twins DIR --work DIR", protocol, date.today().isoformat(), listed
-    )
+    measured_on = f"{date.today().isoformat()}, {len(prints)} models, float32"
+    reference = Reference("python -m benchmarks.lineage --twins DIR --work DIR", protocol, measured_on, listed)
     _print_pairs(prints, reference)
     _print_probes(prints, reference)
     reference.save(options.out)

@@ -101,7 +101,7 @@ def _chart(
     baseline: PerplexityResult | None,
     newer: Sequence[CurvePoint],
 ) -> None:
-    if not points and not newer and baseline is None:
+    if not points and not newer:
         notices.info(
             "Here stand the curves: perplexity of every method against the ratio that it removes. They are filled in "
             "the background once the neurons are scored.",

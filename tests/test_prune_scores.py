@@ -163,11 +163,14 @@ def test_factors_survive_saving():
 
 def test_layers_on_several_devices_give_what_one_gives():
     """Three planted layers of unequal width, on one device and on two."""
-    planted = [subjects_from(sparse_maps(4, width, 9, width), [70, 55, 90], 0.1, width)[0] for width in (80, 60, 110)]
+    planted = [
+        subjects_from(sparse_maps(4, width, width // 12, width), [90, 120, 100], 0.05, width)[0]
+        for width in (240, 180, 300)
+    ]
     subjects = [torch.cat(layers, dim=1) for layers in zip(*planted, strict=True)]
 
     def maps(devices):
-        return [n.maps_KN for n in layer_networks(subjects, (80, 60, 110), 4, devices=devices, seed=2)]
+        return [n.maps_KN for n in layer_networks(subjects, (240, 180, 300), 4, devices=devices, seed=2)]
 
     one, two = maps([torch.device("cpu")]), maps([torch.device("cpu")] * 2)
     for a, b in zip(one, two, strict=True):
