@@ -243,6 +243,8 @@ def test_one_model_given_twice_is_said(with_reference):
     at = shown(A, A)
     assert "Both sides are one and the same model" in at.info[0].value
     assert "The same model, given twice" in [heading.value for heading in at.subheader]
+    badges = [element.value for element in at.markdown if "-badge[" in element.value]
+    assert any("same model" in badge for badge in badges) and not any("derived" in badge for badge in badges)
     assert at.metric[0].value == "1.00"
 
 
