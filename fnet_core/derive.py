@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from fnet_core import derivations, models, symmetries, texts
+from fnet_core.anatomy import anatomy
 from fnet_core.cutting import cut
 from fnet_core.errors import RequestError
 from fnet_core.finetune import Training, fine_tune
@@ -19,7 +20,7 @@ from fnet_core.memory import available_memory, estimate, gigabytes
 from fnet_core.model_folder import model_digest, read_licence, write_card
 from fnet_core.models import LoadedModel
 from fnet_core.progress import Report, silent
-from fnet_core.prune_plan import anatomy, make_plan
+from fnet_core.prune_plan import make_plan
 from fnet_core.prune_scores import ScoreRequest, find_scores
 from fnet_core.pruning import prepare
 from fnet_core.saving import new_folder, saving_model

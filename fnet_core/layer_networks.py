@@ -44,8 +44,8 @@ def layer_networks(
     """The networks of each layer on its own, first to last; layers are split over `devices`, batched on each.
 
     `subjects` yields (T, N) float32 activations and is read once. A layer gives the same networks however many devices
-    share the work, up to rounding. `visit` is called as by `canica`, with layers as blocks. Raises RequestError when the
-    data hold too few directions.
+    share the work, up to rounding. `visit` is called as by `canica`, with layers as blocks. Raises RequestError when
+    the data hold too few directions.
     """
     parts = _shares(widths_L, len(devices))
 

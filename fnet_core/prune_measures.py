@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fnet_core.anatomy import anatomy
 from fnet_core.errors import RequestError
 from fnet_core.intervention import estimates
 from fnet_core.models import LoadedModel
 from fnet_core.perplexity import PerplexityResult, Ratio, ratio
 from fnet_core.progress import Report, silent
-from fnet_core.prune_plan import PROTECTED, PrunePlan, Share, anatomy, make_plan
+from fnet_core.prune_plan import PROTECTED, PrunePlan, Share, make_plan
 from fnet_core.prune_scores import METHODS, ScoreRequest, find_scores, known_scores
 from fnet_core.pruning import Pruning, known_pruned_perplexity, prepare, pruned_estimates
 from fnet_core.replacement import Compensation

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from fnet_core.anatomy import anatomy
 from fnet_core.models import LoadedModel
-from fnet_core.prune_plan import PrunePlan, anatomy, make_plan
+from fnet_core.prune_plan import PrunePlan, make_plan
 from fnet_core.prune_scores import ScoreRequest, Scores
 from fnet_core.texts import Passage
 

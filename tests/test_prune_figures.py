@@ -8,8 +8,9 @@ from atlases import hand_atlas
 from test_intervention_figures import result
 
 from fnet_core import prune_figures as figures
+from fnet_core.anatomy import Anatomy
 from fnet_core.prune_measures import CurvePoint
-from fnet_core.prune_plan import Anatomy, PrunePlan
+from fnet_core.prune_plan import PrunePlan
 from fnet_core.prune_scores import METHODS
 from fnet_core.survival import network_survival
 

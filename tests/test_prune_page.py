@@ -265,7 +265,6 @@ def test_the_map_and_the_layers_are_drawn():
     at.session_state["prune_view"] = "Keep and drop"
     run(at)
     specs = "".join(chart.proto.spec for chart in at.get("plotly_chart"))
-    print([(c.proto.spec[-300:]) for c in at.get("plotly_chart")], said(at)[-900:])
     for title in ("Perplexity by ratio", "MLP neurons that stay", "Removed by layer", "Attention heads that stay"):
         assert f'"{title}"' in specs
 

@@ -9,9 +9,10 @@ from loading import loaded_tiny
 from pruning_cases import REQUEST, random_scores, uneven_plan
 from tiny_models import TINY_FAMILIES
 
+from fnet_core.anatomy import anatomy
 from fnet_core.cutting import cut
 from fnet_core.errors import RequestError
-from fnet_core.prune_plan import anatomy, check_plan, make_plan
+from fnet_core.prune_plan import check_plan, make_plan
 from fnet_core.pruning import prepare
 
 

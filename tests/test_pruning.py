@@ -12,11 +12,12 @@ from pruning_cases import PASSAGES, REQUEST, random_scores, uneven_plan
 from tiny_models import TINY_FAMILIES
 
 from fnet_core.activations import read_subjects
+from fnet_core.anatomy import anatomy
 from fnet_core.cutting import cut
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.families import mlp_projections
 from fnet_core.prune_measures import CurveSettings, curves, known_points, measure_pruning
-from fnet_core.prune_plan import anatomy, make_plan
+from fnet_core.prune_plan import make_plan
 from fnet_core.prune_scores import find_scores
 from fnet_core.pruning import keep_masks, known_pruned_perplexity, masking, prepare, pruned_estimates
 from fnet_core.replacement import Factors, Replacement, layer_factors, mean_replacement, network_replacement

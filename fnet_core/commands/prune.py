@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fnet_core import models, texts
+from fnet_core.anatomy import anatomy
 from fnet_core.commands.arguments import add_model, add_texts, add_yardstick, yardstick_of
 from fnet_core.commands.perplexity import basis, line_for
 from fnet_core.errors import RequestError
@@ -13,7 +14,7 @@ from fnet_core.perplexity import finite_interval
 from fnet_core.progress import Report
 from fnet_core.prune_export import check_removes, export
 from fnet_core.prune_measures import PruneResult, measure_pruning
-from fnet_core.prune_plan import PROTECTED, SHARES, anatomy, check_asked, make_plan
+from fnet_core.prune_plan import PROTECTED, SHARES, check_asked, make_plan
 from fnet_core.prune_scores import DEFAULT_METHOD, METHODS, ScoreRequest, find_scores
 from fnet_core.pruning import prepare
 from fnet_core.replacement import COMPENSATIONS, DEFAULT_COMPENSATION
