@@ -1,7 +1,6 @@
 """The curves of perplexity against ratio, filled in the background, and what they say about the chosen method."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -60,59 +59,53 @@ def draw(
     waits = job is None or (job.state == "cancelled" and st.session_state["prune_fill"])
     if missing and ready and st.session_state["prune_fill"] and waits:
         job = prune_jobs.fill_curves(request, methods)
-    chart = partial(_chart, request, points, baseline)
-    if prune_jobs.under_way(job):
-        _live(job.id, chart, len(methods) * len(CURVE_RATIOS), len(missing))
-    else:
-        chart(())
-        with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
-            if job and job.state == "failed":
-                job_panel.show(job)
-            elif missing and not ready:
-                st.caption("The curves are filled once the neurons are scored.")
-            elif missing:
-                st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
-            else:
-                st.caption("All curves are measured; point at a dot for its 95 % interval.")
+    _chart(request, points, baseline)
+    with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
+        if prune_jobs.under_way(job):
+            _live(job.id, _found(job), len(methods) * len(CURVE_RATIOS), len(missing))
+        elif job and job.state == "failed":
+            job_panel.show(job)
+        elif missing and not ready:
+            st.caption("The curves are filled once the neurons are scored.")
+        elif missing:
+            st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
+        else:
+            st.caption("All curves are measured; point at a dot for its 95 % interval.")
     _picker(job)
 
 
 _STATUS_HEIGHT = 52
 
 
-@st.fragment(run_every=1.0)
-def _live(id: str, chart: Callable[[Sequence[CurvePoint]], None], total: int, missing: int) -> None:
-    job = manager().get(id)
-    if not prune_jobs.under_way(job):
-        st.rerun()
+def _found(job: Job) -> int:
+    """How many points the job has so far."""
     found = prune_jobs.outcome(job)
-    newer = found.value if found else ()
-    chart(newer)
-    done = max(total - missing, len(newer))
+    return len(found.value) if found else 0
+
+
+@st.fragment(run_every=1.0)
+def _live(id: str, seen: int, total: int, missing: int) -> None:
+    """Where the job is; the page is drawn anew for each new point, not each second, which would slow the job down."""
+    job = manager().get(id)
+    if not prune_jobs.under_way(job) or _found(job) > seen:
+        st.rerun()
+    done = total - missing
     where = f"{done} of {total} points" if job.stage in ("", "measuring") else job.stage
-    with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
-        waits = " · waits for its turn" if job.state == "queued" else ""
-        st.progress(done / total, text=f"**Filling the curves** · {where}{waits}")
+    waits = " · waits for its turn" if job.state == "queued" else ""
+    st.progress(done / total, text=f"**Filling the curves** · {where}{waits}")
 
 
-def _chart(
-    request: PruneRequest,
-    points: Sequence[CurvePoint],
-    baseline: PerplexityResult | None,
-    newer: Sequence[CurvePoint],
-) -> None:
-    if not points and not newer:
+def _chart(request: PruneRequest, points: Sequence[CurvePoint], baseline: PerplexityResult | None) -> None:
+    if not points:
         notices.info(
             "Here stand the curves: perplexity of every method against the ratio that it removes. They are filled in "
             "the background once the neurons are scored.",
             icon=":material/show_chart:",
         )
         return
-    have = {(p.method, p.ratio) for p in points}
-    together = [*points, *(p for p in newer if (p.method, p.ratio) not in have)]
     untouched = baseline.value if baseline else None
     of_what = OF_WHAT[request.settings.share]
-    figure = prune_figures.curves(together, untouched, request.ratio, request.method, of_what)
+    figure = prune_figures.curves(points, untouched, request.ratio, request.method, of_what)
     charts.draw(figure, "prune_curves_figure")
 
 

@@ -60,7 +60,7 @@ def score(request: PruneRequest, methods: list[str]) -> None:
         find_scores(loaded, methods, request.score_request(), report)
 
     give_way()
-    label = f"Scoring the neurons of {request.model}"
+    label = "Scoring the neurons"
     _submit(SCORING, request.scores_key(), label, request, compute)
 
 

@@ -27,8 +27,8 @@ def scores_missing(request: PruneRequest, methods: list[str]) -> None:
         prune_jobs.show(job, lambda outcome: None)
     title = METHODS[request.method].title
     notices.info(
-        f"{request.model} has no scores by '{title}' yet. The model reads the calibration text once, about a minute "
-        "for a starter; then the slider is live.",
+        f"{request.model} has no scores by '{title}' yet. The model reads the calibration text first, which takes a "
+        "few minutes for a starter on two cores; then the slider is live.",
         icon=":material/format_list_numbered:",
     )
     st.button(
@@ -47,7 +47,7 @@ def _scoring(id: str) -> None:
     if not prune_jobs.under_way(job):
         st.rerun()
     with st.container(border=True):
-        job_panel.progress(job)
+        _bar(job)
         st.caption("The slider is live as soon as the neurons are scored.")
 
 
@@ -89,7 +89,7 @@ def draw(
     return False
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=0.7)
 def _live(id: str, running) -> None:
     job = manager().get(id)
     if not prune_jobs.under_way(job):
@@ -105,17 +105,23 @@ def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -
     else:
         _figures(baseline, None, about)
     with st.container(height=_STATUS_HEIGHT, border=False, key="prune_status"):
-        bar, button = st.columns([6, 1], vertical_alignment="center", gap="xsmall")
-        bar.progress(job.fraction or 0.0, text=job_panel.line(job))
-        button.button(
-            "",
-            key=f"cancel_{job.id}",
-            icon=":material/close:",
-            type="tertiary",
-            help="Cancel the measurement",
-            on_click=manager().cancel,
-            args=(job.id,),
-        )
+        _bar(job)
+
+
+def _bar(job: Job) -> None:
+    """Progress with a Cancel that fits a narrow column."""
+    bar, button = st.columns([6, 1], vertical_alignment="center", gap="xsmall")
+    bar.progress(job.fraction or 0.0, text=job_panel.line(job))
+    button.button(
+        "",
+        key=f"cancel_{job.id}",
+        icon=":material/close:",
+        type="tertiary",
+        help="Cancel",
+        disabled=job.stage == "stopping",
+        on_click=manager().cancel,
+        args=(job.id,),
+    )
 
 
 def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:

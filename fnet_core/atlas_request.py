@@ -1,15 +1,16 @@
 """Find the networks of a model: answered from the store when asked before, computed and saved otherwise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from fnet_core import models, store
-from fnet_core.activations import read_subjects, tokenize
+from fnet_core.activations import main_device, read_subjects, tokenize
 from fnet_core.atlas import KIND, SCOPES, Atlas, Scope, recipe_key
 from fnet_core.canica import SKETCH_FACTOR, canica
 from fnet_core.errors import RequestError
@@ -21,6 +22,8 @@ from fnet_core.memory import default_dtype
 from fnet_core.progress import Report, silent
 from fnet_core.seeds import check_seed
 from fnet_core.texts import Passage
+
+Kept = TypeVar("Kept")
 
 METHOD_VERSION = 2
 """Raised when the method changes, so that atlases of an older method are not taken for answers."""
@@ -68,12 +71,12 @@ class AtlasRequest:
         if not self.passages:
             raise RequestError("There is no text to find networks on; give at least one passage.")
 
-    def recipe(self, folder: models.ModelFolder) -> dict[str, Any]:
+    def recipe(self, folder: models.ModelFolder, device: str) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
         return {
             "model": folder.name,
             "model_digest": models.model_digest(folder.path),
-            "device": "cuda" if torch.cuda.is_available() else "cpu",
+            "device": device,
             "dtype": str(default_dtype()).removeprefix("torch."),
             "texts": sorted({p.source for p in self.passages}),
             "texts_digest": store.digest([[p.name, p.text] for p in self.passages]),
@@ -107,14 +110,40 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     to stop; nothing is left behind then. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    recipe = request.recipe(folder)
-    path = store.artifact_path(KIND, recipe_key(recipe))
-    if path.exists():
-        return FoundAtlas(Atlas.load(path), path, computed=False)
+    device = expected_device()
+    recipe, path, kept = _kept(request, folder, device)
+    if kept:
+        return FoundAtlas(kept, path, computed=False)
     loaded = models.get_loaded(request.model, report=report, **loading)
+    if (held := main_device(loaded.model).type) != device:
+        recipe, path, kept = _kept(request, folder, held)
+        if kept:
+            return FoundAtlas(kept, path, computed=False)
     atlas = compute_atlas(loaded, request, recipe, report)
     atlas.save(path)
     return FoundAtlas(atlas, path, computed=True)
+
+
+def _kept(
+    request: AtlasRequest, folder: models.ModelFolder, device: str
+) -> tuple[dict[str, Any], Path, Atlas | None]:
+    """Recipe, place in the store, and the atlas there; None if there is none or the file cannot be read."""
+    recipe = request.recipe(folder, device)
+    path = store.artifact_path(KIND, recipe_key(recipe))
+    return recipe, path, read_kept(Atlas.load, path)
+
+
+def read_kept(load: Callable[[Path], Kept], path: Path) -> Kept | None:
+    """An artifact of the store; None if it is not there, or damaged, for then it can be made again."""
+    try:
+        return load(path) if path.exists() else None
+    except RequestError:
+        return None
+
+
+def expected_device() -> str:
+    """The type of device that a model will most likely be on; only the loaded model tells for sure."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def largest_components(tokens_S: list[int], widths: tuple[int, ...], components: int) -> int:

@@ -51,12 +51,27 @@ def _error_number(error: OSError | SafetensorError) -> int | None:
     return int(named[1]) if named else None
 
 
+def check_file(path: Path) -> None:
+    """RequestError if no file can be written at `path`: a folder is there, or one of its folders is a file."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise RequestError(f"{path} is a folder; name a file in it.")
+        above = next((folder for folder in path.absolute().parents if folder.exists()), None)
+        blocked = above is not None and not above.is_dir()
+    except OSError as error:
+        raise RequestError(f"{str(path)[:60]} cannot name a file ({error.strerror}); choose another name.") from error
+    if blocked:
+        raise RequestError(f"{path} cannot be written, because {above} is a file; choose another folder.")
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to; it replaces `path` once the block ends well.
 
-    An exception removes the temporary file and leaves `path` as it was; `disk_errors` apply.
+    An exception removes the temporary file and leaves `path` as it was; `check_file` and `disk_errors` apply.
     """
+    check_file(path)
     with _temporary(path) as temporary:
         yield temporary
         _flush(temporary)

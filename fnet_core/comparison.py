@@ -19,6 +19,9 @@ from fnet_core.verdict import Evidence, Reference, Verdict, judge, load_referenc
 from fnet_core.weight_curves import CurveAgreement, compare_curves
 
 RESAMPLES = 1000
+LEAST_RESAMPLES = 200
+"""Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
+
 SHIFTS = (1, 5, 11)
 """By how many passages the one side is moved, either way, for the null of mismatched passages."""
 
@@ -42,7 +45,10 @@ class Comparison:
     score: float
     """The mean of `values_M`."""
     interval: tuple[float, float] | None
-    """95 %, from resampling passages; None with fewer than two."""
+    """95 %, from resampling passages; None with fewer than two.
+
+    It covers the choice of passages alone, not what another seed of the ICA would change; see `verdict.MARGIN`.
+    """
     null_scores: tuple[float, ...]
     """The score of mismatched passages, one for each shift."""
     published: int
@@ -56,6 +62,7 @@ class Comparison:
     reference: Reference | None
     """What the verdict was held against."""
     seed: int
+    resamples: int
 
     def table(self) -> pd.DataFrame:
         """One row per matched pair, strongest first: value, network, label, key_neurons and stability of both."""
@@ -107,6 +114,7 @@ class Comparison:
             "passages": len(self.a.passages),
             "protocol": self.a.protocol_digest,
             "seed": self.seed,
+            "resamples": self.resamples,
         }
 
 
@@ -123,16 +131,24 @@ def compare(
     No model is needed, and the order of a and b does not change any number. The interval resamples passages with the
     matching held fixed: to first order the best matching's value changes as if it were fixed, while matching anew
     would add to every resample, which holds fewer different passages, the gain of picking the best pairs by chance.
-    Raises RequestError when the fingerprints are of different probes or one has no signal at all.
+    It does not cover the ICA's seed, for which the verdict leaves a margin. Raises RequestError when the fingerprints
+    are of different probes or one has no signal at all.
     """
-    check_seed(seed)
-    if resamples < 1:
-        raise RequestError(f"{resamples} resamples are out of range; choose 1 or more, such as {RESAMPLES}.")
+    check_options(seed, resamples)
     check_comparable(a, b)
     reference = load_reference() if reference is None else reference
     if a.content_digest() <= b.content_digest():
         return _compare(a, b, seed, resamples, reference)
     return _swapped(_compare(b, a, seed, resamples, reference), reference)
+
+
+def check_options(seed: int, resamples: int) -> None:
+    """RequestError for a seed or a number of resamples that `compare` refuses."""
+    check_seed(seed)
+    if resamples < LEAST_RESAMPLES:
+        raise RequestError(
+            f"{resamples} resamples are out of range; choose {LEAST_RESAMPLES} or more, such as {RESAMPLES}."
+        )
 
 
 def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, reference: Reference | None) -> Comparison:
@@ -170,6 +186,7 @@ def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, referenc
         verdict=Verdict("inconclusive", (), (), None),
         reference=reference,
         seed=seed,
+        resamples=resamples,
     )
     return replace(found, verdict=judge(_evidence(found), reference))
 
@@ -199,9 +216,10 @@ def _evidence(found: Comparison) -> Evidence:
         interval=found.interval,
         null=max(found.null_scores, default=None),
         usable=(len(a) - len(found.left_out_a), len(b) - len(found.left_out_b)),
-        components=len(a),
+        components=a.protocol["components"],
         passages=len(a.passages),
         unreadable=tuple(side.model.name for side in (a, b) if not side.reads_probes),
+        unmeasured=tuple(side.model.name for side in (a, b) if side.bits_per_byte is None),
         same_model=a.model.digest == b.model.digest,
         weight_curves=found.curves.mean,
         cka=found.layers.middle,
@@ -240,7 +258,8 @@ def match(matrix_KJ: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple
 def passage_interval(values_MP: np.ndarray, resamples: int, seed: int) -> tuple[float, float] | None:
     """95 % percentile interval of the mean over pairs of the mean over passages, passages resampled.
 
-    Widened about the mean by sqrt(P / (P - 1)), for the bootstrap's variance is that much too small; None for P < 2.
+    A pair counts as 0 in a resample where none of its passages is known, as it does in the score. Widened about the
+    mean by sqrt(P / (P - 1)), for the bootstrap's variance is that much too small; None for P < 2.
     """
     passages = values_MP.shape[1]
     if passages < 2:
@@ -249,10 +268,10 @@ def passage_interval(values_MP: np.ndarray, resamples: int, seed: int) -> tuple[
     filled_PM = np.where(known_PM, values_MP.T, 0.0)
     weights_BP = np.random.default_rng(seed).multinomial(passages, np.full(passages, 1 / passages), resamples)
     total_BM, count_BM = weights_BP @ filled_PM, weights_BP @ known_PM
-    means_BM = np.divide(total_BM, count_BM, out=np.full(total_BM.shape, np.nan), where=count_BM > 0)
-    scores_B = mean_where_known(means_BM.T)
+    means_BM = np.divide(total_BM, count_BM, out=np.zeros(total_BM.shape), where=count_BM > 0)
+    scores_B = means_BM.mean(axis=1)
     score = float(np.nan_to_num(mean_where_known(values_MP.T), nan=0.0).mean())
-    low, high = score + (np.nanquantile(scores_B, [0.025, 0.975]) - score) * np.sqrt(passages / (passages - 1))
+    low, high = score + (np.quantile(scores_B, [0.025, 0.975]) - score) * np.sqrt(passages / (passages - 1))
     return float(np.clip(low, 0, score)), float(np.clip(high, score, 1))
 
 

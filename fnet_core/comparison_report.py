@@ -1,5 +1,6 @@
 """A comparison as one HTML page that opens offline: plotly's script stands in it once, nothing is fetched."""
 
+import shlex
 from html import escape
 from pathlib import Path
 
@@ -7,12 +8,18 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from fnet_core import comparison_figures as figures
-from fnet_core.comparison import Comparison
+from fnet_core.comparison import RESAMPLES, Comparison
 from fnet_core.fingerprint import Fingerprint
 from fnet_core.store import atomic_file
+from fnet_core.verdict import INTERVAL_NOTE
 
 SHOWN_SIGNALS = 3
 """How many of the strongest matched pairs are drawn over the text."""
+
+_PLACES = (
+    "Models and texts stand here by their own names: where one is a folder or a file, write its place. The digest of "
+    "the weights says whether it is the same model."
+)
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -78,11 +85,15 @@ def _sentences(sentences: tuple[str, ...]) -> str:
 
 def _verdict(comparison: Comparison) -> str:
     found = comparison.verdict
-    low, high = comparison.interval or (comparison.score, comparison.score)
+    interval = "no interval"
+    note = ""
+    if comparison.interval:
+        interval = "95 % interval {:.3f} to {:.3f}".format(*comparison.interval)
+        note = f"<p><small>{escape(INTERVAL_NOTE)}</small></p>"
     advice = f"<p>What would change it:</p>{_sentences(found.advice)}" if found.advice else ""
     return (
         f'<div class="verdict {found.outcome}"><p><strong>{found.outcome}</strong><br>score {comparison.score:.3f}, '
-        f"95 % interval {low:.3f} to {high:.3f}</p>{_sentences(found.reasons)}{advice}</div>"
+        f"{interval}</p>{_sentences(found.reasons)}{note}{advice}</div>"
     )
 
 
@@ -122,37 +133,69 @@ def _card(side: Fingerprint) -> str:
     model = side.model
     reading = "not measured" if side.bits_per_byte is None else f"{side.bits_per_byte:.2f}"
     rows = {
-        "architecture": escape(model.family),
+        "architecture": model.family,
         "layers, width": f"{model.layers}, {model.width:,}",
         "parameters": f"{model.parameters:,}",
-        "numbers": escape(model.dtype),
-        "weights digest": f"<code>{escape(model.digest)}</code>",
+        "numbers": model.dtype,
+        "weights digest": model.digest,
         "bits per byte on the passages": f"{reading} (bzip2: {side.compressor_bits_per_byte:.2f})",
-        "fingerprint digest": f"<code>{side.content_digest()}</code>",
-        "made with": escape(", ".join(f"{name} {number}" for name, number in sorted(side.recipe["versions"].items()))),
+        "fingerprint digest": side.content_digest(),
+        "made with": ", ".join(f"{name} {number}" for name, number in sorted(side.recipe["versions"].items())),
     }
-    body = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
+    body = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
     return f"<div><h3>{escape(model.name)}</h3><table>{body}</table></div>"
 
 
 def fingerprint_command(side: Fingerprint, out: str) -> str:
-    """The command that makes a fingerprint again, on the bundled passages or on those it names."""
+    """The command that makes a fingerprint again, as far as there is one, see `beyond_the_command`."""
     protocol = side.protocol
-    options = f"--site {protocol['site']} --components {protocol['components']} --threshold {protocol['threshold']:g}"
+    # a name that starts with a dash would be read as an option
+    name = f"./{side.model.name}" if side.model.name.startswith("-") else side.model.name
+    words = [name, "--site", protocol["site"], "--components", str(protocol["components"])]
+    words += ["--threshold", f"{protocol['threshold']:g}"]
     for split, sources in zip(("find", "score"), side.recipe["texts"], strict=True):
         if sources != [f"bundled/{split}"]:
-            options += f" --{split} FILE"
-    return f"python -m fnet_core fingerprint {side.model.name} {options} --seed {side.recipe['seed']} --out {out}"
+            words.append(f"--{split}={_text_file(sources) or 'FILE'}")
+    words += ["--seed", str(side.recipe["seed"]), "--out", out]
+    return "python -m fnet_core fingerprint " + shlex.join(words)
+
+
+def _text_file(sources: list[str]) -> str | None:
+    """The name of the text file that passages were cut from; None if they came from anywhere else."""
+    (only, *more) = sources or [""]
+    return only.removeprefix("file ") if only.startswith("file ") and not more else None
+
+
+def beyond_the_command(side: Fingerprint) -> list[str]:
+    """What `fingerprint_command` cannot say of a fingerprint, as sentences."""
+    found = []
+    for split, sources in zip(("find", "score"), side.recipe["texts"], strict=True):
+        if sources != [f"bundled/{split}"] and _text_file(sources) is None:
+            named = ", ".join(sources) or "nowhere in particular"
+            found.append(
+                f"The passages for --{split} of {side.model.name} came from {named}; the command line reads text files "
+                "alone, so save them as one in place of FILE."
+            )
+    if (signal := side.protocol.get("signal", "weighted")) != "weighted":
+        found.append(
+            f"The signal of {side.model.name} is '{signal}', which the command line cannot ask for; in Python: "
+            f"fnet_core.fingerprint_request.FingerprintRequest(..., signal={signal!r})."
+        )
+    return found
 
 
 def _again(comparison: Comparison) -> str:
+    resamples = f" --resamples {comparison.resamples}" if comparison.resamples != RESAMPLES else ""
     commands = [
         fingerprint_command(comparison.a, "a.safetensors"),
         fingerprint_command(comparison.b, "b.safetensors"),
-        f"python -m fnet_core compare a.safetensors b.safetensors --seed {comparison.seed} --report report.html",
+        f"python -m fnet_core compare a.safetensors b.safetensors --seed {comparison.seed}{resamples} "
+        "--report report.html",
     ]
+    limits = [*beyond_the_command(comparison.a), *beyond_the_command(comparison.b), _PLACES]
+    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in limits)
     protocol = comparison.a.protocol
     rows = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in sorted(protocol.items()))
     listed = "".join(f"<p><code>{escape(command)}</code></p>" for command in commands)
     shared = f"Both fingerprints share this protocol ({comparison.a.protocol_digest}):"
-    return f"{listed}<p>{shared}</p><table>{rows}</table>"
+    return f"{listed}{notes}<p>{shared}</p><table>{rows}</table>"

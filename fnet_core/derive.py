@@ -16,6 +16,7 @@ from fnet_core.anatomy import anatomy
 from fnet_core.cutting import cut
 from fnet_core.errors import RequestError
 from fnet_core.finetune import Training, fine_tune
+from fnet_core.fingerprint import published_name
 from fnet_core.memory import available_memory, estimate, gigabytes
 from fnet_core.model_folder import model_digest, read_licence, write_card
 from fnet_core.models import LoadedModel
@@ -28,12 +29,13 @@ from fnet_core.seeds import check_seed
 from fnet_core.texts import whole_file
 
 CARD = "fnet-derived.json"
-"""The note in the folder of a derived model: parent, way, seed, versions."""
+"""The note in the folder of a derived model: parent, way, seed, versions. It names models and texts by their own names,
+not by where they lie; digests tell which they were."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A derived model on disk; `how` is the way as it was asked for, `facts` what else the way has to say."""
+    """A derived model on disk; `how` is the way with names in place of paths, `facts` what else the way has to say."""
 
     folder: Path
     digest: str
@@ -139,7 +141,7 @@ def _merge(task: Task) -> dict[str, Any]:
             "configuration."
         )
     derivations.merge(task.model, other.model, task.report)
-    return {"merged_with": other.name, "merged_with_digest": other.digest}
+    return {"merged_with": published_name(other.name, other.path), "merged_with_digest": other.digest}
 
 
 def _prune(task: Task) -> dict[str, Any]:
@@ -264,21 +266,22 @@ def derive(
     facts = way.change(Task(loaded, value, seed, training, roots, accept_licence, report)) or {}
     _check_finite(loaded.model)
     report("saving", 0.0)
-    origin = {"parent": parent.name, "parent_digest": loaded.digest, "how": how, "seed": seed}
+    name, how = published_name(parent.name, parent.path), _published_how(how, facts)
+    origin = {"parent": name, "parent_digest": loaded.digest, "how": how, "seed": seed}
     licence = read_licence(parent.path)
     with saving_model(loaded.model, loaded.tokenizer, folder) as temporary:
         versions = {package: version(package) for package in ("transformers", "torch")}
         (temporary / CARD).write_text(json.dumps(origin | facts | {"written_with": versions}, indent=2), "utf-8")
         write_card(
             temporary,
-            {"name": folder.name, "title": f"{parent.name}, {how}", "source": origin}
+            {"name": folder.name, "title": f"{name}, {how}", "source": origin}
             | ({"licence": licence.name, "licence_url": licence.url} if licence.name else {}),
         )
         report("saving", 0.9)
     return Derived(
         folder=folder,
         digest=model_digest(folder),
-        parent=parent.name,
+        parent=name,
         parent_digest=loaded.digest,
         how=how,
         seed=seed,
@@ -286,6 +289,13 @@ def derive(
         parameters_after=loaded.model.num_parameters(),
         facts=facts,
     )
+
+
+def _published_how(how: str, facts: dict[str, Any]) -> str:
+    """The way with the name of the text or of the other model in place of its path."""
+    way, _, _ = how.partition(":")
+    named = facts.get("text", facts.get("merged_with"))
+    return how if named is None else f"{way}:{named}"
 
 
 def _check_memory(parent: Path, way: Way) -> None:

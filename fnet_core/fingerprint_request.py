@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from fnet_core import atlas_request, models, store, texts
-from fnet_core.activations import read_subjects, tokenize
+from fnet_core.activations import main_device, read_subjects, tokenize
 from fnet_core.atlas import Atlas
-from fnet_core.atlas_request import AtlasRequest, compute_atlas, find_atlas
+from fnet_core.atlas_request import AtlasRequest, compute_atlas, expected_device, find_atlas, read_kept
 from fnet_core.canica import SKETCH_FACTOR, standardize
 from fnet_core.character_grid import STEP, grid_positions, tokens_at
 from fnet_core.errors import RequestError
@@ -29,6 +29,7 @@ from fnet_core.fingerprint import (
     KIND,
     Fingerprint,
     ModelCard,
+    published_name,
     recipe_key,
 )
 from fnet_core.hooks import touching
@@ -142,22 +143,39 @@ class FoundFingerprint:
 def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loading: Any) -> FoundFingerprint:
     """The fingerprint that a request asks for, from the store or measured and saved; its atlas is saved too.
 
-    `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets the stages of `STAGES` and may raise to
-    stop. Raises RequestError when the request cannot be met.
+    It bears the model's published name as asked for now, whatever it was called when it was measured; a file of the
+    store that cannot be read is made again. `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets
+    the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = str(default_dtype()).removeprefix("torch.")
-    recipe = request.recipe(folder.name, models.model_digest(folder.path), device, dtype)
-    path = store.artifact_path(KIND, recipe_key(recipe))
-    if path.exists():
-        return FoundFingerprint(Fingerprint.load(path), path, computed=False)
+    device = expected_device()
+    recipe, path, kept = _kept(request, folder, device)
+    if kept:
+        return FoundFingerprint(kept, path, computed=False)
     loaded = models.get_loaded(request.model, report=report, **loading)
+    if (held := main_device(loaded.model).type) != device:
+        recipe, path, kept = _kept(request, folder, held)
+        if kept:
+            return FoundFingerprint(kept, path, computed=False)
     peak = PeakMemory()
     atlas = find_atlas(request.atlas_request(), report, **loading).atlas
     found = compute_fingerprint(loaded, atlas, request, recipe, report, peak)
     found.save(path)
     return FoundFingerprint(found, path, computed=True)
+
+
+def _kept(
+    request: FingerprintRequest, folder: models.ModelFolder, device: str
+) -> tuple[dict[str, Any], Path, Fingerprint | None]:
+    """Recipe, place in the store, and the fingerprint there under the name asked for, None if it is unusable."""
+    dtype = str(default_dtype()).removeprefix("torch.")
+    name = published_name(folder.name, folder.path)
+    recipe = request.recipe(name, models.model_digest(folder.path), device, dtype)
+    path = store.artifact_path(KIND, recipe_key(recipe))
+    kept = read_kept(Fingerprint.load, path)
+    if kept:
+        kept = replace(kept, model=replace(kept.model, name=name), recipe=kept.recipe | {"model": name})
+    return recipe, path, kept
 
 
 def fingerprint(
@@ -179,8 +197,8 @@ def fingerprint(
     request = FingerprintRequest(
         loaded.name, tuple(find or ()), tuple(score or ()), site, components, threshold, seed, signal
     )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    recipe = request.recipe(loaded.name, loaded.digest, device, loaded.dtype)
+    name = published_name(loaded.name, loaded.path)
+    recipe = request.recipe(name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
     peak = PeakMemory()
     atlas_recipe = {"model": loaded.name, "model_digest": loaded.digest, "site": site, "scope": "model"}
     atlas = compute_atlas(loaded, request.atlas_request(), atlas_recipe, report)
@@ -208,7 +226,7 @@ def compute_fingerprint(
     spent = atlas.seconds | {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()}
     return Fingerprint(
         model=ModelCard(
-            name=loaded.name,
+            name=recipe["model"],
             digest=loaded.digest,
             family=loaded.family,
             layers=len(grams_LU),

@@ -1,5 +1,8 @@
 """Fingerprints made by hand: signals one can count with, and reference pairs to hold them against."""
 
+import json
+from hashlib import sha256
+
 import numpy as np
 
 from fnet_core.fingerprint import Fingerprint, ModelCard
@@ -20,7 +23,20 @@ def hand_fingerprint(
     grids = []
     for length, signal in zip(LENGTHS, signals, strict=False):
         grids.append((np.arange(0, length, 4) * signal.shape[1] // length).astype(np.int32))
-    protocol = {"step": 4, "site": "residual", "components": networks, "threshold": 3.6, "find": "f", "score": "s"}
+    passages = tuple(
+        Passage(f"p{i}", ("some text & <more>. " * 20)[:length], "test")
+        for i, length in enumerate(LENGTHS[: len(signals)])
+    )
+    protocol = {
+        "step": 4,
+        "site": "residual",
+        "components": networks,
+        "threshold": 3.6,
+        "signal": "weighted",
+        "find": "f",
+        "score": sha256(json.dumps([p.text for p in passages], separators=(",", ":")).encode()).hexdigest(),
+        "passages": [24, len(passages)],
+    }
     fields = {
         "model": ModelCard(name, digest or name, "llama", layers, 24, 12_345, "float32"),
         "recipe": {
@@ -31,10 +47,7 @@ def hand_fingerprint(
             "texts": [["bundled/find"], ["bundled/score"]],
             "versions": {"torch": "2"},
         },
-        "passages": tuple(
-            Passage(f"p{i}", ("some text & <more>. " * 20)[:length], "test")
-            for i, length in enumerate(LENGTHS[: len(signals)])
-        ),
+        "passages": passages,
         "signals": tuple(np.asarray(s, dtype=np.float16) for s in signals),
         "grids": tuple(grids),
         "key_counts_KL": rng.integers(1, 9, (networks, layers)),
@@ -66,6 +79,8 @@ def mixed(signals, own: float, seed: int) -> list[np.ndarray]:
 
 def hand_reference(protocol: str, derived=(0.6, 0.75, 0.9), independent=(0.1, 0.2, 0.3)) -> Reference:
     """Reference pairs with these scores."""
-    near = [ReferencePair("base", f"copy {s}", "derived", "made", s, (s - 0.01, s + 0.01), 1.0, 0.9) for s in derived]
-    far = [ReferencePair("base", f"other {s}", "independent", "apart", s, None, 0.2, None) for s in independent]
+    near = [
+        ReferencePair("base", f"copy {s}", "derived", "made", s, (s - 0.01, s + 0.01), 1.0, 0.9, True) for s in derived
+    ]
+    far = [ReferencePair("base", f"other {s}", "independent", "apart", s, None, 0.2, None, True) for s in independent]
     return Reference("python -m measure", protocol, "once, on paper", (*near, *far))

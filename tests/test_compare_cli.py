@@ -64,7 +64,7 @@ def test_compare_models_and_files(capsys, tmp_path, probes):
     assert status == 0 and result["verdict"] == "inconclusive"
     assert set(result) >= {"verdict", "score", "interval", "reasons", "second_opinions"}
     assert set(result["second_opinions"]) >= {"weight_curves", "cka"}
-    assert any("no better than a file compressor" in reason for reason in result["reasons"])
+    assert any("hardly better than a file compressor" in reason for reason in result["reasons"])
     turned = json.loads(run(capsys, "compare", str(other), "tiny", *SMALL, *probes, "--json")[1])
     assert turned["score"] == result["score"] and turned["a"] == result["b"]
 
@@ -91,7 +91,12 @@ def test_the_lines_for_people(capsys, files):
         (["compare", "FILE"], "required: B"),
         (["compare", "FILE", "nowhere.safetensors"], "no file nowhere.safetensors"),
         (["compare", "FILE", "medium"], "no starter 'medium'"),
-        (["compare", "FILE", "FILE", "--resamples", "0"], "0 resamples"),
+        (["compare", "FILE", "FILE", "--resamples", "199"], "199 resamples"),
+        (["compare", "nowhere.safetensors", "FILE", "--resamples", "199"], "199 resamples"),
+        (["compare", "nowhere.safetensors", "FILE", "--report", "FILE/r.html"], "is a file; choose another folder"),
+        (["compare", "nowhere.safetensors", "FILE", "--report", "/tmp"], "/tmp is a folder"),
+        (["fingerprint", "nowhere", "--out", "FILE/f.safetensors"], "is a file; choose another folder"),
+        (["fingerprint", "nowhere", "--out", "/tmp"], "/tmp is a folder"),
         (["compare", "FILE", "FILE", "--seed", "-1"], "seed -1"),
         (["fingerprint", "tiny", "--threshold", "nan"], "threshold nan"),
         (["fingerprint", "tiny", "--find", "nowhere.txt"], "no text file"),
@@ -99,7 +104,7 @@ def test_the_lines_for_people(capsys, files):
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_2(capsys, files, arguments, sentence):
-    status, out, err = run(capsys, *[files[0] if word == "FILE" else word for word in arguments])
+    status, out, err = run(capsys, *[word.replace("FILE", files[0]) for word in arguments])
     assert status == 2 and out == "" and len(err.strip().splitlines()) == 1
     assert sentence in err
 
@@ -109,6 +114,16 @@ def test_files_of_other_probes_are_refused(capsys, tmp_path, files, probes):
     run(capsys, "fingerprint", "tiny", *SMALL, *probes, "--out", str(other))
     status, _, err = run(capsys, "compare", files[0], str(other))
     assert status == 2 and "cannot be compared" in err and "python -m fnet_core fingerprint" in err
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_model_is_not_measured_for_a_file_of_other_probes(capsys, files, monkeypatch, order):
+    def forbidden(*_, **__):
+        raise AssertionError("the model was measured")
+
+    monkeypatch.setattr("fnet_core.commands.compare.find_fingerprint", forbidden)
+    status, out, err = run(capsys, "compare", *[files[0], "tiny"][::order])
+    assert status == 2 and out == "" and "differ in: " in err and "base" in err and "tiny" in err
 
 
 def test_a_changed_file_is_refused(capsys, files):

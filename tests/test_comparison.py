@@ -90,6 +90,19 @@ def test_the_other_way_round_is_the_same():
     assert "relative and stranger" in there.verdict.reasons[0] and "stranger and relative" in back.verdict.reasons[0]
 
 
+def test_the_other_way_round_with_unequal_counts():
+    a, b = base(), hand_fingerprint(waves(7, (31, 60, 52, 30, 47), seed=8), "fewer", layers=6, seed=6)
+    b = replace(b, recipe=b.recipe | {"protocol": a.protocol})
+    there, back = judged(a, b), judged(b, a)
+    assert there.score == back.score and there.interval == back.interval and there.null_scores == back.null_scores
+    assert there.matrix_KJ.shape == (10, 7) and len(there.values_M) == 7
+    np.testing.assert_array_equal(there.matrix_KJ, back.matrix_KJ.T)
+    np.testing.assert_array_equal(there.matched_M2, back.matched_M2[:, ::-1])
+    np.testing.assert_array_equal(there.passage_values_MP, back.passage_values_MP)
+    there, back = there.summary(), back.summary()
+    assert [(row["a"], row["b"]) for row in there["matched"]] == [(row["b"], row["a"]) for row in back["matched"]]
+
+
 def test_file_against_live(tmp_path):
     b = relative()
     b.save(tmp_path / "b.safetensors")
@@ -123,6 +136,24 @@ def test_the_interval_of_one_pair_against_scipys_bootstrap():
     assert (low, high) == pytest.approx((found.low, found.high), abs=0.006)
     assert passage_interval(values, 500, 3) == passage_interval(values, 500, 3)
     assert passage_interval(values[:, :1], 100, 0) is None
+
+
+def test_pairs_that_are_never_known_count_as_nothing_in_score_and_interval():
+    values = np.full((3, 12), np.nan)
+    values[0] = 0.6
+    assert passage_interval(values, 500, 0) == pytest.approx((0.2, 0.2))
+    rng = np.random.default_rng(4)
+    values[0], values[1, :9] = rng.uniform(0.5, 0.9, 12), rng.uniform(0.2, 0.4, 9)
+
+    def mean(resample):
+        kept = values[:, resample]
+        return np.mean([row[~np.isnan(row)].mean() if not np.isnan(row).all() else 0.0 for row in kept])
+
+    low, high = passage_interval(values, 4000, 0)
+    drawn = [mean(rng.integers(0, 12, 12)) for _ in range(4000)]
+    score = mean(np.arange(12))
+    expected = score + (np.quantile(drawn, [0.025, 0.975]) - score) * np.sqrt(12 / 11)
+    assert (low, high) == pytest.approx(tuple(expected), abs=0.004)
 
 
 def test_more_passages_narrow_the_interval():
@@ -198,10 +229,44 @@ def test_constant_signals_are_refused_by_name():
         compare(base(), flat)
 
 
-def test_a_model_that_cannot_read_the_probes():
-    found = judged(base(), relative(bits_per_byte=3.4))
-    assert found.verdict.outcome == "inconclusive"
-    assert any("relative predicts the passages no better" in reason for reason in found.verdict.reasons)
+@pytest.mark.parametrize(("bits", "reads"), [(3.4, False), (2.8, False), (2.6, True)])
+def test_a_model_that_cannot_read_the_probes(bits, reads):
+    found = judged(base(), relative(0.3, bits_per_byte=bits))
+    assert found.verdict.outcome == ("derived" if reads else "inconclusive")
+    assert any("relative predicts the passages hardly better" in reason for reason in found.verdict.reasons) != reads
+
+
+def test_a_model_of_which_it_is_not_known_whether_it_reads():
+    b = relative(0.3, bits_per_byte=None)
+    found = judged(base(), b)
+    assert found.verdict.outcome == "inconclusive" and b.summary()["reads_probes"] is None
+    assert any("How well relative predicts the passages could not" in reason for reason in found.verdict.reasons)
+
+
+def test_networks_that_were_asked_for_and_not_found_are_missing():
+    """Eight found of eleven asked for are too few, though all eight give a signal."""
+    asked = {"protocol": base().protocol | {"components": 11}}
+    a = hand_fingerprint([s[:8] for s in SIGNALS], "a")
+    b = hand_fingerprint(mixed([s[:8] for s in SIGNALS], 0.2, 2), "b", seed=3)
+    assert judged(a, b).verdict.outcome == "derived"
+    fewer = judged(*(replace(side, recipe=side.recipe | asked) for side in (a, b)))
+    assert fewer.verdict.outcome == "inconclusive"
+    assert any("Only 8 of the 11 networks of a" in reason for reason in fewer.verdict.reasons)
+
+
+def test_strangers_are_independent():
+    found = judged(base(), stranger(), resamples=400)
+    assert found.verdict.outcome == "independent" and found.interval[1] + 0.02 < found.verdict.cuts.independent_below
+    assert found.summary()["resamples"] == 400
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_fingerprints_cut_to_their_first_passages_compare_in_memory(count):
+    cut = [
+        replace(side, passages=side.passages[:count], signals=side.signals[:count], grids=side.grids[:count])
+        for side in (base(), relative(0.3))
+    ]
+    assert judged(*cut).score > 0.7 and (judged(*cut).verdict.outcome == "derived") == (count >= 4)
 
 
 def test_few_networks_and_few_passages():
@@ -212,7 +277,7 @@ def test_few_networks_and_few_passages():
     assert one.summary()["interval"] is None
 
 
-@pytest.mark.parametrize(("options", "words"), [({"resamples": 0}, "0 resamples"), ({"seed": -1}, "seed -1")])
+@pytest.mark.parametrize(("options", "words"), [({"resamples": 199}, "199 resamples"), ({"seed": -1}, "seed -1")])
 def test_options_out_of_range(options, words):
     with pytest.raises(RequestError, match=words):
         compare(base(), relative(), **options)

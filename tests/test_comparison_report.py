@@ -1,6 +1,9 @@
 """The HTML report: all of the verdict in it, nothing fetched, names from files harmless."""
 
+import json
 import re
+import shlex
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -8,8 +11,9 @@ import pytest
 from fingerprints import hand_fingerprint, hand_reference, mixed, waves
 
 from fnet_core.comparison import compare
-from fnet_core.comparison_report import fingerprint_command, report_html, save_report
+from fnet_core.comparison_report import beyond_the_command, fingerprint_command, report_html, save_report
 from fnet_core.errors import RequestError
+from fnet_core.verdict import INTERVAL_NOTE
 
 SIGNALS = waves(10)
 EVIL = '</script><script>alert(1)</script><img src="https://evil.example/x">'
@@ -63,8 +67,43 @@ def test_it_says_how_to_make_it_again(found):
     command = f"python -m fnet_core fingerprint base {options}"
     assert command in page.text and fingerprint_command(found.a, "a.safetensors") == command
     assert "python -m fnet_core compare a.safetensors b.safetensors --seed 0" in page.text
-    own = replace(found.a, recipe=found.a.recipe | {"texts": [["file x.txt"], ["bundled/score"]]})
-    assert "--find FILE --seed" in fingerprint_command(own, "a")
+    assert "write its place" in page.text and "--resamples" not in page.text
+    more = report_html(replace(found, resamples=500))
+    assert "--seed 0 --resamples 500 --report report.html" in Page(more).text
+
+
+def with_texts(side, *texts):
+    return replace(side, recipe=side.recipe | {"texts": [list(sources) for sources in texts]})
+
+
+def test_the_command_names_the_text_files_and_the_report_what_no_command_can_say(found):
+    own = with_texts(found.a, ["file my text.txt"], ["bundled/score"])
+    assert "--threshold 3.6 '--find=my text.txt' --seed" in fingerprint_command(own, "a")
+    assert beyond_the_command(own) == beyond_the_command(found.a) == []
+    mixed_texts = with_texts(found.a, ["bundled/find"], ["file x.txt", "dataset org/name"])
+    assert "--score=FILE" in fingerprint_command(mixed_texts, "a")
+    (sentence,) = beyond_the_command(mixed_texts)
+    assert "--score of base came from file x.txt, dataset org/name;" in sentence
+    mean = replace(found.a, recipe=found.a.recipe | {"protocol": found.a.protocol | {"signal": "mean"}})
+    (sentence,) = beyond_the_command(mean)
+    assert "signal of base is 'mean', which the command line cannot ask for" in sentence
+    assert sentence in Page(report_html(replace(found, a=mean))).text
+
+
+@pytest.mark.parametrize("name", ["$(touch hacked)", "a; rm -rf b", "two words", "it's", "--out=/etc/passwd", "-x"])
+def test_a_name_from_a_file_stays_one_word_of_the_command(found, name):
+    evil = replace(found.a, model=replace(found.a.model, name=name))
+    evil = with_texts(evil, ["file $(touch hacked).txt"], ["file --out"])
+    evil = replace(evil, recipe=evil.recipe | {"protocol": evil.protocol | {"site": "`id`"}})
+    words = shlex.split(fingerprint_command(evil, "out dir/a"))
+    assert words[:4] == ["python", "-m", "fnet_core", "fingerprint"]
+    assert words[4] == (name if not name.startswith("-") else f"./{name}") and words[6] == "`id`"
+    assert words[11:13] == ["--find=$(touch hacked).txt", "--score=--out"]
+    assert words[-2:] == ["--out", "out dir/a"]
+    printed = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {fingerprint_command(evil, 'out dir/a')}"], capture_output=True, check=True
+    ).stdout
+    assert printed.decode().split("\0")[:-1] == words
 
 
 def test_it_opens_offline_with_one_copy_of_the_script(found):
@@ -84,17 +123,35 @@ def test_names_from_files_stay_text(found):
     assert EVIL in Page(html).text
 
 
+def test_cards_from_files_stay_text(found):
+    card = replace(found.b.model, family=EVIL, dtype=EVIL, digest=EVIL, layers=EVIL)
+    b = replace(found.b, model=card, recipe=found.b.recipe | {"versions": {EVIL: EVIL}})
+    html = report_html(replace(found, b=b))
+    assert "<script>alert" not in html and 'evil.example/x">' not in html
+    assert Page(html).text.count(EVIL) >= 6
+
+
 def test_without_reference_or_interval(found):
     a, b = (replace(s, signals=s.signals[:1], grids=s.grids[:1], passages=s.passages[:1]) for s in (found.a, found.b))
     alone = compare(a, b, reference=hand_reference("other"))
     page = Page(report_html(replace(alone, reference=None)))
     assert "inconclusive" in page.text and "no reference distribution" in page.text
+    assert "no interval" in page.text and "95 % interval" not in page.text
+    assert json.loads(json.dumps(alone.summary(), allow_nan=False))["interval"] is None
+    assert INTERVAL_NOTE in Page(report_html(found)).text and INTERVAL_NOTE not in page.text
 
 
 def test_saving(found, tmp_path):
     save_report(found, tmp_path / "new" / "report.html")
     assert (tmp_path / "new" / "report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
-    (tmp_path / "locked").mkdir()
-    (tmp_path / "file").write_text("")
-    with pytest.raises((RequestError, NotADirectoryError, FileExistsError)):
-        save_report(found, tmp_path / "file" / "report.html")
+    (tmp_path / "file").write_text("here before")
+    for path, sentence in (
+        (tmp_path / "file" / "report.html", "file is a file; choose another folder"),
+        (tmp_path / "file" / "deeper" / "report.html", "file is a file; choose another folder"),
+        (tmp_path / "new", "new is a folder; name a file in it"),
+        (tmp_path / ("x" * 300 + ".html"), "cannot name a file"),
+    ):
+        with pytest.raises(RequestError, match=sentence):
+            save_report(found, path)
+    assert (tmp_path / "file").read_text() == "here before"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "new"]

@@ -1,6 +1,8 @@
 """Derived models as folders: what plain transformers loads, what the card says, and what is refused."""
 
 import json
+import re
+from hashlib import sha256
 
 import pytest
 import torch
@@ -62,7 +64,16 @@ def test_every_way_saves_an_ordinary_model_and_leaves_the_parent(name, parent, h
         AutoTokenizer.from_pretrained(tmp_path / "out")("a fox")["input_ids"] == loaded.tokenizer("a fox")["input_ids"]
     )
     card = json.loads((tmp_path / "out" / CARD).read_text())
-    assert (card["parent"], card["parent_digest"], card["how"], card["seed"]) == (str(parent), before, hows[name], 4)
+    published = re.sub(r"(?<=:).*/", "", hows[name])
+    assert (card["parent"], card["parent_digest"], card["how"], card["seed"]) == ("parent", before, published, 4)
+    assert (derived.parent, derived.how) == ("parent", published)
+    for note in ("fnet-derived.json", "fnet.json"):
+        assert str(tmp_path) not in (tmp_path / "out" / note).read_text()
+    if name == "merge":
+        other = model_digest(tmp_path / "other")
+        assert (card["merged_with"], card["merged_with_digest"]) == ("other", other)
+    if name in ("finetune", "lora"):
+        assert card["text_sha256"] == sha256((tmp_path / "text.txt").read_bytes()).hexdigest()
     assert card["written_with"]["torch"] == torch.__version__
     assert loaded.layers == (2 if name == "drop-layers" else 3)
     saved = AutoModelForCausalLM.from_pretrained(tmp_path / "out").num_parameters()
@@ -178,12 +189,12 @@ def test_the_command(capsys, parent, hows, tmp_path):
     assert cli.main(["derive", str(parent), *options, "--seed", "6", "--json"]) == 0
     printed, progress = capsys.readouterr()
     result = json.loads(printed)
-    assert (result["how"], result["parent"], result["seed"]) == (hows["lora"], str(parent), 6)
+    assert (result["how"], result["parent"], result["seed"]) == ("lora:text.txt", "parent", 6)
     assert result["artifact"] == str(out) and result["digest"] == model_digest(out)
     assert result["parameters"]["before"] == result["parameters"]["after"] > 0
     assert len(result["loss"]) == 2 and "training" in progress
     assert cli.main(["derive", str(parent), "--how", "noise:0.1", "--out", str(tmp_path / "noisy"), "--quiet"]) == 0
-    assert "noise:0.1 of" in capsys.readouterr().out
+    assert "noise:0.1 of parent" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

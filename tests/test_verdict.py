@@ -7,7 +7,7 @@ import pytest
 from fingerprints import hand_reference
 
 from fnet_core.errors import RequestError
-from fnet_core.verdict import Evidence, judge, load_reference
+from fnet_core.verdict import INTERVAL_NOTE, MARGIN, Evidence, judge, load_reference
 
 REFERENCE = hand_reference("p1")
 SURE = Evidence(
@@ -21,6 +21,7 @@ SURE = Evidence(
     components=64,
     passages=24,
     unreadable=(),
+    unmeasured=(),
     same_model=False,
     weight_curves=0.9,
     cka=0.95,
@@ -38,12 +39,14 @@ def test_cuts_come_from_the_reference_scores():
     ("score", "interval", "outcome"),
     [
         (0.7, (0.66, 0.74), "derived"),
-        (0.52, (0.51, 0.53), "derived"),
+        (0.53, (0.521, 0.54), "derived"),
+        (0.53, (0.519, 0.54), "inconclusive"),
         (0.52, (0.49, 0.55), "inconclusive"),
         (0.45, (0.43, 0.47), "inconclusive"),
         (0.45, (0.3, 0.6), "inconclusive"),
         (0.38, (0.35, 0.41), "inconclusive"),
-        (0.38, (0.36, 0.39), "independent"),
+        (0.37, (0.36, 0.381), "inconclusive"),
+        (0.37, (0.36, 0.379), "independent"),
         (0.1, (0.08, 0.12), "independent"),
     ],
 )
@@ -51,14 +54,16 @@ def test_the_whole_interval_decides(score, interval, outcome):
     verdict = judge(replace(SURE, score=score, interval=interval), REFERENCE)
     assert verdict.outcome == outcome and verdict.advice
     assert f"{score:.2f}" in verdict.reasons[0] and "0.30 at most" in verdict.reasons[0]
+    assert "widened by 0.02 on either side" in verdict.reasons[1] and f"{MARGIN:.2f}" in INTERVAL_NOTE
 
 
 @pytest.mark.parametrize("score", [0.7, 0.1])
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"unreadable": ("Beta",)}, "Beta predicts the passages no better"),
-        ({"usable": (60, 20)}, "Only 20 of the 64 networks of Beta"),
+        ({"unreadable": ("Beta",)}, "Beta predicts the passages hardly better"),
+        ({"unmeasured": ("Alpha",)}, "How well Alpha predicts the passages could not be measured"),
+        ({"usable": (60, 51)}, "Only 51 of the 64 networks of Beta"),
         ({"usable": (7, 7), "components": 7}, "Only 7 of the 7 networks of Alpha"),
         ({"interval": None}, "too few for an interval"),
         ({"passages": 3}, "rests on 3 passage"),
@@ -82,9 +87,40 @@ def test_without_a_usable_reference():
         assert judge(SURE, reference).cuts is None
 
 
+@pytest.mark.parametrize("gap", [0.09, 0.11])
+def test_kinds_that_are_too_close_give_no_cuts(gap):
+    close = hand_reference("p1", derived=(0.3 + gap, 0.6, 0.9), independent=(0.1, 0.2, 0.3))
+    assert (close.cuts() is None) == (gap < 0.1)
+    assert judge(replace(SURE, score=0.9, interval=(0.89, 0.91)), close).outcome == (
+        "inconclusive" if gap < 0.1 else "derived"
+    )
+
+
+def test_enough_networks_for_a_verdict():
+    assert judge(replace(SURE, usable=(60, 52)), REFERENCE).outcome == "derived"
+
+
 def test_the_same_model_twice_is_said():
     verdict = judge(replace(SURE, score=1.0, interval=(1.0, 1.0), same_model=True), REFERENCE)
-    assert "one and the same model" in verdict.reasons[0]
+    assert verdict.outcome == "derived" and "one and the same model (identical digest" in verdict.reasons[0]
+    assert "two different models" in verdict.advice[0]
+    said = " ".join((*verdict.reasons, *verdict.advice))
+    assert "training history" not in said and "which of the two" not in said
+
+
+@pytest.mark.parametrize("score", [0.1, 0.45])
+def test_one_model_is_never_independent_of_itself(score):
+    given = replace(SURE, score=score, interval=(score - 0.01, score + 0.01), same_model=True)
+    verdict = judge(given, REFERENCE)
+    assert verdict.outcome == "inconclusive" and "not both taken of it" in verdict.reasons[2]
+
+
+@pytest.mark.parametrize(("null", "follows"), [(0.1, True), (0.25, False)])
+def test_agreement_follows_the_text_only_above_the_null(null, follows):
+    verdict = judge(replace(SURE, score=0.22, interval=(0.2, 0.24), null=null), REFERENCE)
+    assert verdict.outcome == "independent"
+    assert any("so agreement follows the text" in reason for reason in verdict.reasons) == follows
+    assert any("not clearly above" in reason for reason in verdict.reasons) != follows
 
 
 def test_disagreement_of_second_opinions_is_explained():
@@ -120,9 +156,38 @@ def test_the_file(tmp_path):
         "no json",
         "[]",
         json.dumps({**content, "pairs": [{"a": "x"}]}),
-        json.dumps({**content, "pairs": [{**pairs[0], "kind": "cousin"}]}),
-        json.dumps({**content, "pairs": [{**pairs[0], "score": 7}]}),
+        json.dumps({**content, "pairs": None}),
+        json.dumps({**content, "command": 3}),
+        *(
+            json.dumps({**content, "pairs": [{**pairs[0], **change}]})
+            for change in (
+                {"kind": "cousin"},
+                {"kind": ["derived"]},
+                {"score": 7},
+                {"score": "0.5"},
+                {"score": True},
+                {"score": float("nan")},
+                {"a": 5},
+                {"how": None},
+                {"interval": [0.1]},
+                {"interval": ["x", "y"]},
+                {"interval": 0.5},
+                {"interval": [0.1, float("nan")]},
+                {"cka": "high"},
+                {"weight_curves": float("inf")},
+                {"more": 1},
+            )
+        ),
     ):
         path.write_text(wrong)
         with pytest.raises(RequestError, match="measure it again"):
             load_reference(path)
+
+
+def test_saved_and_read_again(tmp_path):
+    path = tmp_path / "reference.json"
+    REFERENCE.save(path)
+    assert load_reference(path) == REFERENCE
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        replace(REFERENCE, pairs=(replace(REFERENCE.pairs[0], interval=(float("nan"),) * 2),)).save(path)
+    assert load_reference(path) == REFERENCE

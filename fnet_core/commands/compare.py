@@ -4,12 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fnet_core.atomic import check_file
 from fnet_core.commands.fingerprint import add_protocol, request_of
-from fnet_core.comparison import RESAMPLES, Comparison, compare
+from fnet_core.comparison import RESAMPLES, Comparison, check_options, compare
 from fnet_core.comparison_report import save_report
-from fnet_core.fingerprint import Fingerprint
-from fnet_core.fingerprint_request import find_fingerprint
+from fnet_core.fingerprint import Fingerprint, check_protocols
+from fnet_core.fingerprint_request import FingerprintRequest, find_fingerprint
 from fnet_core.progress import Report
+from fnet_core.resolving import locate
 
 NAME = "compare"
 HELP = "compare two models or fingerprint files: derived, independent or inconclusive"
@@ -30,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Fingerprint what is not a fingerprint yet, compare, and write the report."""
-    a, b = (_fingerprint(name, options, report) for name in (options.a, options.b))
+    check_options(options.seed, options.resamples)
+    if options.report:
+        check_file(Path(options.report))
+    sides = [_side(name, options) for name in (options.a, options.b)]
+    check_protocols(*(part for side in sides for part in _named_protocol(side)))
+    a, b = (_fingerprint(side, options, report) for side in sides)
     found = compare(a, b, seed=options.seed, resamples=options.resamples)
     lines = _lines(found)
     if options.report:
@@ -39,10 +46,26 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     return found.summary() | {"report": options.report}, lines
 
 
-def _fingerprint(name: str, options: argparse.Namespace, report: Report) -> Fingerprint:
+def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRequest:
+    """The fingerprint in a file, or what to ask of a model; RequestError if there is neither."""
     if name.endswith(".safetensors"):
         return Fingerprint.load(Path(name))
-    return find_fingerprint(request_of(name, options), report, accept_licence=options.accept_licence).fingerprint
+    locate(name.strip())
+    return request_of(name, options)
+
+
+def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[str, Any]]:
+    if isinstance(side, Fingerprint):
+        return side.model.name, side.protocol
+    return side.model, side.protocol()
+
+
+def _fingerprint(
+    side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report
+) -> Fingerprint:
+    if isinstance(side, Fingerprint):
+        return side
+    return find_fingerprint(side, report, accept_licence=options.accept_licence).fingerprint
 
 
 def _lines(found: Comparison) -> list[str]:

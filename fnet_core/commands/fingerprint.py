@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fnet_core import texts
+from fnet_core.atomic import check_file
 from fnet_core.commands.arguments import add_model
 from fnet_core.families import SITES
 from fnet_core.fingerprint import DEFAULT_COMPONENTS, DEFAULT_SITE, DEFAULT_THRESHOLD
@@ -54,6 +55,8 @@ def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Take the fingerprint and describe it."""
+    if options.out:
+        check_file(Path(options.out))
     found = find_fingerprint(request_of(options.model, options), report, accept_licence=options.accept_licence)
     taken, path = found.fingerprint, found.path
     if options.out:
@@ -66,8 +69,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     ]
     if not taken.reads_probes:
         lines.append(
-            f"It needs {taken.bits_per_byte:.2f} bits per byte of these passages, no less than a file compressor "
-            f"({taken.compressor_bits_per_byte:.2f}): it hardly reads their language."
+            f"It needs {taken.bits_per_byte:.2f} bits per byte of these passages, a file compressor "
+            f"{taken.compressor_bits_per_byte:.2f}: it hardly reads their language."
         )
     lines.append(
         ("taken in " if found.computed else "from the store, taken in ")
