@@ -146,7 +146,7 @@ def answered(found: Comparison, compared: str, sides: tuple[Side, Side]) -> bool
     return all(
         reference == side.reference
         if side.reference
-        else shown.model.name == side.name and shown.protocol == side.request.protocol()
+        else shown.model.name in (side.name, Path(side.name).name) and shown.protocol == side.request.protocol()
         for shown, reference, side in zip((found.a, found.b), references, sides, strict=True)
     )
 
