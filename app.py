@@ -30,6 +30,13 @@ STEPS = (
         "Intervene",
     ),
     (
+        "Prune around them",
+        ":material/content_cut:",
+        "Slide how many neurons go and see perplexity, size and speed, then save the smaller model.",
+        "pages/prune.py",
+        "Prune",
+    ),
+    (
         "Compare two models",
         ":material/compare_arrows:",
         "Match the networks of two models, or of two fingerprint files, and see whether one derives from the other.",

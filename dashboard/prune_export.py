@@ -51,8 +51,8 @@ def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
         else "The perplexity is still being measured; the card states the recipe alone until then."
     )
     st.caption(
-        "Cuts the weights and saves an ordinary, smaller model that loads with transformers, with its tokenizer and a "
-        f"model card. {measured} Give a name, or a new folder."
+        "Cuts the weights and saves a smaller model with its tokenizer and a model card, which says how transformers "
+        f"loads it. {measured} Give a name, or a new folder."
     )
     job = prune_jobs.asked(EXPORT, request.model)
     with st.container(horizontal=True, vertical_alignment="bottom"):

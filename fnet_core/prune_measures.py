@@ -12,7 +12,7 @@ from fnet_core.progress import Report, silent
 from fnet_core.prune_plan import PROTECTED, PrunePlan, Share, make_plan
 from fnet_core.prune_scores import METHODS, ScoreRequest, find_scores, known_scores
 from fnet_core.pruning import Pruning, known_pruned_perplexity, prepare, pruned_estimates
-from fnet_core.replacement import Compensation
+from fnet_core.replacement import DEFAULT_COMPENSATION, Compensation
 from fnet_core.yardstick import Yardstick
 
 
@@ -65,7 +65,7 @@ class CurveSettings:
     """What all points of the curves share."""
 
     ratios: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)
-    compensation: Compensation = "none"
+    compensation: Compensation = DEFAULT_COMPENSATION
     share: Share = "neurons"
     protected: tuple[int, int] = PROTECTED
     even: bool = False

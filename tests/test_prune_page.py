@@ -1,6 +1,7 @@
 """The Prune page: what it shows is what the core measures; the slider goes first; what is wrong is a sentence."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from fnet_core.yardstick import Yardstick
 
 METHODS = ["wanda-sp", "random"]
 PASTED = "\n\n".join(passage.text for passage in PASSAGES)
-FREE = "method:wanda-sp,first:0,last:0"
+BARE = "method:wanda-sp,first:0,last:0"
+FREE = BARE + ",compensation:none"
 """Nothing is protected: the tiny model has two layers."""
 
 
@@ -56,15 +58,30 @@ def run(at: AppTest) -> AppTest:
 
 
 def settled(at: AppTest) -> AppTest:
-    """The page once no job is under way any more."""
+    """The page once no job is under way any more and drawing it starts none."""
     for _ in range(20):
-        jobs = [job for job in manager().active() if job.kind.startswith("prune")]
-        if not jobs:
-            return run(at)
-        for job in jobs:
-            manager().wait(job.id, 60)
+        before = ended_jobs()
         run(at)
+        if ended_jobs() == before:
+            return at
     raise AssertionError(f"jobs go on and on: {manager().active()}")
+
+
+def ended_jobs() -> set[str]:
+    """The ids of all jobs of the page, which are waited for."""
+    for job in manager().active():
+        if job.kind.startswith("prune"):
+            manager().wait(job.id, 60)
+    return {job.id for job in manager().recent() if job.kind.startswith("prune")}
+
+
+@pytest.fixture(autouse=True)
+def own_jobs() -> Iterator[None]:
+    """No test leaves a job to the next one, whose store is another."""
+    yield
+    for job in manager().active():
+        manager().cancel(job.id)
+        manager().wait(job.id, 60)
 
 
 def scored(at: AppTest) -> AppTest:
@@ -111,7 +128,7 @@ def test_a_model_that_is_not_here_is_not_fetched():
 
 
 def test_the_first_visit_scores_and_shows_the_numbers_of_the_core():
-    at = prune_page(FREE + ",compensation:bias,heads:1")
+    at = prune_page(BARE + ",compensation:bias,heads:1")
     assert "has no scores by 'Wanda-sp' yet" in at.info[0].value
     scored(at)
     plan, measured = expected(compensation="bias", heads=True)
@@ -141,7 +158,7 @@ def test_moving_the_slider_measures_at_once():
     settled(run(at))
     _, measured = expected(ratio=0.5)
     assert metrics(at)["Pruned"] == intervene_words.perplexity(measured.pruned.value)
-    assert at.query_params["prune"] == "method:wanda-sp,percent:50,first:0,last:0"
+    assert at.query_params["prune"] == "method:wanda-sp,percent:50,compensation:none,first:0,last:0"
 
 
 def test_the_slider_replaces_its_job_and_the_curves_give_way():
@@ -172,7 +189,7 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
     at.session_state["prune_view"] = "Points measured"
     settled(at)
     yardstick = Yardstick(texts.bundled("score")[:2])
-    settings = CurveSettings(ratios=prune_state.CURVE_RATIOS, protected=(0, 0))
+    settings = CurveSettings(ratios=prune_state.CURVE_RATIOS, compensation="none", protected=(0, 0))
     points = curves(get_loaded("tiny"), METHODS, settings, request(), yardstick)
     table = at.dataframe[0].value
     found = {(row.title, round(row.ratio)): row.perplexity for row in table.itertuples()}
