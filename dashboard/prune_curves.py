@@ -59,6 +59,8 @@ def draw(
     waits = job is None or (job.state == "cancelled" and st.session_state["prune_fill"])
     if missing and ready and st.session_state["prune_fill"] and waits:
         job = prune_jobs.fill_curves(request, methods)
+    if missing:
+        prune_jobs.draw_again(job)
     _chart(request, points, baseline)
     with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
         if prune_jobs.under_way(job):

@@ -24,7 +24,7 @@ SPEED, WRITING, EXPORT = "prune-speed", "prune-writing", "prune-export"
 KINDS = (SCORING, MEASURING, CURVES, SPEED, WRITING, EXPORT, prune_model.OPENING)
 _ASKED = (SPEED, WRITING, EXPORT)
 """Kinds that a button starts and whose results this session keeps on the page."""
-_FOLLOWED, _LAST = "prune_jobs_followed", "prune_jobs_last"
+_FOLLOWED, _LAST, _REDRAWN = "prune_jobs_followed", "prune_jobs_last", "prune_jobs_redrawn"
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,14 @@ def outcome(job: Job | None) -> Outcome | None:
 def under_way(job: Job | None) -> bool:
     """Whether the job is queued or running."""
     return job is not None and job.state in job_panel.ACTIVE
+
+
+def draw_again(job: Job | None) -> None:
+    """Draw the page once more when a job ended well after the page had looked into the store."""
+    redrawn: set[str] = st.session_state.setdefault(_REDRAWN, set())
+    if job and job.state == "done" and job.id not in redrawn:
+        redrawn.add(job.id)
+        st.rerun()
 
 
 def show(job: Job | None, draw: Callable[[Outcome], None]) -> None:

@@ -23,6 +23,7 @@ def scores_missing(request: PruneRequest, methods: list[str]) -> None:
     if prune_jobs.under_way(job):
         _scoring(job.id)
         return
+    prune_jobs.draw_again(job)
     if job and job.state != "done":
         prune_jobs.show(job, lambda outcome: None)
     title = METHODS[request.method].title
@@ -71,6 +72,7 @@ def draw(
     if prune_jobs.under_way(job):
         _live(job.id, partial(_running, baseline, about))
         return False
+    prune_jobs.draw_again(job)
     if (found := prune_jobs.outcome(job)) and job.state == "done":
         _figures(found.value.baseline, found.value.pruned, None)
         _final(found.value.baseline, found.value.pruned)
