@@ -190,6 +190,8 @@ def table(points: Sequence[CurvePoint]) -> None:
         return
     rows = prune_figures.point_table(points)
     shown = rows.assign(ratio=100 * rows["ratio"], removed=100 * rows["removed"]).drop(columns="method")
+    if not rows["problem"].any():
+        shown = shown.drop(columns="problem")
     st.dataframe(
         shown,
         key="prune_point_table",
