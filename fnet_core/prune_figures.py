@@ -86,10 +86,17 @@ def curves(
             "<br><b>perplexity %{y:,.1f}</b>%{customdata[0]}<extra></extra>",
         )
     values = table["perplexity"].to_numpy()
+    farthest = 100 * max([position, *table["ratio"].tolist(), 0.5])
     if untouched is not None:
         values = np.append(values, untouched)
-        line = {"color": rgba(GREY, 0.8), "width": 1.2, "dash": "dot"}
-        figure.add_hline(y=untouched, line=line, annotation_text="untouched", annotation_position="bottom right")
+        figure.add_scatter(
+            x=[-2.0, farthest + 3],
+            y=[untouched] * 2,
+            mode="lines",
+            name="untouched",
+            line={"color": rgba(GREY, 0.8), "width": 1.4, "dash": "dot"},
+            hoverinfo="skip",
+        )
     figure.add_vline(x=100 * position, line={"color": rgba(GREY, 0.8), "width": 1.5})
     at = read_off(points, untouched, chosen, position)
     if at is not None:
@@ -101,7 +108,6 @@ def curves(
     finite = values[np.isfinite(values)]
     if len(finite) and finite.max() / finite.min() >= LOG_FROM:
         figure.update_yaxes(type="log", dtick="D2" if finite.max() / finite.min() < 100 else 1, tickformat=",")
-    farthest = 100 * max([position, *table["ratio"].tolist(), 0.5])
     figure.update_xaxes(range=[-1.5, farthest + 2], ticksuffix=" %")
     finish(figure, "Perplexity by ratio", f"removed, of all {of_what}", "perplexity", height=400)
     figure.update_yaxes(showgrid=True)
