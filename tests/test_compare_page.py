@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fingerprints import hand_fingerprint, hand_reference, mixed, waves
+from pressing import press_for_job
 from safetensors.numpy import load_file, save_file
 from streamlit.testing.v1 import AppTest
 from test_pages import empty_caches, page, said  # noqa: F401
@@ -288,8 +289,7 @@ def test_two_tiny_models_are_measured_as_one_job_with_two_tracks(monkeypatch, sm
     monkeypatch.setattr(
         compare_jobs.JobReport, "publish", lambda self, value: (published.append(value), publish(self, value))
     )
-    at.button(key="compare_run").click().run()
-    job = manager().wait(at.session_state["selection"].job, 120)
+    job = press_for_job(at, "compare_run", 120)
     assert job.state == "done", job.error
     at.run()
     assert not at.exception and "job" not in at.query_params
@@ -301,8 +301,7 @@ def test_two_tiny_models_are_measured_as_one_job_with_two_tracks(monkeypatch, sm
     assert min(np.diff(shares)) > -1e-9 and shares[-1] == 1
     assert {tracks.b.stage for tracks in published} >= {"waiting", "capturing", "scoring", "measured"}
     assert published[-1].a.stage == "measured"
-    at.button(key="compare_run").click().run()
-    manager().wait(at.session_state["selection"].job, 60)
+    assert press_for_job(at, "compare_run").id != job.id
     assert [published[-1].a.stage, published[-1].b.stage] == ["from the store"] * 2
     at.run()
     assert at.button(key="compare_open_a").label.startswith("Map of network")
@@ -318,8 +317,7 @@ def test_a_failed_side_is_one_sentence(monkeypatch, small_models):
 
     monkeypatch.setattr(compare_jobs, "find_fingerprint", taken)
     at = page("compare", a="tiny", b="other")
-    at.button(key="compare_run").click().run()
-    manager().wait(at.session_state["selection"].job, 20)
+    assert press_for_job(at, "compare_run", 20).state == "failed"
     at.run()
     assert [box.value for box in at.error] == [r"The weights of \[other\] are damaged; fetch them again."]
     assert not at.button(key="compare_run").disabled

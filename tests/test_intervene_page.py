@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pressing import press_for_job
 from streamlit.testing.v1 import AppTest
 from test_pages import empty_caches, page, said, save_atlas  # noqa: F401
 
@@ -15,7 +16,7 @@ from fnet_core.atlas_request import AtlasRequest, find_atlas
 from fnet_core.edits import edit_networks, edits_text
 from fnet_core.errors import RequestError
 from fnet_core.intervention import intervene
-from fnet_core.jobs import Job, manager
+from fnet_core.jobs import Job
 from fnet_core.models import get_loaded
 from fnet_core.yardstick import Yardstick
 
@@ -36,9 +37,7 @@ def intervene_page(key: str, **query: str) -> AppTest:
 
 def press(at: AppTest, button: str) -> Job:
     """Press the button and wait until its job has ended."""
-    at.button(key=button).click().run()
-    assert not at.exception
-    job = manager().wait(at.session_state["selection"].job, 60)
+    job = press_for_job(at, button)
     at.run()
     assert not at.exception
     return job

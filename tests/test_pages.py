@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import streamlit as st
 from atlases import hand_atlas
+from pressing import press_for_job
 from streamlit.testing.v1 import AppTest
 
 from dashboard import request_form, text_view
@@ -13,7 +14,6 @@ from fnet_core import store
 from fnet_core.atlas import KIND
 from fnet_core.atlas_request import AtlasRequest, FoundAtlas
 from fnet_core.errors import RequestError
-from fnet_core.jobs import manager
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -185,8 +185,7 @@ def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
     at = page("networks")
     at.slider(key="passages").set_value(2)
     at.number_input(key="components").set_value(5)
-    at.button(key="find_networks").click().run()
-    manager().wait(at.session_state["selection"].job or manager().recent()[0].id, 20)
+    press_for_job(at, "find_networks", 20)
     at.run()
     assert "**3 of 15 neurons**" in said(at)
     assert (asked[0].model, asked[0].components, len(asked[0].passages)) == ("smollm2-135m", 5, 2)
@@ -200,8 +199,7 @@ def test_a_failed_job_shows_its_sentence(monkeypatch):
     monkeypatch.setattr(request_form, "find_atlas", fails)
     at = page("networks")
     at.number_input(key="seed").set_value(3)
-    at.button(key="find_networks").click().run()
-    manager().wait(at.session_state["selection"].job, 20)
+    press_for_job(at, "find_networks", 20)
     at.run()
     assert at.error[0].value == r"The \[model\] is not here; load it."
 
@@ -231,8 +229,7 @@ def test_the_model_page_offers_the_starters():
 
 def test_loading_the_tiny_starter_makes_it_the_model_in_use():
     at = page("model")
-    at.button(key="load_tiny").click().run()
-    manager().wait(at.session_state["selection"].job, 60)
+    press_for_job(at, "load_tiny")
     at.run()
     assert at.query_params["model"] == "tiny" and "job" not in at.query_params
     assert {metric.label: metric.value for metric in at.metric}["Layers"] == "2"

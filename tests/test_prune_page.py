@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pressing import press_for_job
 from pruning_cases import PASSAGES
 from streamlit.testing.v1 import AppTest
 from test_pages import ROOT, empty_caches, said  # noqa: F401
@@ -91,9 +92,7 @@ def scored(at: AppTest) -> AppTest:
 
 
 def press(at: AppTest, key: str) -> Job:
-    at.button(key=key).click().run()
-    assert not at.exception, at.exception
-    job = manager().wait(at.session_state["selection"].job, 60)
+    job = press_for_job(at, key)
     settled(at)
     return job
 

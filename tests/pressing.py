@@ -1,0 +1,20 @@
+"""Press a button that asks for a job, and know which job that was."""
+
+from unittest.mock import patch
+
+from streamlit.testing.v1 import AppTest
+
+from dashboard import job_panel
+from fnet_core.jobs import Job, manager
+
+
+def press_for_job(at: AppTest, key: str, timeout: float = 60) -> Job:
+    """The job that pressing the button of this key asks for, once it has ended.
+
+    The job may end, and the page take its result, within the run that the press causes, so the page does not tell.
+    """
+    with patch.object(job_panel, "watch", wraps=job_panel.watch) as watch:
+        at.button(key=key).click().run()
+    assert not at.exception, at.exception
+    (job,) = (call.args[0] for call in watch.call_args_list)
+    return manager().wait(job.id, timeout)
