@@ -40,20 +40,15 @@ class Moments:
 class _Running:
     """Moments that grow passage by passage (Chan et al. 1979), exact in float64 whatever the means are."""
 
-    def __init__(self, width: int, keeps_spreads: bool = False) -> None:
+    def __init__(self, width: int) -> None:
         self.tokens = 0
-        self.keeps_spreads = keeps_spreads
         self.mean_N = torch.zeros(width, dtype=torch.float64)
         self.squares_N = torch.zeros(width, dtype=torch.float64)
-        self.spreads: list[Tensor] = []
-        """(N,) float64 standard deviation within each passage."""
 
     def add(self, values_TN: Tensor) -> None:
         tokens = len(values_TN)
         mean_N = values_TN.mean(dim=0, dtype=torch.float32)
         squares_N = (values_TN.float() - mean_N).square_().sum(dim=0).double().cpu()
-        if self.keeps_spreads:
-            self.spreads.append((squares_N / tokens).sqrt())
         step_N = mean_N.double().cpu() - self.mean_N
         total = self.tokens + tokens
         self.squares_N += squares_N + step_N.square() * (self.tokens * tokens / total)
@@ -88,9 +83,8 @@ class Calibrator:
         self._heads = heads
         self._signals = signals
         self._widths_L = site_widths(loaded.model, "mlp")
-        spreads = signals == "inputs"
-        self._mlp = [_Running(width, spreads) for width in self._widths_L]
-        self._attention = [_Running(width, spreads) for width in self.attention_widths]
+        self._mlp = [_Running(width) for width in self._widths_L]
+        self._attention = [_Running(width) for width in self.attention_widths]
 
     @property
     def attention_widths(self) -> tuple[int, ...]:
@@ -169,10 +163,6 @@ class Calibrator:
     @property
     def _running(self) -> list[_Running]:
         return self._mlp + self._attention
-
-    def spread(self, passage: int, block: int) -> Tensor:
-        """Standard deviation within one passage of each column of a block of "inputs", float64."""
-        return self._running[block].spreads[passage]
 
     def result(self) -> Calibration:
         """The moments over all passages read so far."""

@@ -5,7 +5,7 @@ Sources: Varoquaux et al. 2010 (CanICA: subject reduction, group canonical corre
 Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stability index).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,9 +17,6 @@ from fnet_core.ica import Contrast, fastica, random_starts, whiten
 from fnet_core.measure import Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.spill import Spill
-
-Visit = Callable[[int, int, Tensor, Tensor], None]
-"""Called with (subject, block, z-scored activations (T, N), time courses (T, K) in no order of strength)."""
 
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
@@ -179,7 +176,7 @@ def _skewed_upward(directions_KN: Tensor) -> Tensor:
     return torch.where(skew_K1 < 0, -directions_KN, directions_KN)
 
 
-def _separate(
+def separate(
     groups: Sequence[Tensor], seed: int, restarts: int, contrast: Contrast, report: Report
 ) -> list[tuple[Tensor, Tensor, float]]:
     """Maps, stability and share of converged restarts of each block's (K, N) group directions, in order.
@@ -216,15 +213,13 @@ def canica(
     contrast: Contrast = "cube",
     report: Report = silent,
     clock: Stopwatch | None = None,
-    visit: Visit | None = None,
 ) -> list[Networks]:
     """The functional networks of each block of neurons, found across subjects.
 
     `subjects` yields (T, N) float32 activations, one at a time; `widths` cuts the N neurons into blocks
     that are decomposed on their own (one block of all neurons, or one per layer). Returns one `Networks`
-    per block. `visit` is called on the second visit to the subjects, which gives the time courses. Same seed, same
-    machine: same bits. Raises RequestError when the data hold fewer than
-    `components` directions.
+    per block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than `components`
+    directions.
     """
     clock = clock or Stopwatch()
     bases: list[GroupBasis] = []
@@ -247,9 +242,9 @@ def canica(
             with clock.stage("spilling"):
                 spill.append(z_TN)
         with clock.stage("separating"):
-            found = _separate([basis.result() for basis in bases], seed, restarts, contrast, report)
+            found = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
         with clock.stage("projecting"):
-            return _project(spill, widths, found, report, visit)
+            return _project(spill, widths, found, report)
 
 
 def _project(
@@ -257,7 +252,6 @@ def _project(
     widths: Sequence[int],
     found: Sequence[tuple[Tensor, Tensor, float]],
     report: Report,
-    visit: Visit | None,
 ) -> list[Networks]:
     """Second visit to the subjects: time courses on the maps' pseudo-inverse, variance, order."""
     maps, stability, converged = zip(*found, strict=True)
@@ -270,8 +264,6 @@ def _project(
         report("projecting", i / len(spill))
         for b, block_TN in enumerate(z_TN.to(maps[0].device).split(list(widths), dim=1)):
             course_TK = (block_TN @ inverses[b]).cpu()
-            if visit:
-                visit(i, b, block_TN, course_TK)
             courses[b].append(course_TK)
             carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
             total[b].append(len(block_TN) * int((block_TN[0] != 0).sum()))

@@ -14,10 +14,34 @@ from plotly.subplots import make_subplots
 from fnet_core.character_grid import STEP, grid_positions
 from fnet_core.comparison import Comparison
 from fnet_core.figure_style import ACCENT, GREY, NEGATIVE, POSITIVE, colorbar, fading, finish, rgba
+from fnet_core.reference_pairs import ReferencePair
+from fnet_core.spearman import spearman
+from fnet_core.verdict import MARGIN
 from fnet_core.weight_curves import normalised
 
 SECOND = (232, 131, 58)
 """The colour of model b; model a has the accent colour."""
+
+SIGNALS_NOTE = (
+    "The activity of both networks along the passage, each in its own standard deviations, read at every fourth "
+    "character. Point at a place to read the text there. A network's sign is arbitrary, so B is turned over where the "
+    "two go against each other."
+)
+MATRIX_NOTE = (
+    "Similarity of every network of A (rows) with every network of B (columns), in the order of the matching: abs(ρ), "
+    "the rank correlation of their signals, averaged over the passages. The best partners stand on the diagonal, so a "
+    "faint one shows for any two models; related ones have a strong one. Networks without a signal are left out."
+)
+CURVES_NOTE = (
+    "For each layer, how widely the weights of its query (Q), key (K), value (V) and output (O) projections spread. "
+    "The method's paper (arXiv 2507.03014) was withdrawn by arXiv in April 2026, after critics showed two independent "
+    "models, DeepSeek-LLM-7B and Llama-2-7B, agreeing at r = 0.91. Do not accuse anybody on this."
+)
+LAYERS_NOTE = (
+    "How alike two layers place the same spots of the text relative to each other: 1 is alike, 0 is not at all. A few "
+    "directions with very large activations, which independent models share, can make it high for everything."
+)
+"""What one sees in a figure, for its caption."""
 
 CONTEXT_CHARACTERS = 24
 """Text shown on either side of a position."""
@@ -28,7 +52,11 @@ escape = partial(html_escape, quote=False)
 _KINDS = {"derived": POSITIVE, "independent": NEGATIVE}
 _ROWS = ("independent pairs", "derived pairs", "mismatched passages", "this pair")
 """Of the figure of the score, from the bottom up."""
+_UNREAD = ", hardly reads the passages"
 _LINE = {"color": rgba(GREY, 0.8), "width": 1, "dash": "dash"}
+
+_UNDER, _OVER = {"color": rgba(ACCENT, 0.75), "width": 3.2}, {"color": rgba(SECOND, 1.0), "width": 1.4}
+"""The lines of a and of b: the wider one below shows where both are the same."""
 
 
 def _names(comparison: Comparison) -> tuple[str, str]:
@@ -40,39 +68,16 @@ def _names(comparison: Comparison) -> tuple[str, str]:
 def score_on_reference(comparison: Comparison) -> go.Figure:
     """This pair's score and interval among the reference pairs, with the cuts and the mismatched passages."""
     figure = go.Figure()
-    pairs = comparison.reference.pairs if comparison.reference else ()
-    for kind, colour in _KINDS.items():
-        shown = [pair for pair in pairs if pair.kind == kind]
-        figure.add_scatter(
-            x=[pair.score for pair in shown],
-            y=[f"{kind} pairs"] * len(shown),
-            mode="markers",
-            name=f"{kind} pair",
-            marker={"color": rgba(colour, 0.75), "size": 11},
-            customdata=[[escape(pair.a), escape(pair.b), escape(pair.how)] for pair in shown],
-            hovertemplate="%{customdata[0]} and %{customdata[1]}<br>%{customdata[2]}<br><b>score %{x:.2f}</b>"
-            "<extra></extra>",
-        )
+    _reference_pairs(figure, comparison.reference.pairs if comparison.reference else ())
     figure.add_scatter(
         x=comparison.null_scores,
         y=["mismatched passages"] * len(comparison.null_scores),
         mode="markers",
         name="mismatched passages",
-        marker={"color": rgba(GREY, 1.0), "size": 9, "symbol": "circle-open"},
+        marker={"color": rgba(GREY, 1.0), "size": 9, "symbol": "x-thin-open"},
         hovertemplate="this pair, mismatched passages<br><b>score %{x:.2f}</b><extra></extra>",
     )
-    low, high = comparison.interval or (comparison.score, comparison.score)
-    interval = f"<br>95 % interval {low:.2f} to {high:.2f}" if comparison.interval else ""
-    figure.add_scatter(
-        x=[comparison.score],
-        y=["this pair"],
-        mode="markers",
-        name="this pair",
-        marker={"color": rgba(ACCENT, 1.0), "size": 14, "symbol": "diamond"},
-        cliponaxis=False,
-        error_x={"array": [high - comparison.score], "arrayminus": [comparison.score - low], "thickness": 2.5},
-        hovertemplate=f"this pair<br><b>score %{{x:.2f}}</b>{interval}<extra></extra>",
-    )
+    _this_pair(figure, comparison)
     if cuts := comparison.verdict.cuts:
         for x, text, side in (
             (cuts.independent_below, "independent below", "top left"),
@@ -86,6 +91,74 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
     figure.update_xaxes(range=[0, 1.02])
     finish(figure, "Score among known pairs", "score: mean matched abs(Spearman)", "", height=130 + 42 * len(rows))
     return figure.update_layout(margin={"t": 64})
+
+
+def _reference_pairs(figure: go.Figure, pairs: tuple[ReferencePair, ...]) -> None:
+    """A row of points for either kind; those that move no cut are hollow."""
+    for kind, colour in _KINDS.items():
+        shown = [pair for pair in pairs if pair.kind == kind]
+        figure.add_scatter(
+            x=[pair.score for pair in shown],
+            y=[f"{kind} pairs"] * len(shown),
+            mode="markers",
+            name=f"{kind} pair",
+            marker={
+                "color": rgba(colour, 0.75),
+                "size": 11,
+                "symbol": ["circle" if pair.reads else "circle-open" for pair in shown],
+                "line": {"width": [0 if pair.reads else 2 for pair in shown]},
+            },
+            customdata=[
+                [escape(pair.a), escape(pair.b), escape(pair.how) + ("" if pair.reads else _UNREAD)] for pair in shown
+            ],
+            hovertemplate="%{customdata[0]} and %{customdata[1]}<br>%{customdata[2]}<br><b>score %{x:.2f}</b>"
+            "<extra></extra>",
+        )
+
+
+def _this_pair(figure: go.Figure, comparison: Comparison) -> None:
+    """The score with its interval, on a band as wide as the interval that decides."""
+    low, high = comparison.interval or (comparison.score, comparison.score)
+    interval = f"<br>95 % interval {low:.2f} to {high:.2f}" if comparison.interval else ""
+    if comparison.interval:
+        figure.add_scatter(
+            x=[max(0.0, low - MARGIN), min(1.0, high + MARGIN)],
+            y=["this pair"] * 2,
+            mode="lines",
+            name="what decides",
+            line={"color": rgba(ACCENT, 0.35), "width": 9},
+            cliponaxis=False,
+            hoverinfo="skip",
+        )
+    figure.add_scatter(
+        x=[comparison.score],
+        y=["this pair"],
+        mode="markers",
+        name="this pair",
+        marker={"color": rgba(ACCENT, 1.0), "size": 15, "symbol": "diamond-tall"},
+        cliponaxis=False,
+        error_x={"array": [high - comparison.score], "arrayminus": [comparison.score - low], "thickness": 2.5},
+        hovertemplate=f"this pair<br><b>score %{{x:.2f}}</b>{interval}<extra></extra>",
+    )
+
+
+def score_note(comparison: Comparison) -> str:
+    """What the marks in the figure of the score are, and where the reference pairs come from."""
+    band = f"The band is the 95 % interval widened by {MARGIN:.2f} on either side, which decides. "
+    told = band if comparison.interval else ""
+    known = comparison.reference
+    if known is None:
+        return told + "No reference pairs are stored yet, so there is nothing to hold the score against."
+    if known.protocol != comparison.a.protocol_digest:
+        return told + "The reference pairs were measured with other passages or settings and are shown for orientation."
+    told += f"{len(known.pairs)} reference pairs, {known.measured}; point at one to see which models."
+    unread = sum(not pair.reads for pair in known.pairs)
+    if unread:
+        told += (
+            f" {unread} are hollow: a model of theirs hardly reads the passages, so they get no verdict and move "
+            "neither line."
+        )
+    return told
 
 
 def matrix(comparison: Comparison) -> go.Figure:
@@ -128,13 +201,13 @@ def matrix_order(comparison: Comparison) -> tuple[list[int], list[int]]:
 def pair_series(comparison: Comparison, pair: int, passage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
     """Characters of the grid and both signals of one matched pair there, (G,) each; and whether b's was turned over.
 
-    It is turned over where the two go against each other, for a network's sign is arbitrary.
+    It is turned over where their ranks go against each other, for a network's sign is arbitrary.
     """
     k, j = comparison.matched_M2[pair]
     x_G = comparison.a.grid_signals(passage)[k].astype(np.float32)
     y_G = comparison.b.grid_signals(passage)[j].astype(np.float32)
     positions_G = grid_positions(len(comparison.a.passages[passage].text), comparison.a.protocol.get("step", STEP))
-    turned = float(x_G @ y_G) < 0
+    turned = bool(spearman(x_G[None], y_G[None])[0, 0] < 0)
     return positions_G, x_G, -y_G if turned else y_G, turned
 
 
@@ -148,16 +221,16 @@ def matched_signals(comparison: Comparison, pair: int = 0, passage: int = 0) -> 
         for c in positions_G
     ]
     figure = go.Figure()
-    for name, network, label, values_G, colour, over in (
-        (_names(comparison)[0], k, comparison.a.labels[k], x_G, ACCENT, ""),
-        (_names(comparison)[1], j, comparison.b.labels[j], y_G, SECOND, ", turned over" if turned else ""),
+    for name, network, label, values_G, line, over in (
+        (_names(comparison)[0], k, comparison.a.labels[k], x_G, _UNDER, ""),
+        (_names(comparison)[1], j, comparison.b.labels[j], y_G, _OVER, ", turned over" if turned else ""),
     ):
         figure.add_scatter(
             x=positions_G,
             y=values_G,
             mode="lines",
             name=f"{name}, network {network}: {escape(label)}{over}",
-            line={"color": rgba(colour, 0.9), "width": 1.6, "shape": "hv"},
+            line=line | {"shape": "hv"},
             customdata=around,
             hovertemplate="%{customdata}<br><b>%{y:.2f}</b><extra></extra>",
         )
@@ -173,7 +246,7 @@ def weight_curves(comparison: Comparison) -> go.Figure:
     values = [getattr(comparison.curves, name) for name in "qkvo"]
     titles = [f"{n}: flat" if r is None else f"{n}: r = {r:.2f}" for n, r in zip("QKVO", values, strict=True)]
     figure = make_subplots(rows=1, cols=4, subplot_titles=titles, shared_yaxes=True, horizontal_spacing=0.03)
-    for side, name, colour in zip((comparison.a, comparison.b), _names(comparison), (ACCENT, SECOND), strict=True):
+    for side, name, line in zip((comparison.a, comparison.b), _names(comparison), (_UNDER, _OVER), strict=True):
         curves_4L = normalised(side.curves_4L)
         depth_L = np.linspace(0, 1, curves_4L.shape[1])
         for column, curve_L in enumerate(curves_4L, start=1):
@@ -184,14 +257,14 @@ def weight_curves(comparison: Comparison) -> go.Figure:
                 name=name,
                 legendgroup=name,
                 showlegend=column == 1,
-                line={"color": rgba(colour, 0.9), "width": 2},
+                line=line,
                 hovertemplate=f"{name}, depth %{{x:.2f}}<br><b>%{{y:.2f}}</b><extra></extra>",
                 row=1,
                 col=column,
             )
-    finish(figure, "Attention-weight curves", "relative depth", "", height=300)
+    finish(figure, "Attention-weight curves", "relative depth", "", height=320)
     figure.update_yaxes(title_text="standard deviations", col=1)
-    return _legend(figure).update_layout(margin={"t": 96}, legend={"y": 1.14})
+    return _legend(figure).update_layout(margin={"t": 112}, legend={"y": 1.16})
 
 
 def layer_similarity(comparison: Comparison) -> go.Figure:

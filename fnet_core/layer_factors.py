@@ -9,7 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from fnet_core import store
 from fnet_core.activations import main_device, tokenize
@@ -24,7 +23,7 @@ from fnet_core.texts import Passage
 
 KIND = "layer-factors"
 FORMAT = 1
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 _PARTS = ("mean_N", "loading_KN", "covariance_KK", "own_N")
 
 
@@ -110,29 +109,14 @@ def compute_factors(
     reader = Calibrator(loaded, heads=heads, signals="inputs")
     widths_B = reader.signal_widths
     check_components(loaded, [passages], widths_B, components)
-    covariance = [torch.zeros(components, components, dtype=torch.float64) for _ in widths_B]
-    shared = [torch.zeros(components, width, dtype=torch.float64) for width in widths_B]
-
-    def visit(subject: int, block: int, z_TN: Tensor, course_TK: Tensor) -> None:
-        course_TK = course_TK - course_TK.mean(dim=0)
-        spread_N = reader.spread(subject, block)
-        covariance[block] += course_TK.double().T @ course_TK.double()
-        shared[block] += (course_TK.to(z_TN.device).T @ z_TN).double().cpu() * spread_N
-
-    layer_networks(
-        reader.subjects(passages, report),
-        widths_B,
-        components,
-        devices=devices,
-        seed=seed,
-        report=report,
-        visit=visit,
+    networks = layer_networks(
+        reader.subjects(passages, report), widths_B, components, devices=devices, seed=seed, report=report
     )
     calibration = reader.result()
     moments = (*calibration.mlp_L, *calibration.attention_L)
     found = [
-        layer_factors(m.mean_N, m.variance_N, covariance[b] / calibration.tokens, shared[b] / calibration.tokens)
-        for b, m in enumerate(moments)
+        layer_factors(m.mean_N, m.variance_N, each.covariance_KK, each.shared_KN)
+        for m, each in zip(moments, networks, strict=True)
     ]
     layers = len(calibration.mlp_L)
     factors = LayerFactors(tuple(found[:layers]), tuple(found[layers:]))

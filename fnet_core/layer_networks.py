@@ -1,18 +1,21 @@
-"""One ICA per layer, layers spread over the devices there are.
+"""One ICA per layer, on its leading correlations over all tokens, layers spread over the devices there are.
 
-Shape legend: T tokens, N signals of all layers side by side, L layers.
+Shape legend: T tokens, N signals of one layer (in a subject: of all layers side by side), L layers, K networks, P rows
+of a root.
 """
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import Queue
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fnet_core.canica import Networks, Visit, canica
+from fnet_core.canica import separate
+from fnet_core.correlation_sketch import Correlations, CorrelationSketch
 from fnet_core.errors import Cancelled
 from fnet_core.progress import Report, silent
 
@@ -21,6 +24,18 @@ _AHEAD = 2
 
 _PATIENCE = 0.5
 """Seconds between two questions whether to go on."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNetworks:
+    """The functional networks of one layer and how active they are together, on the CPU."""
+
+    maps_KN: Tensor
+    """float32 z-values over signals, the larger tail positive, in no order."""
+    covariance_KK: Tensor
+    """float64, of the networks' activity: z-scored signals on the maps' pseudo-inverse."""
+    shared_KN: Tensor
+    """float64 covariance of the networks' activity and the signals, in units of the signals."""
 
 
 def all_devices(main: torch.device) -> tuple[torch.device, ...]:
@@ -37,33 +52,26 @@ def layer_networks(
     *,
     devices: Sequence[torch.device],
     seed: int = 0,
-    restarts: int = 1,
     report: Report = silent,
-    visit: Visit | None = None,
-) -> list[Networks]:
+) -> list[LayerNetworks]:
     """The networks of each layer on its own, first to last; layers are split over `devices`, batched on each.
 
-    `subjects` yields (T, N) float32 activations and is read once. A layer gives the same networks however many devices
-    share the work, up to rounding. `visit` is called as by `canica`, with layers as blocks. Raises RequestError when
-    the data hold too few directions.
+    `subjects` yields (T, N) float32 activations, which are read once and must not be changed afterwards. A layer gives
+    the same networks however many devices share the work, up to rounding. Raises RequestError when the data hold too
+    few directions. Source: the groups of Liu et al. 2025, arXiv 2508.05239, which concatenate the tokens of all texts.
     """
     parts = _shares(widths_L, len(devices))
 
-    def decompose(stream: Iterable[Tensor], layers: Sequence[int], part_report: Report) -> list[Networks]:
+    def decompose(stream: Iterable[Tensor], layers: Sequence[int], part_report: Report) -> list[LayerNetworks]:
         widths = [widths_L[layer] for layer in layers]
-
-        def visit_layer(subject: int, block: int, z_TN: Tensor, course_TK: Tensor) -> None:
-            visit(subject, layers[block], z_TN, course_TK)
-
-        return canica(
-            stream,
-            widths,
-            components,
-            seed=seed,
-            restarts=restarts,
-            report=part_report,
-            visit=visit and visit_layer,
-        )
+        sketches = [CorrelationSketch(components, seed) for _ in layers]
+        for subject_TN in stream:
+            for sketch, block_TN in zip(sketches, subject_TN.split(widths, dim=1), strict=True):
+                sketch.add(block_TN)
+        correlations = [sketch.result() for sketch in sketches]
+        groups = [each.leading(components) for each in correlations]
+        found = separate(groups, seed, restarts=1, contrast="cube", report=part_report)
+        return [_together(maps_KN, each) for (maps_KN, _, _), each in zip(found, correlations, strict=True)]
 
     if len(parts) == 1:
         return decompose((subject.to(devices[0]) for subject in subjects), parts[0], report)
@@ -76,7 +84,7 @@ def layer_networks(
             if stopped.is_set():
                 raise Cancelled
 
-        def work(queue: Queue, layers: Sequence[int]) -> list[Networks]:
+        def work(queue: Queue, layers: Sequence[int]) -> list[LayerNetworks]:
             stream = _drain(queue)
             try:
                 return decompose(stream, layers, stoppable)
@@ -100,6 +108,13 @@ def layer_networks(
         return [networks for future in running for networks in _awaited(future, stopped, report)]
 
 
+def _together(maps_KN: Tensor, correlations: Correlations) -> LayerNetworks:
+    """The maps with what the correlations say about their activity."""
+    active_PK = correlations.root_PN @ torch.linalg.pinv(maps_KN.double())
+    shared_KN = active_PK.T @ correlations.root_PN * correlations.spread_N
+    return LayerNetworks(maps_KN.cpu(), (active_PK.T @ active_PK).cpu(), shared_KN.cpu())
+
+
 def _shares(widths_L: Sequence[int], devices: int) -> list[list[int]]:
     """Runs of layers, one for each device that gets any, about equally wide in all."""
     middles = np.cumsum(widths_L) - np.array(widths_L) / 2
@@ -107,7 +122,7 @@ def _shares(widths_L: Sequence[int], devices: int) -> list[list[int]]:
     return [np.flatnonzero(owner == device).tolist() for device in dict.fromkeys(owner.tolist())]
 
 
-def _awaited(future: Future, stopped: threading.Event, report: Report) -> list[Networks]:
+def _awaited(future: Future, stopped: threading.Event, report: Report) -> list[LayerNetworks]:
     """A part's networks; while it is computed, `report` may cancel all parts."""
     while True:
         try:

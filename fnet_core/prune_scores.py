@@ -36,8 +36,7 @@ from fnet_core.texts import Passage
 
 KIND = "prune-scores"
 FORMAT = 1
-METHOD_VERSION = 3
-STAGES = ("capturing", "separating", "projecting", "scoring")
+METHOD_VERSION = 4
 
 Spread = Literal["layer", "model"]
 

@@ -1,10 +1,20 @@
 """Every test gets its own empty cache folder and one thread; tests of real starters use the real cache and all."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
+
+# Read when torch is loaded, which is why nothing above loads it: threads that wait leave the other worker alone.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real starters, browsers among them, run one after the other on one worker."""
+    for item in items:
+        if item.get_closest_marker("starter"):
+            item.add_marker(pytest.mark.xdist_group("starter"))
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +26,8 @@ def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 @pytest.fixture(autouse=True)
 def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tiny models lose more than they win by threads, most of all on a busy machine."""
+    import torch
+
     threads = torch.get_num_threads()
     if request.node.get_closest_marker("starter") is None:
         torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from tiny_models import TINY_FAMILIES
 from fnet_core import prune_scores, store
 from fnet_core.activations import read_subjects, tokenize
 from fnet_core.calibration import Calibrator, Moments
-from fnet_core.canica import canica
+from fnet_core.correlation_sketch import CorrelationSketch
 from fnet_core.errors import RequestError
 from fnet_core.families import attention_projections, mlp_projections, weight_of
 from fnet_core.layer_factors import LayerFactors, find_factors
@@ -83,8 +83,12 @@ def test_heads_of_a_group_by_the_formula_on_their_channels(method):
         z_C = torch.zeros(24)
         for group in range(2):
             published = Calibrator(loaded, heads=True, signals="published")
-            networks = canica(
-                published.subjects(PASSAGES[group::2]), published.signal_widths, 5, seed=group, restarts=1
+            networks = layer_networks(
+                published.subjects(PASSAGES[group::2]),
+                published.signal_widths,
+                5,
+                devices=[torch.device("cpu")],
+                seed=group,
             )
             z_C = torch.maximum(z_C, networks[1].maps_KN[:, 80:].abs().amax(dim=0))
         expected = z_C.view(2, 12).amax(dim=1)
@@ -138,18 +142,21 @@ def test_wanda_sp_of_a_model_is_the_formula_on_its_captured_inputs():
 
 
 def test_layer_factors_are_least_squares_on_the_networks_activity():
-    """Against scikit-learn's regression of the raw inputs on the time courses that canica gives."""
+    """Against scikit-learn's regression of the raw inputs on the activity; 42 probes hold all of 40 neurons."""
     loaded = loaded_tiny("llama")
-    factors = find_factors(loaded, PASSAGES, components=5)
+    factors = find_factors(loaded, PASSAGES, components=14)
     reader = Calibrator(loaded, signals="inputs")
     networks = layer_networks(
-        reader.subjects(PASSAGES), reader.signal_widths, 5, devices=[torch.device("cpu")], seed=0
+        reader.subjects(PASSAGES), reader.signal_widths, 14, devices=[torch.device("cpu")], seed=0
     )
     layer = 2
-    x = torch.cat([s.activations_TN for s in read_subjects(loaded, PASSAGES, "mlp")])[:, 80:].numpy()
-    courses = [c - c.mean(dim=0) for c in networks[layer].time_courses]
-    fit = LinearRegression().fit(torch.cat(courses).numpy(), x)
-    residual = x - fit.predict(torch.cat(courses).numpy())
+    texts = [s.activations_TN[:, 80:].double().numpy() for s in read_subjects(loaded, PASSAGES, "mlp")]
+    x = np.concatenate(texts)
+    within = np.concatenate([text - text.mean(axis=0) for text in texts])
+    activity = within / within.std(axis=0) @ np.linalg.pinv(networks[layer].maps_KN.double().numpy())
+    covariance_KK = networks[layer].covariance_KK.numpy()
+    np.testing.assert_allclose(covariance_KK, np.cov(activity.T, bias=True), rtol=1e-3, atol=1e-6)
+    residual = x - LinearRegression().fit(activity, x).predict(activity)
     np.testing.assert_allclose(factors.mlp_L[layer].own_N.numpy(), residual.var(axis=0), rtol=5e-3, atol=1e-8)
 
 
@@ -162,11 +169,9 @@ def test_factors_survive_saving():
 
 
 def test_layers_on_several_devices_give_what_one_gives():
-    """Three planted layers of unequal width, on one device and on two."""
-    planted = [
-        subjects_from(sparse_maps(4, width, width // 12, width), [90, 120, 100], 0.05, width)[0]
-        for width in (240, 180, 300)
-    ]
+    """Three planted layers of unequal width, on one device and on two: the same networks, and those planted."""
+    maps_L = [sparse_maps(4, width, width // 12, width) for width in (240, 180, 300)]
+    planted = [subjects_from(maps_KN, [90, 120, 100], 1.0, maps_KN.shape[1])[0] for maps_KN in maps_L]
     subjects = [torch.cat(layers, dim=1) for layers in zip(*planted, strict=True)]
 
     def maps(devices):
@@ -175,6 +180,9 @@ def test_layers_on_several_devices_give_what_one_gives():
     one, two = maps([torch.device("cpu")]), maps([torch.device("cpu")] * 2)
     for a, b in zip(one, two, strict=True):
         assert matched_correlation(a, b)[0].min() > 0.999
+    for found, maps_KN in zip(one, maps_L, strict=True):
+        key_KN = maps_KN.sign() * (maps_KN.abs() > 2)  # z-scoring leaves of a map where it acts, and its sign
+        assert matched_correlation(found, key_KN)[0].min() > 0.9
 
 
 def test_a_failure_on_one_device_reaches_the_caller():
@@ -186,13 +194,14 @@ def test_a_failure_on_one_device_reaches_the_caller():
         layer_networks(broken(), (10, 10), 3, devices=[torch.device("cpu")] * 2)
 
 
-def test_a_device_that_fails_does_not_hold_up_the_others():
-    def damaged(subject, layer, z_TN, course_TK):
+def test_a_device_that_fails_does_not_hold_up_the_others(monkeypatch):
+    def damaged(self, signals_TN):
         raise RequestError("no room left")
 
     subjects = [torch.randn(12, 20, generator=torch.Generator().manual_seed(i)) for i in range(9)]
-    with pytest.raises(RequestError, match="no room left"):
-        layer_networks(subjects, (10, 10), 3, devices=[torch.device("cpu")] * 2, visit=damaged)
+    with monkeypatch.context() as patch, pytest.raises(RequestError, match="no room left"):
+        patch.setattr(CorrelationSketch, "add", damaged)
+        layer_networks(subjects, (10, 10), 3, devices=[torch.device("cpu")] * 2)
     with pytest.raises(RequestError, match="components"):
         layer_networks([torch.ones(12, 20)] * 9, (10, 10), 3, devices=[torch.device("cpu")] * 2)
 
