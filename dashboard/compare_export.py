@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import compare_fingerprints, compare_networks, words
 from fnet_core.comparison import Comparison
-from fnet_core.comparison_report import fingerprint_command, report_html
+from fnet_core.comparison_report import beyond_the_commands, commands, report_html
 
 
 def draw(found: Comparison, compared: str) -> None:
@@ -48,6 +48,7 @@ def draw(found: Comparison, compared: str) -> None:
             icon=":material/table:",
             width="stretch",
             on_click="ignore",
+            help="The table of matched networks, with labels, key neurons and stability of both.",
         )
     with published:
         st.subheader("The fingerprints", anchor=False)
@@ -69,17 +70,8 @@ def draw(found: Comparison, compared: str) -> None:
             "line."
         )
     st.subheader("On the command line", anchor=False)
-    st.code(
-        "\n".join(
-            [
-                fingerprint_command(found.a, "a.safetensors"),
-                fingerprint_command(found.b, "b.safetensors"),
-                f"python -m fnet_core compare a.safetensors b.safetensors --seed {found.seed} --report report.html",
-            ]
-        ),
-        language="bash",
-        wrap_lines=True,
-    )
+    st.code("\n".join(commands(found)), language="bash", wrap_lines=True)
+    st.caption(words.plain(" ".join(beyond_the_commands(found))))
 
 
 def _plain(name: str) -> str:

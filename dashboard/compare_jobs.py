@@ -60,6 +60,13 @@ def key_of(sides: tuple[Side, Side]) -> str:
     return store.digest([side.reference or asdict(side.request) for side in sides])
 
 
+def plan(sides: tuple[Side, Side], settings: str) -> str:
+    """What pressing 'Compare' does, in a line; `settings` is how a model is fingerprinted."""
+    if all(side.reference for side in sides):
+        return "Two fingerprints compare at once, without their models."
+    return f"Fingerprints: {settings}."
+
+
 def check(sides: tuple[Side, Side]) -> None:
     """`RequestError` when the two cannot be compared whatever is measured, before anything is measured."""
     protocols = [

@@ -62,8 +62,7 @@ def matched(found: Comparison) -> None:
     charts.draw(
         figures.matched_signals(found, pair, passage),
         "compare_signals_figure",
-        "The activity of both networks along the passage, each in its own standard deviations. Point at a place to "
-        "read the text there. A network's sign is arbitrary, so B is turned over where the two go against each other.",
+        figures.SIGNALS_NOTE,
     )
     _text(found, pair, passage)
 
@@ -135,6 +134,7 @@ def _text(found: Comparison, pair: int, passage: int) -> None:
     ends_G = np.append(positions_G[1:], len(text))
     offsets_G2 = np.stack([positions_G, ends_G], axis=1)
     st.html(text_view.legend())
+    st.caption("The same signals on the text: red where a network is active, blue where it is below its mean.")
     sides = (("A", found.a, x_G, ""), ("B", found.b, y_G, ", turned over" if turned else ""))
     columns = st.columns(2, gap="medium")
     for column, network, (letter, side, values_G, over) in zip(columns, found.matched_M2[pair], sides, strict=True):
@@ -168,9 +168,7 @@ def matrix(found: Comparison) -> None:
     charts.draw(
         figures.matrix(found),
         "compare_matrix_figure",
-        "Similarity of every network of A (rows) with every network of B (columns), in the order of the matching. "
-        "The best partners stand on the diagonal, so a pale one shows for any two models; related ones have a dark "
-        "one. Networks without a signal are left out.",
+        figures.MATRIX_NOTE,
     )
     best = ", ".join(f"A{k} with B{j} {value:.2f}" for k, j, value in found.strongest(5))
     st.caption(f"The strongest of all pairs, matched or not: {best}.")

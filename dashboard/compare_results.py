@@ -1,17 +1,18 @@
 """What a comparison found: the verdict with its reasons, the score among known pairs, and the views below."""
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import charts, compare_export, compare_networks, notices, words
 from fnet_core import comparison_figures as figures
 from fnet_core.comparison import Comparison
+from fnet_core.comparison_report import HEADLINES, NO_PROOF, SAME_MODEL, same_model
 from fnet_core.fingerprint import Fingerprint
+from fnet_core.verdict import INTERVAL_NOTE
 
 _OUTCOMES = {
-    "derived": (":material/family_history:", "red", "Evidence that one derives from the other"),
-    "independent": (":material/call_split:", "blue", "Evidence that they were trained independently"),
-    "inconclusive": (":material/help:", "gray", "No verdict: the evidence is not enough"),
+    "derived": (":material/family_history:", "red"),
+    "independent": (":material/call_split:", "blue"),
+    "inconclusive": (":material/help:", "gray"),
 }
 _SECOND_OPINIONS = (
     "These do not enter the verdict: both are known to call independent models related. They are here because people "
@@ -19,29 +20,25 @@ _SECOND_OPINIONS = (
     "spread of weights and the directions with the most variance, which models of one design share without a common "
     "origin, and which a rescaling or a dropped layer changes without touching what the networks do."
 )
-_CURVES = (
-    "For each layer, how widely the weights of its query (Q), key (K), value (V) and output (O) projections spread. "
-    "The method's paper (arXiv 2507.03014) was withdrawn by arXiv in April 2026, after critics showed two independent "
-    "models, DeepSeek-LLM-7B and Llama-2-7B, agreeing at r = 0.91. Do not accuse anybody on this."
-)
 _CURVES_HELP = (
     "Each curve is the standard deviation of one kind of attention weights, layer by layer, less its mean and divided "
     "by its own spread; the shorter model's curve is stretched to the same depth. r is Pearson's correlation of the "
     "two curves, 1 when they have the same shape."
 )
-_CKA = (
-    "How alike two layers place the same spots of the text relative to each other: 1 is alike, 0 is not at all. A few "
-    "directions with very large activations, which independent models share, can make it high for everything."
-)
 _CKA_HELP = (
     "Linear centred kernel alignment (Kornblith et al. 2019) of the residual streams of two layers at the same 200 or "
-    "so places in the text. Related models often show a bright diagonal; a bright block everywhere says little."
+    "so places in the text. Related models often show a strong diagonal; a strong block everywhere says little."
 )
 
 
-def draw(found: Comparison, compared: str, stale: bool) -> None:
-    """Verdict beside the score, then the tabs; only the open one is drawn."""
-    if stale:
+def draw(found: Comparison, compared: str, stale: bool, busy: bool) -> None:
+    """Verdict beside the score, then the tabs; only the open one is drawn.
+
+    `stale` when this is not what the page asks for now, `busy` while a comparison is being made.
+    """
+    if stale and busy:
+        st.caption(":material/history: This is the comparison before; the new one takes its place when it is done.")
+    elif stale:
         st.caption(":material/edit: What is asked for above was changed since; press 'Compare' to compare that.")
     _warnings(found)
     verdict, score = st.columns([10, 11], gap="medium")
@@ -62,7 +59,7 @@ def draw(found: Comparison, compared: str, stale: bool) -> None:
 
 
 def _warnings(found: Comparison) -> None:
-    if same(found):
+    if same_model(found):
         notices.info(
             "Both sides are one and the same model: the same weights and tokenizer, given twice. Its networks match "
             "themselves, which says nothing about a second model."
@@ -77,18 +74,13 @@ def _warnings(found: Comparison) -> None:
             )
 
 
-def same(found: Comparison) -> bool:
-    """Whether one model was given twice."""
-    return found.a.model.digest == found.b.model.digest
-
-
 def _verdict(found: Comparison) -> None:
     verdict = found.verdict
     outcome, advice = verdict.outcome, verdict.advice
-    icon, colour, headline = _OUTCOMES[outcome]
-    if same(found):
-        outcome, advice = "same model", ()
-        icon, colour, headline = ":material/content_copy:", "gray", "The same model, given twice"
+    (icon, colour), headline = _OUTCOMES[outcome], HEADLINES[outcome]
+    if same_model(found):
+        outcome, advice, headline = "same model", (), SAME_MODEL
+        icon, colour = ":material/content_copy:", "gray"
     with st.container(border=True, height="stretch", key="compare_verdict"):
         st.badge(outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
         st.subheader(headline, anchor=False)
@@ -97,10 +89,7 @@ def _verdict(found: Comparison) -> None:
         st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in decisive))
         if advice:
             st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in advice))
-        st.caption(
-            "This is evidence from what the models do on these passages, not proof, and it does not say who took what "
-            "from whom."
-        )
+        st.caption(NO_PROOF)
 
 
 _OUTCOME_HELP = (
@@ -126,7 +115,8 @@ def _score(found: Comparison) -> None:
         st.metric(
             "95 % interval",
             "{:.2f} to {:.2f}".format(*found.interval) if found.interval else "none",
-            help="The range that the score keeps to when the passages are drawn again and again from those read.",
+            help="The range that the score keeps to when the passages are drawn again and again from those read. "
+            f"{INTERVAL_NOTE}",
         )
         st.metric(
             "Mismatched text",
@@ -157,28 +147,14 @@ def _score_caption(found: Comparison) -> str:
     ]
     if left:
         parts.append(f"Left out, because they give no signal: {' and '.join(left)}.")
-    if found.reference is None:
-        parts.append("No reference pairs are stored yet, so there is nothing to hold the score against.")
-    elif found.reference.protocol != found.a.protocol_digest:
-        parts.append("The reference pairs were measured with other passages or settings and are shown for orientation.")
-    else:
-        parts.append(
-            f"{words.count(len(found.reference.pairs), 'reference pair')}, {words.plain(found.reference.measured)}; "
-            "point at one to see which models."
-        )
-    return " ".join(parts)
+    return " ".join([*parts, words.plain(figures.score_note(found))])
 
 
 def _second_opinions(found: Comparison) -> None:
     st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in found.verdict.second_opinions))
     st.caption(_SECOND_OPINIONS)
     st.subheader("Attention-weight curves", anchor=False, help=_CURVES_HELP)
-    charts.draw(_untitled(figures.weight_curves(found), 60), "compare_curves_figure")
-    notices.info(_CURVES, icon=":material/warning:")
+    charts.draw(figures.untitled(figures.weight_curves(found), 60), "compare_curves_figure")
+    notices.info(figures.CURVES_NOTE, icon=":material/warning:")
     st.subheader("Layers against layers", anchor=False, help=_CKA_HELP)
-    charts.draw(_untitled(figures.layer_similarity(found), 16), "compare_layers_figure", _CKA)
-
-
-def _untitled(figure: go.Figure, top: int) -> go.Figure:
-    """The figure without its title, which the heading above it with the explanation says."""
-    return figure.update_layout(title={"text": ""}, height=figure.layout.height - 30, margin={"t": top})
+    charts.draw(figures.untitled(figures.layer_similarity(found), 16), "compare_layers_figure", figures.LAYERS_NOTE)

@@ -172,11 +172,12 @@ def _file(side: str, chosen: str | None) -> tuple[Side | None, str | None]:
         key=key,
         on_change=take,
         label_visibility="collapsed",
-        help="Made by 'Save' on this page or by: python -m fnet_core fingerprint MODEL --out F",
     )
     if sentence := st.session_state.get(problem):
         notices.error(sentence)
         return None, f"The file of model {side.upper()} cannot be used."
+    if chosen is None:
+        st.caption("Made by 'Save' on this page, or by: python -m fnet_core fingerprint MODEL --out FILE")
     return _fingerprint(side, chosen)
 
 

@@ -23,8 +23,8 @@ SECOND = (232, 131, 58)
 """The colour of model b; model a has the accent colour."""
 
 SIGNALS_NOTE = (
-    "The activity of both networks along the passage, each in its own standard deviations, read at every fourth "
-    "character. Point at a place to read the text there. A network's sign is arbitrary, so B is turned over where the "
+    "The activity of both networks along the passage, each in its own standard deviations, read every few "
+    "characters. Point at a place to read the text there. A network's sign is arbitrary, so B is turned over where the "
     "two go against each other."
 )
 MATRIX_NOTE = (
@@ -74,7 +74,7 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
         y=["mismatched passages"] * len(comparison.null_scores),
         mode="markers",
         name="mismatched passages",
-        marker={"color": rgba(GREY, 1.0), "size": 9, "symbol": "x-thin-open"},
+        marker={"size": 9, "symbol": "x-thin", "line": {"color": rgba(GREY, 1.0), "width": 2}},
         hovertemplate="this pair, mismatched passages<br><b>score %{x:.2f}</b><extra></extra>",
     )
     _this_pair(figure, comparison)
@@ -126,7 +126,7 @@ def _this_pair(figure: go.Figure, comparison: Comparison) -> None:
             y=["this pair"] * 2,
             mode="lines",
             name="what decides",
-            line={"color": rgba(ACCENT, 0.35), "width": 9},
+            line={"color": rgba(ACCENT, 0.45), "width": 9},
             cliponaxis=False,
             hoverinfo="skip",
         )
@@ -152,12 +152,9 @@ def score_note(comparison: Comparison) -> str:
     if known.protocol != comparison.a.protocol_digest:
         return told + "The reference pairs were measured with other passages or settings and are shown for orientation."
     told += f"{len(known.pairs)} reference pairs, {known.measured}; point at one to see which models."
-    unread = sum(not pair.reads for pair in known.pairs)
-    if unread:
-        told += (
-            f" {unread} are hollow: a model of theirs hardly reads the passages, so they get no verdict and move "
-            "neither line."
-        )
+    if unread := sum(not pair.reads for pair in known.pairs):
+        told += f" {unread} of them {'is' if unread == 1 else 'are'} hollow and set neither line, because one of the "
+        told += "models hardly reads the passages."
     return told
 
 
@@ -281,6 +278,12 @@ def layer_similarity(comparison: Comparison) -> go.Figure:
         )
     )
     return finish(figure, "Layers against layers (linear CKA)", f"layer of {b}", f"layer of {a}", height=460)
+
+
+def untitled(figure: go.Figure, top: int) -> go.Figure:
+    """The figure without its title, for below a heading that says it, and with `top` pixels above the plot."""
+    height = figure.layout.height - figure.layout.margin.t + top
+    return figure.update_layout(title={"text": ""}, height=height, margin={"t": top})
 
 
 def _legend(figure: go.Figure) -> go.Figure:

@@ -16,6 +16,17 @@ from fnet_core.verdict import INTERVAL_NOTE
 SHOWN_SIGNALS = 3
 """How many of the strongest matched pairs are drawn over the text."""
 
+HEADLINES = {
+    "derived": "Evidence that one derives from the other",
+    "independent": "Evidence that they were trained independently",
+    "inconclusive": "No verdict: the evidence is not enough",
+}
+SAME_MODEL = "The same model, given twice"
+NO_PROOF = (
+    "This is evidence from what the models do on these passages, not proof, and it does not say who took what from "
+    "whom."
+)
+
 _PLACES = (
     "Models and texts stand here by their own names: where one is a folder or a file, write its place. The digest of "
     "the weights says whether it is the same model."
@@ -45,7 +56,7 @@ def save_report(comparison: Comparison, path: Path) -> None:
 def report_html(comparison: Comparison) -> str:
     """The report as HTML: verdict, reasons, figures, matched networks, both models and how to make it again."""
     a, b = comparison.a, comparison.b
-    title = f"{escape(a.model.name)} and {escape(b.model.name)}"
+    title = f"{escape(a.model.name)} compared with {escape(b.model.name)}"
     signals = [
         figures.matched_signals(comparison, pair) for pair in range(min(SHOWN_SIGNALS, len(comparison.values_M)))
     ]
@@ -53,16 +64,20 @@ def report_html(comparison: Comparison) -> str:
         f"<h1>{title}</h1>",
         _verdict(comparison),
         "<h2>The score among known pairs</h2>",
-        _figure(figures.score_on_reference(comparison)),
+        _figure(figures.untitled(figures.score_on_reference(comparison), 28)),
         _reference(comparison),
         "<h2>Matched networks</h2>",
         _matched(comparison),
         *[_figure(figure) for figure in signals],
+        _note(figures.SIGNALS_NOTE),
         _figure(figures.matrix(comparison)),
+        _note(figures.MATRIX_NOTE),
         "<h2>Second opinions</h2>",
         "<p>Neither decides: both are known to call independent models related.</p>",
         _figure(figures.weight_curves(comparison)),
+        _note(figures.CURVES_NOTE),
         _figure(figures.layer_similarity(comparison)),
+        _note(figures.LAYERS_NOTE),
         "<h2>The models</h2>",
         f'<div class="cards">{_card(a)}{_card(b)}</div>',
         "<h2>How to make it again</h2>",
@@ -79,32 +94,43 @@ def _figure(figure: go.Figure) -> str:
     return figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True})
 
 
+def _note(sentences: str) -> str:
+    return f"<p><small>{escape(sentences)}</small></p>"
+
+
+def same_model(comparison: Comparison) -> bool:
+    """Whether one model was given twice."""
+    return comparison.a.model.digest == comparison.b.model.digest
+
+
 def _sentences(sentences: tuple[str, ...]) -> str:
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
 
 
 def _verdict(comparison: Comparison) -> str:
     found = comparison.verdict
-    interval = "no interval"
-    note = ""
+    interval, note = "no interval", ""
     if comparison.interval:
         interval = "95 % interval {:.3f} to {:.3f}".format(*comparison.interval)
-        note = f"<p><small>{escape(INTERVAL_NOTE)}</small></p>"
+        note = _note(INTERVAL_NOTE)
+    outcome, headline = found.outcome, HEADLINES[found.outcome]
+    if same_model(comparison):
+        outcome, headline = "same model", SAME_MODEL
     advice = f"<p>What would change it:</p>{_sentences(found.advice)}" if found.advice else ""
     return (
-        f'<div class="verdict {found.outcome}"><p><strong>{found.outcome}</strong><br>score {comparison.score:.3f}, '
-        f"{interval}</p>{_sentences(found.reasons)}{note}{advice}</div>"
+        f'<div class="verdict {outcome}"><p><strong>{outcome}</strong><br>{headline}</p>'
+        f"<p>score {comparison.score:.3f}, {interval}, {len(comparison.values_M)} matched pairs of networks on "
+        f"{len(comparison.a.passages)} passages</p>"
+        f"{_sentences(found.reasons)}{note}{advice}{_note(NO_PROOF)}</div>"
     )
 
 
 def _reference(comparison: Comparison) -> str:
     if comparison.reference is None:
         return "<p>There is no reference distribution.</p>"
-    known = comparison.reference
-    return (
-        f"<p><small>{len(known.pairs)} reference pairs, {escape(known.measured)}, made with "
-        f"<code>{escape(known.command)}</code>.</small></p>"
-    )
+    command = f"<code>{escape(comparison.reference.command)}</code>"
+    made = f"<p><small>The reference pairs were made with {command}.</small></p>"
+    return _note(figures.score_note(comparison)) + made
 
 
 def _matched(comparison: Comparison) -> str:
@@ -117,11 +143,12 @@ def _matched(comparison: Comparison) -> str:
         for row in comparison.table().itertuples()
     )
     a, b = escape(comparison.a.model.name), escape(comparison.b.model.name)
-    left = f"{len(comparison.left_out_a)} networks of {a} and {len(comparison.left_out_b)} of {b} give no signal"
+    left = f"Left out, because they give no signal: {len(comparison.left_out_a)} networks of {a}, "
+    left += f"{len(comparison.left_out_b)} of {b}."
     mean_null = sum(comparison.null_scores) / len(comparison.null_scores) if comparison.null_scores else None
     null = f" Mismatched passages score {mean_null:.3f} on average." if mean_null is not None else ""
     return (
-        f"<p>{left} and are left out.{null} Counted as published (signed, series cut), {comparison.published} pairs "
+        f"<p>{left}{null} Counted as published (signed, series cut), {comparison.published} pairs "
         "are above 0.5.</p>"
         '<div class="scroll"><table><thead><tr><th>abs(ρ)</th><th>#</th>'
         f"<th>{a}</th><th>neurons</th><th>#</th><th>{b}</th><th>neurons</th></tr></thead><tbody>{rows}</tbody>"
@@ -184,18 +211,26 @@ def beyond_the_command(side: Fingerprint) -> list[str]:
     return found
 
 
-def _again(comparison: Comparison) -> str:
+def commands(comparison: Comparison) -> list[str]:
+    """The commands that make a comparison again, see `beyond_the_commands`."""
     resamples = f" --resamples {comparison.resamples}" if comparison.resamples != RESAMPLES else ""
-    commands = [
+    return [
         fingerprint_command(comparison.a, "a.safetensors"),
         fingerprint_command(comparison.b, "b.safetensors"),
         f"python -m fnet_core compare a.safetensors b.safetensors --seed {comparison.seed}{resamples} "
         "--report report.html",
     ]
-    limits = [*beyond_the_command(comparison.a), *beyond_the_command(comparison.b), _PLACES]
-    notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in limits)
+
+
+def beyond_the_commands(comparison: Comparison) -> list[str]:
+    """What `commands` cannot say of a comparison, as sentences."""
+    return [*dict.fromkeys([*beyond_the_command(comparison.a), *beyond_the_command(comparison.b)]), _PLACES]
+
+
+def _again(comparison: Comparison) -> str:
+    notes = "".join(_note(sentence) for sentence in beyond_the_commands(comparison))
     protocol = comparison.a.protocol
     rows = "".join(f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in sorted(protocol.items()))
-    listed = "".join(f"<p><code>{escape(command)}</code></p>" for command in commands)
+    listed = "".join(f"<p><code>{escape(command)}</code></p>" for command in commands(comparison))
     shared = f"Both fingerprints share this protocol ({comparison.a.protocol_digest}):"
     return f"{listed}{notes}<p>{shared}</p><table>{rows}</table>"

@@ -22,6 +22,9 @@ _TURNS = 2
 _RANK_TOLERANCE = 1e-6
 """Eigenvalues below this share of the largest are rounding noise of float32 sums, not directions."""
 
+_TURNED_TOLERANCE = 1e-13
+"""The same for products that are summed in float64."""
+
 _LEAST_SPREAD = 0.1
 """A signal's spread in the held subjects counts as at least this share of the median, so that one that wakes up later
 does not drown the others."""
@@ -101,12 +104,13 @@ class CorrelationSketch:
         """Orthonormal, (N, P) float32, near the leading directions of the held subjects."""
         signals = self._held[0].shape[1]
         generator = torch.Generator().manual_seed(self._seed)
-        normal_NP = torch.randn(signals, min(PROBE_FACTOR * self._components, signals), generator=generator)
-        probes_NP = torch.linalg.qr(normal_NP.to(self._held[0].device)).Q
+        probes_NP = torch.randn(signals, min(PROBE_FACTOR * self._components, signals), generator=generator)
+        probes_NP = probes_NP.to(self._held[0].device)
         z = [self._scaled(held) for held in self._held]
         for _ in range(_TURNS):
-            turned_NP = sum(z_TN.T @ (z_TN @ probes_NP) for z_TN in z)
-            probes_NP = torch.linalg.qr(turned_NP).Q
+            turned_NP = sum(z_TN.T @ (z_TN @ probes_NP) for z_TN in z).double()
+            values_P, vectors_PP = _eigen(turned_NP.T @ turned_NP, _TURNED_TOLERANCE)
+            probes_NP = (turned_NP @ (vectors_PP / values_P.sqrt())).float()
         return probes_NP
 
     def _scaled(self, signals_TN: Tensor) -> Tensor:
@@ -119,8 +123,8 @@ class CorrelationSketch:
         self._tokens += len(z_TN)
 
 
-def _eigen(symmetric_PP: Tensor) -> tuple[Tensor, Tensor]:
+def _eigen(symmetric_PP: Tensor, tolerance: float = _RANK_TOLERANCE) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors (columns) that are more than rounding, strongest first."""
     values_P, vectors_PP = torch.linalg.eigh(symmetric_PP)
-    kept = values_P > values_P[-1:].clamp_min(1e-30) * _RANK_TOLERANCE
+    kept = values_P > values_P[-1:].clamp_min(1e-30) * tolerance
     return values_P[kept].flip(0), vectors_PP[:, kept].flip(1)

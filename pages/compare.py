@@ -90,15 +90,15 @@ run.button(
 )
 with more, st.popover("More", width="stretch"):
     compare_settings.draw()
-what.caption(" ".join(dict.fromkeys(missing)) or f"Fingerprints: {compare_settings.sentence()}.")
+what.caption(" ".join(dict.fromkeys(missing)) or compare_jobs.plan(asked, compare_settings.sentence()))
 if sentence := st.session_state.pop(_PROBLEM, None):
     notices.error(sentence)
 compare_jobs.show(job)
 
 if found:
     compared = selection.current().compared
-    stale = asked is not None and not busy and not compare_jobs.answered(found, compared, asked)
-    compare_results.draw(found, compared, stale)
+    stale = asked is not None and not compare_jobs.answered(found, compared, asked)
+    compare_results.draw(found, compared, stale, busy)
 elif not busy and not selection.current().compared:
     notices.info(
         "Press 'Compare': each model reads the same 48 passages, about a minute each for the starters. What was "

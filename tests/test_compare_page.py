@@ -149,6 +149,14 @@ def test_every_tab_draws(view):
     assert seen[view]()
 
 
+def test_the_commands_say_what_they_cannot(with_reference):
+    own = replace(A, recipe=A.recipe | {"texts": [["dataset org/name"], ["bundled/score"]]})
+    at = opened(shown(own, NEAR), "Save")
+    assert "--find=FILE" in at.code[0].value
+    text = re.sub(r"\\(.)", r"\1", said(at))
+    assert "The passages for --find of base came from dataset org/name" in text and "write its place" in text
+
+
 def test_the_downloads_are_the_files_the_json_and_the_report(with_reference):
     at = opened(shown(A, NEAR), "Save")
     labels = [button.proto.label for button in at.get("download_button")]
@@ -166,7 +174,7 @@ def test_an_uploaded_file_compares_at_once_and_survives_a_refresh(tmp_path, with
     NEAR.save(path)
     at = page("compare", a=keep(A)[0])
     upload(at, "b", "copy.safetensors", path.read_bytes())
-    assert "copy, weights copy" in said(at)
+    assert "copy, weights copy" in said(at) and "Two fingerprints compare at once" in said(at)
     at.button(key="compare_run").click().run()
     assert "derived" in said(at) and not at.exception and "job" not in at.query_params
     again = page("compare", **{name: at.query_params[name] for name in at.query_params})
@@ -342,6 +350,24 @@ def test_a_running_comparison_is_found_by_another_session_and_can_be_cancelled(m
         manager().wait(job, 20)
     at.run()
     assert "Comparing tiny and other was cancelled; a fingerprint that was finished is kept." in at.info[0].value
+
+
+def test_an_old_comparison_says_so_while_a_new_one_is_made(monkeypatch, small_models):
+    def endless(request, report, **_):
+        while True:
+            report("scoring", 0.5)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(compare_jobs, "find_fingerprint", endless)
+    at = page("compare", a="tiny", b="other", compared=compare_fingerprints.pair(*keep(A, NEAR)))
+    assert "press 'Compare' to compare that" in said(at)
+    at.button(key="compare_run").click().run()
+    job = at.session_state["selection"].job
+    try:
+        assert "This is the comparison before" in said(at) and "press 'Compare' to compare that" not in said(at)
+    finally:
+        manager().cancel(job)
+        manager().wait(job, 20)
 
 
 def test_the_controls_know_when_they_ask_for_something_else():

@@ -9,6 +9,7 @@ from scipy import stats
 
 from fnet_core import comparison_figures as figures
 from fnet_core.comparison import compare
+from fnet_core.verdict import MARGIN
 
 SIGNALS = waves(10)
 A = hand_fingerprint(SIGNALS, "<i>base</i>")
@@ -48,11 +49,38 @@ def test_the_score_stands_among_the_reference_pairs():
     assert sorted(shape.x0 for shape in figure.layout.shapes) == pytest.approx([0.4, 0.5])
 
 
+def test_the_band_behind_the_score_is_the_interval_that_decides():
+    low, high = FOUND.interval
+    assert list(trace(figures.score_on_reference(FOUND), "what decides").x) == pytest.approx(
+        [low - MARGIN, min(1.0, high + MARGIN)]
+    )
+    assert "The band is the 95 % interval widened by 0.02" in figures.score_note(FOUND)
+    alone = replace(FOUND, interval=None)
+    assert "what decides" not in [t.name for t in figures.score_on_reference(alone).data]
+    assert "band" not in figures.score_note(alone)
+
+
+def test_pairs_that_move_no_cut_are_hollow_and_explained():
+    pairs = [replace(pair, reads=pair.score != 0.3) for pair in FOUND.reference.pairs]
+    found = replace(FOUND, reference=replace(FOUND.reference, pairs=tuple(pairs)))
+    shown = trace(figures.score_on_reference(found), "independent pair")
+    assert dict(zip(shown.x, shown.marker.symbol, strict=True)) == {
+        0.1: "circle",
+        0.2: "circle",
+        0.3: "circle-open",
+    }
+    assert shown.customdata[2][2] == "apart, hardly reads the passages"
+    assert {*trace(figures.score_on_reference(found), "derived pair").marker.symbol} == {"circle"}
+    assert "6 reference pairs, once, on paper" in figures.score_note(found)
+    assert "1 of them is hollow" in figures.score_note(found) and "hollow" not in figures.score_note(FOUND)
+
+
 def test_without_a_reference_the_score_stands_alone():
     alone = replace(FOUND, reference=None, verdict=replace(FOUND.verdict, cuts=None), interval=None, null_scores=())
     figure = figures.score_on_reference(alone)
     assert len(trace(figure, "derived pair").x) == 0 and not figure.layout.shapes
     assert trace(figure, "this pair").error_x.array[0] == 0
+    assert "No reference pairs are stored yet" in figures.score_note(alone)
 
 
 def test_matched_pairs_lie_on_the_diagonal():
@@ -75,12 +103,30 @@ def test_matched_signals_show_both_series_on_the_same_characters():
         assert second.name.endswith("turned over") and not first.name.endswith("turned over")
 
 
+def test_ranks_decide_whether_a_signal_is_turned_over():
+    rising = np.arange(40.0)[None]
+    opposed = rising + 1.0
+    opposed[0, -1] = -1e4
+    assert float(rising[0] @ opposed[0]) < 0 < stats.spearmanr(rising[0], opposed[0]).statistic
+    found = compare(hand_fingerprint([rising], "a"), hand_fingerprint([opposed], "b"))
+    _, first, second, turned = figures.pair_series(found, 0, 0)
+    assert not turned and stats.spearmanr(first, second).statistic > 0.8
+
+
 def test_weight_curves_are_standardised_over_depth():
     figure = figures.weight_curves(FOUND)
     assert [len(t.x) for t in figure.data] == [4] * 4 + [6] * 4
     for line in figure.data:
         assert (np.mean(line.y), np.std(line.y)) == pytest.approx((0, 1), abs=1e-9)
     assert f"Q: r = {FOUND.curves.q:.2f}" in [a.text for a in figure.layout.annotations]
+
+
+def test_a_figure_without_its_title_keeps_the_size_of_its_plot():
+    figure = figures.layer_similarity(FOUND)
+    plot = figure.layout.height - figure.layout.margin.t
+    bare = figures.untitled(figure, 16)
+    assert not bare.layout.title.text and bare.layout.height - bare.layout.margin.t == plot
+    assert bare.layout.margin.t == 16
 
 
 def test_layers_of_a_run_upward():

@@ -61,6 +61,22 @@ def test_it_says_what_the_comparison_says(found):
     assert found.a.content_digest() in page.text and found.b.content_digest() in page.text
 
 
+def test_it_says_what_it_is_not(found):
+    text = Page(report_html(found)).text
+    assert "Evidence that one derives from the other" in text and "not proof" in text
+    assert "10 matched pairs of networks on 5 passages" in text
+    assert "was withdrawn by arXiv" in text and "Do not accuse anybody on this" in text
+    assert "B is turned over where the two go against each other" in text
+
+
+def test_one_model_given_twice_is_not_called_derived(found):
+    twice = compare(found.a, found.a, reference=hand_reference(found.a.protocol_digest))
+    assert twice.verdict.outcome == "derived"
+    page = Page(report_html(twice))
+    assert "same model The same model, given twice" in page.text
+    assert not any("derived" in attributes.get("class", "").split() for _, attributes in page.tags)
+
+
 def test_it_says_how_to_make_it_again(found):
     page = Page(report_html(found))
     options = "--site residual --components 10 --threshold 3.6 --seed 0 --out a.safetensors"

@@ -50,7 +50,7 @@ def test_a_constant_signal_and_one_that_wakes_up_late():
     subjects = [torch.randn(40, 9, generator=generator) for _ in range(HELD_SUBJECTS + 2)]
     for i, subject in enumerate(subjects):
         subject[:, 2] = 5.0
-        subject[:, 6] *= 1e-4 if i < HELD_SUBJECTS else 50.0
+        subject[:, 6] *= 0.02 if i < HELD_SUBJECTS else 20.0
     found = sketched(subjects, 4)
     assert (found.root_PN[:, 2] == 0).all() and found.spread_N[2] == 0
     expected = np.delete(within(subjects), 2, axis=1)
