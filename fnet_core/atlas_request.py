@@ -25,7 +25,7 @@ from fnet_core.texts import Passage
 
 Kept = TypeVar("Kept")
 
-METHOD_VERSION = 2
+METHOD_VERSION = 3
 """Raised when the method changes, so that atlases of an older method are not taken for answers."""
 
 MOST_CLUSTERED = 10_000

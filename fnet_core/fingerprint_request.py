@@ -49,7 +49,7 @@ SIGNALS: dict[str, str] = {
 }
 """How a network's signal is read from its key neurons."""
 
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised when the method changes, so that fingerprints of an older method are not compared with new ones."""
 
 RESTARTS = 10

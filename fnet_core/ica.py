@@ -4,7 +4,7 @@ Shape legend: B independent problems, R restarts of each, K components, N sample
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 Contrast = Literal["cube", "logcosh", "exp"]
 
 CONTRASTS: tuple[Contrast, ...] = ("cube", "logcosh", "exp")
+
+EXACT_ITERATIONS = 10
+"""Iterations that a restart may take in float64 after those in float32; one or two are enough where it converges."""
 
 _CHUNK_ELEMENTS = 1 << 19
 """Samples are visited in chunks of about this many source values, so that they stay in the cache."""
@@ -105,10 +108,32 @@ def fastica(
     """Symmetric FastICA on white data, every restart of every problem in one batch.
 
     `x_BKN` is white over N (see `whiten`), `start_BRKK` gives the starting rows. A restart stops when no
-    component turns by more than `tolerance` (1 - abs(cosine)); converged restarts leave the batch.
-    `on_iteration` may raise to stop. Source: Hyvärinen 1999; the stopping rule is scikit-learn's.
+    component turns by more than `tolerance` (1 - abs(cosine)); converged restarts leave the batch. Data in float64 are
+    separated in float32 first, at half the cost, and end with at most `EXACT_ITERATIONS` in float64, where convergence
+    is judged. `on_iteration` may raise to stop. Source: Hyvärinen 1999; the stopping rule is scikit-learn's.
     """
     w = decorrelate(start_BRKK.to(x_BKN, copy=True))
+    rough_iterations = max_iterations - EXACT_ITERATIONS
+    if x_BKN.dtype != torch.float64 or rough_iterations <= 0:
+        return _iterated(x_BKN, w, contrast, tolerance, max_iterations, on_iteration)
+    rough = _iterated(x_BKN.float(), w.float(), contrast, tolerance, rough_iterations, on_iteration)
+    spent = int(rough.iterations_BR.max())
+    exact = _iterated(
+        x_BKN,
+        decorrelate(rough.unmixing_BRKK.double()),
+        contrast,
+        tolerance,
+        EXACT_ITERATIONS,
+        lambda iteration: on_iteration(spent + iteration),
+    )
+    return replace(exact, iterations_BR=rough.iterations_BR + exact.iterations_BR)
+
+
+def _iterated(
+    x_BKN: Tensor, w: Tensor, contrast: Contrast, tolerance: float, max_iterations: int, on_iteration
+) -> Unmixing:
+    """Fixed-point updates from orthonormal rows, (B, R, K, K), in the precision of the data."""
+    w = w.clone()
     batch, restarts = w.shape[:2]
     iterations = torch.zeros(batch, restarts, dtype=torch.int64)
     change = torch.full((batch, restarts), math.inf, dtype=x_BKN.dtype)
