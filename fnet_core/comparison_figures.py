@@ -149,11 +149,12 @@ def score_note(comparison: Comparison) -> str:
     known = comparison.reference
     if known is None:
         return told + "No reference pairs are stored yet, so there is nothing to hold the score against."
-    if known.protocol != comparison.a.protocol_digest:
-        return told + "The reference pairs were measured with other passages or settings and are shown for orientation."
     told += f"{len(known.pairs)} reference pairs, {known.measured}; point at one to see which models."
+    if known.protocol != comparison.a.protocol_digest:
+        told += " They were measured with other passages, settings or another version of the method, and are shown for "
+        told += "orientation."
     if unread := sum(not pair.reads for pair in known.pairs):
-        told += f" {unread} of them {'is' if unread == 1 else 'are'} hollow and set neither line, because one of the "
+        told += f" {unread} of them {'is' if unread == 1 else 'are'} hollow and decide nothing, because one of the "
         told += "models hardly reads the passages."
     return told
 

@@ -73,6 +73,9 @@ def test_pairs_that_move_no_cut_are_hollow_and_explained():
     assert {*trace(figures.score_on_reference(found), "derived pair").marker.symbol} == {"circle"}
     assert "6 reference pairs, once, on paper" in figures.score_note(found)
     assert "1 of them is hollow" in figures.score_note(found) and "hollow" not in figures.score_note(FOUND)
+    assert "orientation" not in figures.score_note(FOUND)
+    other = replace(FOUND, reference=replace(FOUND.reference, protocol="other"))
+    assert "another version of the method, and are shown for orientation" in figures.score_note(other)
 
 
 def test_without_a_reference_the_score_stands_alone():
