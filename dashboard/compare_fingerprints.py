@@ -130,8 +130,11 @@ def _called(path: Path, name: str) -> Iterator[None]:
         raise RequestError(str(error).replace(str(path), name)) from error
 
 
-def atlas_of(side: Fingerprint) -> str | None:
-    """The key of the saved atlas that a fingerprint was taken from, where it is on this machine."""
+def atlas_of(side: Fingerprint) -> tuple[str, str] | None:
+    """The saved atlas that a fingerprint was taken from, where it is on this machine: its key, and the model's place.
+
+    A fingerprint knows a folder by its own name only; the atlas knows where it is.
+    """
     protocol, recipe = side.protocol, side.recipe
     wanted = {name: protocol.get(name) for name in ("site", "components", "restarts", "contrast", "sketch_factor")} | {
         "model_digest": side.model.digest,
@@ -147,7 +150,7 @@ def atlas_of(side: Fingerprint) -> str | None:
         except (RequestError, FileNotFoundError):
             continue
         if all(found.get(name) == value for name, value in wanted.items()):
-            return path.stem
+            return path.stem, found["model"]
     return None
 
 

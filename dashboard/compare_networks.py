@@ -146,15 +146,16 @@ def _text(found: Comparison, pair: int, passage: int) -> None:
 
 def _open(letter: str, side: Fingerprint, network: int) -> None:
     """To the network's map, where the atlas that the fingerprint was taken from is on this machine."""
-    key = compare_fingerprints.atlas_of(side)
-    if key and st.button(
+    saved = compare_fingerprints.atlas_of(side)
+    if saved and st.button(
         f"Map of network {network} of {words.plain(side.model.name)}",
         key=f"compare_open_{letter.lower()}",
         icon=":material/open_in_new:",
         type="tertiary",
     ):
         threshold = min(max(side.protocol["threshold"], selection.LOWEST), selection.HIGHEST)
-        selection.choose(model=side.model.name, atlas=key, network=network, threshold=threshold)
+        atlas, model = saved
+        selection.choose(model=model, atlas=atlas, network=network, threshold=threshold)
         st.switch_page("pages/networks.py")
 
 

@@ -19,7 +19,7 @@ from fnet_core import comparison, store
 from fnet_core.comparison import compare
 from fnet_core.errors import RequestError
 from fnet_core.fingerprint import KIND, Fingerprint
-from fnet_core.fingerprint_request import FoundFingerprint
+from fnet_core.fingerprint_request import FingerprintRequest, FoundFingerprint, find_fingerprint
 from fnet_core.jobs import manager
 
 SIGNALS = waves(10)
@@ -315,6 +315,16 @@ def test_two_tiny_models_are_measured_as_one_job_with_two_tracks(monkeypatch, sm
     assert at.button(key="compare_open_a").label.startswith("Map of network")
     at.button(key="compare_open_a").click().run()
     assert at.session_state["selection"].model == "tiny" and at.session_state["selection"].atlas
+
+
+def test_the_map_of_a_network_is_opened_with_the_place_of_its_model(small_models):
+    folder = str(store.home() / "models" / "other")
+    small = FingerprintRequest(folder, components=9, threshold=1.5)
+    key = find_fingerprint(small).path.stem
+    at = page("compare", compared=compare_fingerprints.pair(*[compare_fingerprints.saved(key)] * 2))
+    assert at.button(key="compare_open_a").label.endswith("of other")
+    at.button(key="compare_open_a").click().run()
+    assert at.session_state["selection"].model == folder
 
 
 def test_a_failed_side_is_one_sentence(monkeypatch, small_models):
