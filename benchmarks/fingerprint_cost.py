@@ -25,6 +25,7 @@ def main() -> None:
     began = perf_counter()
     taken = fingerprint(loaded)
     seconds = perf_counter() - began
+    print(taken.seconds, flush=True)
     print(f"{loaded.name}: bare forward pass over all probes {bare:.2f} s")
     print(
         f"fingerprint {seconds:.2f} s, {seconds / bare:.2f} times as long, peak memory "

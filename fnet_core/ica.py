@@ -54,10 +54,11 @@ def contrast_terms(sources: Tensor, contrast: Contrast) -> tuple[Tensor, Tensor]
 
 
 def decorrelate(w: Tensor) -> Tensor:
-    """The nearest matrix with orthonormal rows, (W W^T)^(-1/2) W, for any leading dimensions."""
-    values, vectors = torch.linalg.eigh(w @ w.mT)
-    scale = values.clamp_min(torch.finfo(w.dtype).tiny).rsqrt()
-    return (vectors * scale.unsqueeze(-2)) @ vectors.mT @ w
+    """The nearest matrix with orthonormal rows, (W W^T)^(-1/2) W, for any leading dimensions; computed in float64."""
+    exact = w.double()
+    values, vectors = torch.linalg.eigh(exact @ exact.mT)
+    scale = values.clamp_min(torch.finfo(exact.dtype).tiny).rsqrt()
+    return ((vectors * scale.unsqueeze(-2)) @ vectors.mT @ exact).to(w.dtype)
 
 
 def random_starts(batch: int, restarts: int, components: int, seed: int) -> Tensor:
