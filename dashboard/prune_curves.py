@@ -8,11 +8,14 @@ from dashboard import charts, intervene_words, job_panel, network_table, notices
 from dashboard.prune_jobs import CURVES
 from dashboard.prune_state import CURVE_RATIOS, PruneRequest
 from fnet_core import prune_figures
+from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.models import LoadedModel
 from fnet_core.perplexity import PerplexityResult
-from fnet_core.prune_measures import CurvePoint, known_points
+from fnet_core.prune_measures import CurvePoint, plan_for
+from fnet_core.prune_plan import PrunePlan
 from fnet_core.prune_scores import METHODS, known_scores
+from fnet_core.pruning import known_pruned_perplexity
 
 OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
 
@@ -22,13 +25,25 @@ class _UnknownError(Exception):
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
+def _plan(place: str, method: str, ratio: float, _loaded: LoadedModel, _request: PruneRequest) -> PrunePlan | str:
+    """The plan, or the sentence on why there is none. `place` is the digest of everything else."""
+    try:
+        return plan_for(_loaded, method, ratio, _request.settings, _request.scores)
+    except RequestError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
 def _known(place: str, method: str, ratio: float, _loaded: LoadedModel, _request: PruneRequest) -> CurvePoint:
     """A measured point; a ratio that cannot be met counts as one. `place` is the digest of everything else."""
-    settings = _request.with_ratios((ratio,))
-    found = known_points(_loaded, [method], settings, _request.scores, _request.yardstick)
-    if not found:
+    plan = _plan(place, method, ratio, _loaded, _request)
+    if isinstance(plan, str):
+        return CurvePoint(method, ratio, None, None, plan)
+    compensation = _request.settings.compensation
+    found = known_pruned_perplexity(_loaded, _request.yardstick, plan, compensation, _request.scores)
+    if found is None:
         raise _UnknownError
-    return found[0]
+    return CurvePoint(method, ratio, plan, found)
 
 
 def known(loaded: LoadedModel, request: PruneRequest, methods: Sequence[str]) -> list[CurvePoint]:
@@ -61,17 +76,15 @@ def draw(
         job = prune_jobs.fill_curves(request, methods)
     if missing:
         prune_jobs.draw_again(job)
-    _chart(request, points, baseline)
+    _chart(request, points, baseline, ready)
     with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
         if prune_jobs.under_way(job):
             _live(job.id, _found(job), len(methods) * len(CURVE_RATIOS), len(missing))
         elif job and job.state == "failed":
             job_panel.show(job)
-        elif missing and not ready:
-            st.caption("The curves are filled once the neurons are scored.")
-        elif missing:
+        elif missing and ready:
             st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
-        else:
+        elif ready:
             st.caption("All curves are measured; point at a dot for its 95 % interval.")
     _picker(job)
 
@@ -97,13 +110,16 @@ def _live(id: str, seen: int, total: int, missing: int) -> None:
     st.progress(done / total, text=f"**Filling the curves** · {where}{waits}")
 
 
-def _chart(request: PruneRequest, points: Sequence[CurvePoint], baseline: PerplexityResult | None) -> None:
+def _chart(
+    request: PruneRequest, points: Sequence[CurvePoint], baseline: PerplexityResult | None, ready: bool
+) -> None:
     if not points:
-        notices.info(
-            "Here stand the curves: perplexity of every method against the ratio that it removes. They are filled in "
-            "the background once the neurons are scored.",
-            icon=":material/show_chart:",
-        )
+        when = "The first points are being measured." if ready else "They are filled once the neurons are scored."
+        with st.container(height=prune_figures.CURVES_HEIGHT, border=False, key="curves_empty"):
+            notices.info(
+                "Here stand the curves: perplexity of every method against the ratio that it removes. " + when,
+                icon=":material/show_chart:",
+            )
         return
     untouched = baseline.value if baseline else None
     of_what = OF_WHAT[request.settings.share]
@@ -149,20 +165,20 @@ def best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
     chosen = next((p for p in ranked if p.method == request.method), None)
     if chosen is None:
         if ranked:
-            st.caption(f"Best measured at {percent(ranked[0].ratio)}: {METHODS[ranked[0].method].title}.")
+            st.caption(f"Best measured at {percent(ranked[0].ratio)}: {_name(ranked[0])}.")
         return
     where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == request.ratio else ", the nearest ratio measured")
     first = ranked[0]
     if first is chosen:
         other = ranked[1]
         st.caption(
-            f":material/trophy: {where}, {METHODS[first.method].title} is the best of {len(ranked)} methods: "
-            f"{_value(first)}; next is {METHODS[other.method].title}, {_value(other)}{_margin(first, other)}."
+            f":material/trophy: {where}, {_name(first)} is the best of {len(ranked)} methods: {_value(first)}; "
+            f"next is {_name(other)}, {_value(other)}{_margin(first, other)}."
         )
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="better_method"):
         st.markdown(
-            f":material/info: {where}, **{METHODS[first.method].title}** is better than the chosen method: "
+            f":material/info: {where}, {_name(first)} is better than the chosen method: "
             f"{_value(first)} against {_value(chosen)}{_margin(first, chosen)}."
         )
         st.button(
@@ -171,6 +187,10 @@ def best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
             on_click=st.session_state.update,
             args=({"prune_method": first.method},),
         )
+
+
+def _name(point: CurvePoint) -> str:
+    return f"**{METHODS[point.method].title}**"
 
 
 def _value(point: CurvePoint) -> str:

@@ -1,6 +1,7 @@
 """What a plan takes away, before anything is changed: figures, maps, layers."""
 
 import json
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -18,9 +19,9 @@ def what_goes(plan: PrunePlan) -> None:
         ("MLP neurons", _number, summary["neurons"], "Intermediate units of the MLPs of all layers."),
         ("Heads", _number, summary["heads"], "Query heads of all layers; 'Heads too' lets them go as well."),
     )
-    with st.grid(3, min_column_width=110):
+    with st.grid(2, min_column_width=150):
         for name, shown, counts, help in sizes:
-            _metric(name, shown(counts["after"]), _change(counts), f"{help} Before: {shown(counts['before'])}.")
+            _metric(name, shown(counts["after"]), _change(counts, shown), help)
         _metric(
             "Speed, estimated",
             f"x {plan.estimated_speed:.2f}",
@@ -40,9 +41,10 @@ def _number(count: int) -> str:
     return f"{count:,}"
 
 
-def _change(counts: dict[str, int]) -> str:
+def _change(counts: dict[str, int], shown: Callable[[int], str]) -> str:
+    """"-11.8 % of 135 million", "unchanged"."""
     gone = counts["before"] - counts["after"]
-    return f"-{100 * gone / counts['before']:.1f} %" if gone else "unchanged"
+    return f"-{100 * gone / counts['before']:.1f} % of {shown(counts['before'])}" if gone else "unchanged"
 
 
 def maps(plan: PrunePlan) -> None:

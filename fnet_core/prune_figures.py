@@ -21,6 +21,8 @@ from fnet_core.survival import Survival
 
 MAX_NETWORKS = 64
 """The most networks that the figure of survival draws, the first ones; the table has all."""
+CURVES_HEIGHT = 400
+"""Pixels, for what stands in the place of the curves while there is no point."""
 _COLOURS = {
     "networks": rgba(ACCENT, 1.0),
     "fn": network_colour(4),
@@ -109,9 +111,15 @@ def curves(
     if len(finite) and finite.max() / finite.min() >= LOG_FROM:
         figure.update_yaxes(type="log", dtick="D2" if finite.max() / finite.min() < 100 else 1, tickformat=",")
     figure.update_xaxes(range=[-1.5, farthest + 2], ticksuffix=" %")
-    finish(figure, "Perplexity by ratio", f"removed, of all {of_what}", "perplexity", height=400)
+    finish(figure, "Perplexity by ratio", f"removed, of all {of_what}", _quantity(points), height=CURVES_HEIGHT)
     figure.update_yaxes(showgrid=True)
     return figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 92})
+
+
+def _quantity(points: Sequence[CurvePoint]) -> str:
+    """"perplexity per token", as the points define it."""
+    definitions = {point.perplexity.definition for point in points if point.perplexity}
+    return " ".join(["perplexity", *(f"per {definition}" for definition in definitions)])
 
 
 def _between(low: float, high: float) -> str:

@@ -74,9 +74,9 @@ with left:
         about = read_off(points, baseline.value if baseline else None, request.method, request.ratio)
         final = prune_live.draw(request, baseline, pruned, about)
         prune_plan_view.what_goes(plan)
-        prune_curves.best(request, points)
 with right:
     prune_curves.draw(request, points, baseline, methods, ready=scored)
+    prune_curves.best(request, points)
 if plan is None:
     st.stop()
 

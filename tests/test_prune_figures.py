@@ -76,6 +76,7 @@ def test_curves_start_at_the_untouched_model_and_mark_the_position():
     lines = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
     assert [shape.x0 for shape in lines] == [30]
     assert list(traces["untouched"].y) == [20, 20]
+    assert figure.layout.yaxis.title.text == "perplexity per token"
     assert not figure.layout.annotations  # their place on a logarithmic axis would be the exponent
     assert figure.layout.yaxis.type == "log"  # 160 is eight times 20
     assert figures.curves(POINTS[:2], 20.0, 0.3, "flap").layout.yaxis.type is None

@@ -134,7 +134,11 @@ def test_the_first_visit_scores_and_shows_the_numbers_of_the_core():
     shown = metrics(at)
     assert shown["Untouched"] == intervene_words.perplexity(measured.baseline.value)
     assert shown["Pruned"] == intervene_words.perplexity(measured.pruned.value)
-    assert shown["MLP neurons"] == f"{plan.summary()['neurons']['after']:,}"
+    neurons = plan.summary()["neurons"]
+    assert shown["MLP neurons"] == f"{neurons['after']:,}"
+    deltas = {metric.label: metric.delta for metric in at.metric}
+    gone = 100 * (neurons["before"] - neurons["after"]) / neurons["before"]
+    assert deltas["MLP neurons"] == f"-{gone:.1f} % of {neurons['before']:,}"
     assert shown["Heads"] == str(plan.summary()["heads"]["after"]) and plan.removed_heads > 0
     assert shown["Speed, estimated"] == f"x {plan.estimated_speed:.2f}"
     assert f"**{intervene_words.factor(measured.effect.value)}**" in said(at)
@@ -202,7 +206,7 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
         at.selectbox(key="prune_method").select(method)
         settled(run(at))
         if method == best:
-            assert f"At 20 %, {names[best]} is the best of 2 methods" in said(at)
+            assert f"At 20 %, **{names[best]}** is the best of 2 methods" in said(at)
         else:
             assert f"At 20 %, **{names[best]}** is better than the chosen method" in said(at)
         assert intervene_words.perplexity(at_20[best]) in said(at)
