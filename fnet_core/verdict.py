@@ -210,7 +210,7 @@ def _doubts(evidence: Evidence, reference: Reference | None, cuts: Cuts | None) 
         found.append(
             (
                 "The reference pairs were measured with other passages or parameters, so their scores do not apply.",
-                "Make both fingerprints anew with the bundled passages, the default parameters and this version of FNet.",
+                "Make both fingerprints anew with this version, the bundled passages and the default parameters.",
             )
         )
     elif cuts is None:
