@@ -67,8 +67,6 @@ def score(request: PruneRequest, methods: list[str]) -> None:
 def measure(request: PruneRequest) -> Job:
     """Measure the perplexity at the slider's position, before anything else of this session."""
     give_way()
-    if (previous := last(MEASURING)) and under_way(previous) and previous.key != request.key():
-        manager().cancel(previous.id)
 
     def compute(loaded: LoadedModel, report: JobReport, publish: Callable[[PruneResult], None]) -> PruneResult:
         return measure_pruning(loaded, prepared(loaded, request, report), request.yardstick, report, publish)
@@ -106,6 +104,13 @@ def ask(kind: str, request: PruneRequest, compute: Compute, label: str, *more: o
     job = _submit(kind, request.key(*more), label, request, compute)
     _followed()[kind] = job.id
     job_panel.watch(job)
+
+
+def stop_outdated(request: PruneRequest, methods: list[str]) -> None:
+    """Stop what this session still measures for other controls, so that nothing waits behind it."""
+    for kind, key in ((MEASURING, request.key()), (CURVES, curves_key(request, methods))):
+        if under_way(job := last(kind)) and job.key != key:
+            manager().cancel(job.id)
 
 
 def give_way() -> None:

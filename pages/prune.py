@@ -52,6 +52,7 @@ except RequestError as error:
     st.stop()
 
 methods = prune_state.chart_methods()
+prune_jobs.stop_outdated(request, methods)
 scored = known_scores(loaded, request.method, request.score_request())
 baseline = known_perplexity(loaded, request.yardstick, edit_changes(()))
 plan, pruned, final = None, None, False

@@ -187,6 +187,25 @@ def test_the_slider_replaces_its_job_and_the_curves_give_way():
     assert metrics(at)["Pruned"] == intervene_words.perplexity(expected(ratio=0.4)[1].pruned.value)
 
 
+def test_other_curves_do_not_wait_behind_outdated_ones():
+    at = scored(prune_page())
+    free = threading.Event()
+    blocker = manager().submit("blocking", "x", lambda report: free.wait(60), label="Blocking")
+    try:
+        at.session_state["prune_fill"] = True
+        run(at)
+        (outdated,) = [job for job in manager().active() if job.kind.startswith("prune")]
+        at.session_state["prune_methods"] = METHODS[:1]
+        run(at)
+        assert manager().get(outdated.id).state == "cancelled"
+        (job,) = [job for job in manager().active() if job.kind.startswith("prune")]
+        assert job.kind == prune_jobs.CURVES and job.key != outdated.key
+    finally:
+        free.set()
+        manager().wait(blocker.id, 60)
+    settled(at)
+
+
 def test_the_curves_are_those_of_the_core_and_the_best_is_named():
     at = scored(prune_page(prune_fill=True))
     at.session_state["prune_view"] = "Points measured"
