@@ -86,7 +86,7 @@ def draw(
             st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
         elif ready:
             st.caption("All curves are measured; point at a dot for its 95 % interval.")
-    _picker(job)
+    _picker()
 
 
 _STATUS_HEIGHT = 52
@@ -127,7 +127,7 @@ def _chart(
     charts.draw(figure, "prune_curves_figure")
 
 
-def _picker(job: Job | None) -> None:
+def _picker() -> None:
     st.pills(
         "Methods in the chart",
         list(METHODS),
@@ -143,15 +143,14 @@ def _picker(job: Job | None) -> None:
         key="prune_fill",
         persist_state="session",
         on_change=_switch,
-        args=(job.id if prune_jobs.under_way(job) else None,),
         help=f"Measures these methods at {', '.join(percent(r) for r in CURVE_RATIOS)}. The slider goes first. "
         "Switching it off keeps what was measured.",
     )
 
 
-def _switch(id: str | None) -> None:
-    if id and not st.session_state["prune_fill"]:
-        manager().cancel(id)
+def _switch() -> None:
+    if not st.session_state["prune_fill"]:
+        prune_jobs.give_way()
 
 
 def percent(ratio: float) -> str:

@@ -54,8 +54,8 @@ def maps(plan: PrunePlan) -> None:
         charts.draw(
             prune_figures.keep_map(plan),
             "prune_keep_map",
-            "Teal bins keep all their neurons, red ones lose all, pale ones lose about half. Protected layers are teal "
-            "throughout.",
+            "Teal bins keep all their neurons, red ones lose all, the faintest lose about half. Protected layers are "
+            "teal throughout.",
         )
     with right:
         charts.draw(prune_figures.layer_profile(plan), "prune_layer_profile")

@@ -348,6 +348,41 @@ def test_export_saves_a_model_that_loads_with_its_figures():
     assert "exists already; choose a new folder" in at.error[0].value
 
 
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        ("x" * 300, "more than 200 bytes cannot be saved; give a shorter one"),
+        ("/proc/1/smaller", "is outside the folders that this server may use"),
+        ("tiny", "is the name of a starter; choose another"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_a_sentence(folder, sentence):
+    at = scored(prune_page())
+    at.session_state["prune_view"] = "Save and export"
+    run(at)
+    at.text_input(key="prune_folder").set_value(folder)
+    at.button(key="prune_export").click()
+    run(at)
+    assert sentence in at.error[0].value
+
+
+def test_switching_the_curves_off_stops_them():
+    at = scored(prune_page())
+    free = threading.Event()
+    blocker = manager().submit("blocking", "x", lambda report: free.wait(60), label="Blocking")
+    try:
+        at.toggle(key="prune_fill").set_value(True)
+        run(at)
+        (job,) = [job for job in manager().active() if job.kind == prune_jobs.CURVES]
+        at.toggle(key="prune_fill").set_value(False)
+        run(at)
+        assert manager().get(job.id).state == "cancelled"
+        assert not [job for job in manager().active() if job.kind == prune_jobs.CURVES]
+    finally:
+        free.set()
+        manager().wait(blocker.id, 60)
+
+
 def test_a_failed_measurement_is_a_sentence_and_can_be_tried_again(monkeypatch):
     at = scored(prune_page())
 
