@@ -24,8 +24,8 @@ def _columns(found: Comparison) -> dict:
             min_value=0,
             max_value=1,
             width=110,
-            help="abs(Spearman): the rank correlation of the two networks' signals along the text, whatever its sign, "
-            "averaged over the passages.",
+            help="abs(partial Spearman): the rank correlation of the two networks' signals along the text beyond what "
+            "its surface explains, whatever its sign, averaged over the passages.",
         ),
         "network_a": st.column_config.NumberColumn("# A", width=48, help=f"The network's number in {a}."),
         "label_a": st.column_config.TextColumn(f"A: {a}", width="medium", help=label),

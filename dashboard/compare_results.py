@@ -110,7 +110,9 @@ def _score(found: Comparison) -> None:
             "Score",
             f"{found.score:.2f}",
             help="How well the matched networks of both models agree, from 0 to 1: the mean over one-to-one matched "
-            "pairs of networks of abs(Spearman), the rank correlation of their signals along the text.",
+            "pairs of networks of abs(partial Spearman), the rank correlation of their signals along the text beyond "
+            "what its surface explains: characters, words, their counts and places, which models agree in whatever "
+            f"their origin. With the surface left in: {found.plain_score:.2f}.",
         )
         st.metric(
             "95 % interval",
@@ -128,9 +130,9 @@ def _score(found: Comparison) -> None:
         st.metric(
             "Strongest pair",
             f"{found.values_M[0]:.2f}",
-            help="abs(Spearman) of the best matched pair. Single strong pairs occur between independent models too, so "
-            f"the mean decides. Counted as published (arXiv 2601.22692): {words.count(found.published, 'pair')} "
-            "above 0.5.",
+            help="abs(partial Spearman) of the best matched pair. Single strong pairs occur between independent models "
+            "too, so the mean decides. Counted as published (arXiv 2601.22692): "
+            f"{words.count(found.published, 'pair')} above 0.5.",
         )
     charts.draw(figures.score_on_reference(found), "compare_score_figure", _score_caption(found))
 

@@ -1,4 +1,4 @@
-"""Compare two fingerprints: networks matched one to one by their signals, with a null and second opinions.
+"""Compare two fingerprints: networks matched one to one by what their signals share beyond the text's surface.
 
 Shape legend: K, J networks of a and of b, P passages, M matched pairs, G grid positions, T tokens, B resamples.
 """
@@ -14,7 +14,8 @@ from fnet_core.errors import RequestError
 from fnet_core.fingerprint import Fingerprint, check_comparable
 from fnet_core.seeds import check_seed
 from fnet_core.similarity import LayerSimilarity, compare_layers
-from fnet_core.spearman import spearman, unit_ranks
+from fnet_core.spearman import cut_units, spearman, unexplained, unit_ranks
+from fnet_core.text_surface import surface_directions
 from fnet_core.verdict import Evidence, Reference, Verdict, judge, load_reference
 from fnet_core.weight_curves import CurveAgreement, compare_curves
 
@@ -35,15 +36,18 @@ class Comparison:
     a: Fingerprint
     b: Fingerprint
     matrix_KJ: np.ndarray
-    """float64: abs Spearman of grid signals, averaged over the passages where both vary; NaN where they never do."""
+    """float64: abs partial Spearman of grid signals given the text's surface, averaged over the passages where both
+    vary; NaN where they never do."""
     matched_M2: np.ndarray
     """int64: the best one-to-one matching, network of a and network of b, strongest pair first."""
     values_M: np.ndarray
     """The matrix at the matched pairs."""
     passage_values_MP: np.ndarray
-    """Abs Spearman of each matched pair in each passage; NaN where one of the two does not vary."""
+    """Abs partial Spearman of each matched pair in each passage; NaN where one of the two does not vary."""
     score: float
     """The mean of `values_M`."""
+    plain_score: float
+    """The same with the surface left in: matched and averaged abs Spearman."""
     interval: tuple[float, float] | None
     """95 %, from resampling passages; None with fewer than two.
 
@@ -77,7 +81,7 @@ class Comparison:
         return pd.DataFrame(columns)
 
     def strongest(self, count: int = 10) -> list[tuple[int, int, float]]:
-        """The strongest of all pairs, matched or not: network of a, network of b, abs Spearman."""
+        """The strongest of all pairs, matched or not: network of a, network of b, abs partial Spearman."""
         flat = np.nan_to_num(self.matrix_KJ, nan=-1.0).ravel()
         order = np.argsort(-flat, kind="stable")[:count]
         rows, columns = np.unravel_index(order[flat[order] >= 0], self.matrix_KJ.shape)
@@ -91,6 +95,7 @@ class Comparison:
             "verdict": self.verdict.outcome,
             "score": self.score,
             "interval": list(self.interval) if self.interval else None,
+            "plain_score": self.plain_score,
             "reasons": list(self.verdict.reasons),
             "advice": list(self.verdict.advice),
             "cuts": vars(self.verdict.cuts) if self.verdict.cuts else None,
@@ -128,7 +133,9 @@ def compare(
 ) -> Comparison:
     """Match the networks of two fingerprints and judge, against the stored reference unless another is given.
 
-    No model is needed, and the order of a and b does not change any number. The interval resamples passages with the
+    No model is needed, and the order of a and b does not change any number. What anybody can read off the text without
+    a model (`text_surface`) is taken out of every signal first: models that have learned little else agree in it
+    whatever their origin. The interval resamples passages with the
     matching held fixed: to first order the best matching's value changes as if it were fixed, while matching anew
     would add to every resample, which holds fewer different passages, the gain of picking the best pairs by chance.
     It does not cover the ICA's seed, for which the verdict leaves a margin. Raises RequestError when the fingerprints
@@ -153,9 +160,10 @@ def check_options(seed: int, resamples: int) -> None:
 
 def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, reference: Reference | None) -> Comparison:
     passages = range(len(a.passages))
-    grids_a, grids_b = ([_grid(side, p) for p in passages] for side in (a, b))
-    units_a, units_b = ([unit_ranks(grid) for grid in side] for side in (grids_a, grids_b))
-    rho_PKJ = np.abs(np.stack([x @ y.T for x, y in zip(units_a, units_b, strict=True)]))
+    plain_a, plain_b = ([unit_ranks(_grid(side, p)) for p in passages] for side in (a, b))
+    surface = surface_directions(tuple(passage.text for passage in a.passages))
+    units_a, units_b = (list(map(unexplained, plain, surface)) for plain in (plain_a, plain_b))
+    rho_PKJ = _agreement(units_a, units_b)
     usable_a, usable_b = (_usable(side, units) for side, units in ((a, units_a), (b, units_b)))
     for side, usable in ((a, usable_a), (b, usable_b)):
         if not len(usable):
@@ -177,7 +185,8 @@ def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, referenc
         passage_values_MP=passage_values_MP,
         score=float(values_M.mean()),
         interval=passage_interval(passage_values_MP, resamples, seed),
-        null_scores=_null(grids_a, grids_b, units_a, units_b, usable_a, usable_b),
+        plain_score=float(match(mean_where_known(_agreement(plain_a, plain_b)), usable_a, usable_b)[1].mean()),
+        null_scores=_null(units_a, units_b, usable_a, usable_b),
         published=_published(a, b, usable_a, usable_b),
         left_out_a=tuple(sorted({*range(len(a))} - {*usable_a.tolist()})),
         left_out_b=tuple(sorted({*range(len(b))} - {*usable_b.tolist()})),
@@ -230,6 +239,11 @@ def _grid(side: Fingerprint, passage: int) -> np.ndarray:
     return side.grid_signals(passage).astype(np.float32)
 
 
+def _agreement(units_a: list[np.ndarray], units_b: list[np.ndarray]) -> np.ndarray:
+    """(P, K, J): abs correlation of all pairs of rows in each passage."""
+    return np.abs(np.stack([x_KG @ y_JG.T for x_KG, y_JG in zip(units_a, units_b, strict=True)]))
+
+
 def _usable(side: Fingerprint, units: list[np.ndarray]) -> np.ndarray:
     """Networks with neurons whose signal varies in some passage, int64."""
     varies_PK = np.stack([~np.isnan(unit_KG[:, 0]) for unit_KG in units])
@@ -276,26 +290,20 @@ def passage_interval(values_MP: np.ndarray, resamples: int, seed: int) -> tuple[
 
 
 def _null(
-    grids_a: list[np.ndarray],
-    grids_b: list[np.ndarray],
-    units_a: list[np.ndarray],
-    units_b: list[np.ndarray],
-    usable_a: np.ndarray,
-    usable_b: np.ndarray,
+    units_a: list[np.ndarray], units_b: list[np.ndarray], usable_a: np.ndarray, usable_b: np.ndarray
 ) -> tuple[float, ...]:
     """The matched score of a's passage i against b's passage i + shift, cut to the shorter, for each shift."""
-    count = len(grids_a)
+    count = len(units_a)
     shifts = sorted({shift * sign % count for shift in SHIFTS for sign in (1, -1)} - {0})
     scores = []
     for shift in shifts:
-        rho = []
+        cut = []
         for i in range(count):
-            j = (i + shift) % count
-            points_a, points_b = grids_a[i].shape[1], grids_b[j].shape[1]
-            x = units_a[i] if points_a <= points_b else unit_ranks(grids_a[i][:, :points_b])
-            y = units_b[j] if points_b <= points_a else unit_ranks(grids_b[j][:, :points_a])
-            rho.append(np.abs(x @ y.T))
-        scores.append(float(match(mean_where_known(np.stack(rho)), usable_a, usable_b)[1].mean()))
+            x_KG, y_JG = units_a[i], units_b[(i + shift) % count]
+            points = min(x_KG.shape[1], y_JG.shape[1])
+            cut.append((cut_units(x_KG, points), cut_units(y_JG, points)))
+        rho_PKJ = _agreement(*map(list, zip(*cut, strict=True)))
+        scores.append(float(match(mean_where_known(rho_PKJ), usable_a, usable_b)[1].mean()))
     return tuple(scores)
 
 

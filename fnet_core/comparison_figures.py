@@ -89,7 +89,8 @@ def score_on_reference(comparison: Comparison) -> go.Figure:
     rows = [row for row in _ROWS if any(row in trace.y for trace in figure.data)]
     figure.update_yaxes(categoryorder="array", categoryarray=rows, range=[-0.6, len(rows) - 0.3], automargin=True)
     figure.update_xaxes(range=[0, 1.02])
-    finish(figure, "Score among known pairs", "score: mean matched abs(Spearman)", "", height=130 + 42 * len(rows))
+    title = "score: mean matched abs(partial Spearman)"
+    finish(figure, "Score among known pairs", title, "", height=130 + 42 * len(rows))
     return figure.update_layout(margin={"t": 64})
 
 
@@ -160,7 +161,7 @@ def score_note(comparison: Comparison) -> str:
 
 
 def matrix(comparison: Comparison) -> go.Figure:
-    """Abs Spearman of all usable pairs of networks in the order of the matching: matched pairs on the diagonal."""
+    """Abs partial Spearman of all usable pairs of networks in the order of the matching: matched on the diagonal."""
     rows, columns = matrix_order(comparison)
     a, b = _names(comparison)
     values = comparison.matrix_KJ[np.ix_(rows, columns)]

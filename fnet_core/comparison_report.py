@@ -120,7 +120,7 @@ def _verdict(comparison: Comparison) -> str:
     return (
         f'<div class="verdict {outcome}"><p><strong>{outcome}</strong><br>{headline}</p>'
         f"<p>score {comparison.score:.3f}, {interval}, {len(comparison.values_M)} matched pairs of networks on "
-        f"{len(comparison.a.passages)} passages</p>"
+        f"{len(comparison.a.passages)} passages; {comparison.plain_score:.3f} with the text's surface left in</p>"
         f"{_sentences(found.reasons)}{note}{advice}{_note(NO_PROOF)}</div>"
     )
 

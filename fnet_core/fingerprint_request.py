@@ -50,7 +50,8 @@ SIGNALS: dict[str, str] = {
 """How a network's signal is read from its key neurons."""
 
 METHOD_VERSION = 2
-"""Raised when the method changes, so that fingerprints of an older method are not compared with new ones."""
+"""Raised when the method or the score of two fingerprints changes, so that nothing is held against figures of an older
+method."""
 
 RESTARTS = 10
 CONTRAST = "cube"

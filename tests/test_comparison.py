@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from fingerprints import LENGTHS, hand_fingerprint, hand_reference, mixed, waves
 from scipy import stats
+from scipy.optimize import linear_sum_assignment
+from sklearn.linear_model import LinearRegression
 
 from fnet_core.comparison import compare, match, passage_interval
 from fnet_core.errors import RequestError
+from fnet_core.text_surface import surface_directions
 from fnet_core.verdict import REFERENCE_FILE
 
 SIGNALS = waves(10)
@@ -47,18 +50,45 @@ def test_matching_against_brute_force():
     np.testing.assert_array_equal(filled[pairs[:, 0], pairs[:, 1]], values)
 
 
+def on_grid(side, passage):
+    """(K, G) signals at every fourth character, by hand."""
+    length, series_KT = LENGTHS[passage], side.signals[passage]
+    return np.stack([series_KT[:, c * series_KT.shape[1] // length] for c in range(0, length, 4)], axis=1)
+
+
 def test_the_matrix_against_scipy():
+    """Partial rank correlation: Pearson's r of what a regression on the text's surface leaves of the ranks."""
     a, b = base(), stranger()
     found = judged(a, b)
+    surface = surface_directions(tuple(passage.text for passage in a.passages))
     for k, j in ((0, 3), (7, 9)):
         rho = []
-        for p, length in enumerate(LENGTHS):
-            characters = range(0, length, 4)
-            x, y = (side.signals[p][n] for side, n in ((a, k), (b, j)))
-            of = [[series[c * len(series) // length] for c in characters] for series in (x, y)]
-            rho.append(abs(stats.spearmanr(*of).statistic))
+        for p, directions in enumerate(surface):
+            ranked = np.stack([stats.rankdata(on_grid(side, p)[n]) for side, n in ((a, k), (b, j))], axis=1)
+            left = ranked - LinearRegression().fit(directions, ranked).predict(directions)
+            rho.append(abs(stats.pearsonr(*left.T).statistic))
         assert found.matrix_KJ[k, j] == pytest.approx(np.mean(rho), abs=1e-9)
     assert found.score == pytest.approx(found.values_M.mean())
+
+
+def test_the_plain_score_against_scipy():
+    a, b = base(), stranger()
+    rho = [abs(stats.spearmanr(on_grid(a, p), on_grid(b, p), axis=1).statistic[:10, 10:]) for p in range(len(LENGTHS))]
+    mean = np.mean(rho, axis=0)
+    assert judged(a, b).plain_score == pytest.approx(mean[linear_sum_assignment(-mean)].mean(), abs=1e-9)
+
+
+def test_models_that_know_the_surface_alone_do_not_agree():
+    """Signals that follow capitals, marks and places, each with noise of its own: the plain score is taken in."""
+    surface = surface_directions(tuple(passage.text for passage in base().passages))
+
+    def knows_the_surface(seed):
+        rng = np.random.default_rng(seed)
+        return [3 * d[:, :8].T / d[:, :8].std() + 0.5 * rng.normal(size=(8, len(d))) for d in surface]
+
+    a, b = (hand_fingerprint(knows_the_surface(seed), f"shallow {seed}", seed=seed) for seed in (1, 2))
+    found = judged(a, b)
+    assert found.plain_score > 0.7 and found.score < 0.45
 
 
 def test_a_model_against_itself():
@@ -163,11 +193,11 @@ def test_more_passages_narrow_the_interval():
 
 
 def test_signals_that_ignore_the_text_show_in_the_null():
-    """Every passage gives the same ramps, so mismatched passages agree as well, and no verdict is given."""
+    """Every passage gives the same series, so mismatched passages agree as well, and no verdict is given."""
     rng = np.random.default_rng(7)
-    ramps = [np.stack([np.linspace(0, 1, t) ** (k + 1) for k in range(10)]) for t in (40, 50, 46, 43, 42)]
-    ramps = [r + 0.01 * rng.normal(size=r.shape) for r in ramps]
-    found = judged(hand_fingerprint(ramps, "ramps"), hand_fingerprint(ramps[:5], "ramps too", seed=2))
+    series = rng.normal(size=(10, 50)).cumsum(axis=1)
+    signals = [series[:, :t] + 0.01 * rng.normal(size=(10, t)) for t in (40, 50, 46, 43, 42)]
+    found = judged(hand_fingerprint(signals, "deaf"), hand_fingerprint(signals[:5], "deaf too", seed=2))
     assert found.score > 0.9 and max(found.null_scores) > 0.8
     assert found.verdict.outcome == "inconclusive" and "whatever the text says" in " ".join(found.verdict.reasons)
 
