@@ -144,8 +144,13 @@ def read_off(points: Sequence[CurvePoint], untouched: float | None, method: str,
 
 
 def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:
-    """The points at the ratio nearest to a position at which two methods or more were measured, best first."""
-    measured = [p for p in points if p.perplexity is not None]
+    """The points at the ratio nearest to a position at which two methods or more were measured, best first.
+
+    Empty where the position is 0, at which nothing is removed and all methods are the untouched model.
+    """
+    if position == 0:
+        return []
+    measured = [p for p in points if p.perplexity is not None and p.ratio > 0]
     counts = {p.ratio: sum(q.ratio == p.ratio for q in measured) for p in measured}
     shared = [r for r, count in counts.items() if count > 1]
     if not shared:

@@ -1,5 +1,7 @@
 """Prune neurons and heads by their functional networks or by a baseline, and see what it costs as the slider moves."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from dashboard import (
@@ -19,11 +21,92 @@ from dashboard import (
 )
 from fnet_core.errors import RequestError
 from fnet_core.intervention import edit_changes
+from fnet_core.models import LoadedModel
+from fnet_core.perplexity import PerplexityResult
 from fnet_core.prune_figures import read_off
-from fnet_core.prune_measures import plan_for
+from fnet_core.prune_measures import CurvePoint, plan_for
+from fnet_core.prune_plan import PrunePlan
 from fnet_core.prune_scores import known_scores
 from fnet_core.pruning import known_pruned_perplexity
 from fnet_core.yardstick import known_perplexity
+
+
+def page() -> None:
+    """All below the frame; it returns early instead of `st.stop`, after which sliders come back at their lowest."""
+    prune_state.start()
+    prune_controls.draw()
+    prune_state.write()
+    if sentence := prune_state.problem():
+        notices.error(sentence)
+    name = selection.current().model
+    if name is None:
+        notices.info("Choose a model above, or load one first.", icon=":material/deployed_code:")
+        st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_forward:")
+        return
+    loaded = prune_model.current(name)
+    if loaded is None:
+        return
+    try:
+        request = prune_state.request(name)
+    except RequestError as error:
+        notices.error(str(error))
+        return
+    prune_jobs.stop_outdated(request, prune_state.chart_methods())
+    measure(loaded, request)
+
+
+def measure(loaded: LoadedModel, request: prune_state.PruneRequest) -> None:
+    """The slider with its figures beside the curves, and the views of the plan below."""
+    methods = prune_state.chart_methods()
+    scored = known_scores(loaded, request.method, request.score_request())
+    baseline = known_perplexity(loaded, request.yardstick, edit_changes(()))
+    plan, pruned, final = None, None, False
+
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        prune_controls.slider(prune_curves.OF_WHAT[request.settings.share])
+        if not scored:
+            prune_live.scores_missing(request, methods)
+        else:
+            try:
+                plan = plan_for(loaded, request.method, request.ratio, request.settings, request.scores)
+                compensation = request.settings.compensation
+                pruned = known_pruned_perplexity(loaded, request.yardstick, plan, compensation, request.scores)
+            except RequestError as error:
+                notices.error(str(error))
+    points = prune_curves.known(loaded, request, methods)
+    with left:
+        if plan:
+            about = read_off(points, baseline.value if baseline else None, request.method, request.ratio)
+            final = prune_live.draw(request, baseline, pruned, about)
+            prune_plan_view.what_goes(plan)
+    with right:
+        prune_curves.draw(request, points, baseline, methods, ready=scored)
+        prune_curves.best(request, points)
+    if plan:
+        views(request, plan, points, {"before": baseline, "after": pruned} if final and baseline and pruned else {})
+
+
+def views(
+    request: prune_state.PruneRequest,
+    plan: PrunePlan,
+    points: Sequence[CurvePoint],
+    figures: dict[str, PerplexityResult],
+) -> None:
+    """The tabs; only the open one is drawn."""
+    drawn = {
+        "Networks that survive": lambda: prune_survival.draw(plan),
+        "Keep and drop": lambda: prune_plan_view.maps(plan),
+        "Points measured": lambda: prune_curves.table(points),
+        "Writing": lambda: prune_trials.writing(request),
+        "Speed": lambda: prune_trials.speed(request),
+        "Save and export": lambda: prune_export.draw(request, plan, figures),
+    }
+    for tab, draw in zip(st.tabs(list(drawn), key="prune_view", on_change="rerun"), drawn.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
 
 frame.draw(
     "Prune",
@@ -31,66 +114,4 @@ frame.draw(
     "until you export.",
     own_kinds=prune_jobs.KINDS,
 )
-prune_state.start()
-prune_controls.draw()
-prune_state.write()
-if sentence := prune_state.problem():
-    notices.error(sentence)
-
-name = selection.current().model
-if name is None:
-    notices.info("Choose a model above, or load one first.", icon=":material/deployed_code:")
-    st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_forward:")
-    st.stop()
-loaded = prune_model.current(name)
-if loaded is None:
-    st.stop()
-try:
-    request = prune_state.request(name)
-except RequestError as error:
-    notices.error(str(error))
-    st.stop()
-
-methods = prune_state.chart_methods()
-prune_jobs.stop_outdated(request, methods)
-scored = known_scores(loaded, request.method, request.score_request())
-baseline = known_perplexity(loaded, request.yardstick, edit_changes(()))
-plan, pruned, final = None, None, False
-
-left, right = st.columns([2, 3], gap="medium")
-with left:
-    prune_controls.slider(prune_curves.OF_WHAT[request.settings.share])
-    if not scored:
-        prune_live.scores_missing(request, methods)
-    else:
-        try:
-            plan = plan_for(loaded, request.method, request.ratio, request.settings, request.scores)
-            compensation = request.settings.compensation
-            pruned = known_pruned_perplexity(loaded, request.yardstick, plan, compensation, request.scores)
-        except RequestError as error:
-            notices.error(str(error))
-points = prune_curves.known(loaded, request, methods)
-with left:
-    if plan:
-        about = read_off(points, baseline.value if baseline else None, request.method, request.ratio)
-        final = prune_live.draw(request, baseline, pruned, about)
-        prune_plan_view.what_goes(plan)
-with right:
-    prune_curves.draw(request, points, baseline, methods, ready=scored)
-    prune_curves.best(request, points)
-if plan is None:
-    st.stop()
-
-figures = {"before": baseline, "after": pruned} if final and baseline and pruned else {}
-views = {
-    "Networks that survive": lambda: prune_survival.draw(plan),
-    "Keep and drop": lambda: prune_plan_view.maps(plan),
-    "Points measured": lambda: prune_curves.table(points),
-    "Writing": lambda: prune_trials.writing(request),
-    "Speed": lambda: prune_trials.speed(request),
-    "Save and export": lambda: prune_export.draw(request, plan, figures),
-}
-for tab, view in zip(st.tabs(list(views), key="prune_view", on_change="rerun"), views.values(), strict=True):
-    if tab.open:
-        with tab:
-            view()
+page()

@@ -105,6 +105,9 @@ def test_the_ranking_is_at_the_nearest_ratio_that_methods_share():
     ranked = figures.ranking(POINTS, 0.4)
     assert [(p.method, p.ratio) for p in ranked] == [("flap", 0.2), ("random", 0.2)]
     assert figures.ranking(POINTS[:1], 0.2) == []
+    untouched = [point("random", 0.0, 10, 40), point("flap", 0.0, 10, 40)]
+    assert figures.ranking([*POINTS, *untouched], 0.0) == []
+    assert [p.ratio for p in figures.ranking([*POINTS, *untouched], 0.05)] == [0.2, 0.2]
     assert figures.against(ranked[0], ranked[1]).value == pytest.approx(1.5)
 
 

@@ -294,6 +294,18 @@ def test_what_networks_keep_is_what_the_core_counts():
     assert "of 2 networks** keep more of their key neurons" in said(at)
 
 
+def test_after_a_sentence_the_threshold_is_the_one_of_the_selection():
+    find_atlas(AtlasRequest("tiny", texts.bundled("find")[:2], components=2, restarts=2))
+    at = scored(prune_page())
+    assert at.slider(key="prune_threshold").value == 3.0
+    at.session_state["prune_pasted"] = " "
+    run(at)
+    assert at.error and "prune_threshold" not in at.session_state  # the browser has forgotten the slider as well
+    at.session_state["prune_pasted"] = PASTED
+    run(at)
+    assert at.slider(key="prune_threshold").value == 3.0
+
+
 def test_without_an_atlas_survival_says_where_to_go():
     at = scored(prune_page())
     assert any("find the networks of tiny first" in box.value for box in at.info)
