@@ -16,7 +16,7 @@ PROBE_FACTOR = 3
 HELD_SUBJECTS = 4
 """Subjects from which the probes are made, kept in memory until then."""
 
-_TURNS = 2
+TURNS = 2
 """Times that random probes are turned towards the leading directions of the held subjects."""
 
 _RANK_TOLERANCE = 1e-6
@@ -107,7 +107,7 @@ class CorrelationSketch:
         probes_NP = torch.randn(signals, min(PROBE_FACTOR * self._components, signals), generator=generator)
         probes_NP = probes_NP.to(self._held[0].device)
         z = [self._scaled(held) for held in self._held]
-        for _ in range(_TURNS):
+        for _ in range(TURNS):
             turned_NP = sum(z_TN.T @ (z_TN @ probes_NP) for z_TN in z).double()
             values_P, vectors_PP = _eigen(turned_NP.T @ turned_NP, _TURNED_TOLERANCE)
             probes_NP = (turned_NP @ (vectors_PP / values_P.sqrt())).float()
