@@ -115,7 +115,8 @@ def _chart(
 ) -> None:
     if not points:
         when = "The first points are being measured." if ready else "They are filled once the neurons are scored."
-        with st.container(height=prune_figures.CURVES_HEIGHT, border=False, key="curves_empty"):
+        height = prune_figures.CURVES_HEIGHT if ready else "content"
+        with st.container(height=height, border=False, key="curves_empty"):
             notices.info(
                 "Here stand the curves: perplexity of every method against the ratio that it removes. " + when,
                 icon=":material/show_chart:",
