@@ -246,7 +246,9 @@ def layer_profile(plan: PrunePlan) -> go.Figure:
         )
     figure.update_xaxes(rangemode="tozero", ticksuffix=" %")
     finish(figure, "Removed by layer", "removed, of the layer's own", "layer", height=430)
-    return figure.update_layout(showlegend=len(series) > 1, legend=_LEGEND, barmode="group")
+    if len(series) > 1:
+        figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 76})
+    return figure.update_layout(barmode="group")
 
 
 def random_kept(atlas: Atlas, plan: PrunePlan, threshold: float) -> np.ndarray:

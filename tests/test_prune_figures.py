@@ -140,7 +140,9 @@ def test_the_layer_profile_counts_neurons_and_heads():
     assert list(neurons.x) == pytest.approx([0, 50, 20]) and list(neurons.customdata) == [0, 3, 1]
     assert list(heads.x) == pytest.approx([0, 50, 0]) and list(heads.customdata) == [0, 2, 0]
     whole = tuple(np.ones(count, dtype=bool) for count in (2, 4, 2))
-    assert len(figures.layer_profile(plan(keep_heads=whole)).data) == 1
+    alone = figures.layer_profile(plan(keep_heads=whole))
+    assert len(alone.data) == 1
+    assert figures.layer_profile(plan()).layout.margin.t > alone.layout.margin.t  # the legend stands below the title
 
 
 def test_what_networks_keep_stands_beside_a_random_cut():
