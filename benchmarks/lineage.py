@@ -212,16 +212,19 @@ def gap(pairs_: tuple[ReferencePair, ...]) -> float:
 
 
 def _print_pairs(prints: dict[str, Fingerprint], reference: Reference) -> None:
-    print("| a | b | how | score | interval | verdict | null | weight curves | CKA middle |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| a | b | how | score | interval | verdict | plain score | null | weight curves | CKA middle |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    plain = []
     for index, pair in enumerate(reference.pairs):
         found = judged(prints, reference, index)
         low, high = found.interval or (float("nan"),) * 2
         opinions = " | ".join("none" if v is None else f"{v:.2f}" for v in (pair.weight_curves, pair.cka))
         print(
             f"| {pair.a} | {pair.b} | {pair.how} | {pair.score:.3f} | {low:.3f} to {high:.3f} "
-            f"| {found.verdict.outcome} | {statistics.mean(found.null_scores):.2f} | {opinions} |"
+            f"| {found.verdict.outcome} | {found.plain_score:.3f} | {statistics.mean(found.null_scores):.2f} "
+            f"| {opinions} |"
         )
+        plain.append(replace(pair, score=found.plain_score))
     truth = [pair.kind == "derived" for pair in reference.pairs]
     for name in ("score", "weight_curves", "cka"):
         values = [getattr(pair, name) for pair in reference.pairs]
@@ -229,6 +232,7 @@ def _print_pairs(prints: dict[str, Fingerprint], reference: Reference) -> None:
         print(f"AUC of {name}: {roc_auc_score(*zip(*usable, strict=True)):.3f} over {len(usable)} pairs")
     for told, pairs_ in (("all pairs", reference.pairs), ("pairs that read the probes", reading(reference.pairs))):
         print(f"lowest derived less highest independent score, {told}: {gap(pairs_):.3f} over {len(pairs_)}")
+    print(f"the same of the plain score: {gap(tuple(plain)):.3f}, {gap(reading(tuple(plain))):.3f}")
 
 
 def _print_probes(prints: dict[str, Fingerprint], reference: Reference) -> None:

@@ -14,7 +14,6 @@ from typing import Literal
 
 import psutil
 import torch
-from accelerate import init_empty_weights
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from fnet_core.model_folder import mlp_width, read_config, tensor_headers
@@ -132,7 +131,7 @@ def _stored_groups(folder: Path, config: PretrainedConfig) -> dict[str, int]:
 
 
 def _empty_groups(config: PretrainedConfig) -> dict[str, int]:
-    with init_empty_weights():
+    with torch.device("meta"):  # accelerate's init_empty_weights reaches into every thread
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     model.tie_weights()
     return _grouped((name, parameter.numel()) for name, parameter in model.named_parameters())

@@ -10,7 +10,7 @@ from fnet_core.models import LoadedModel
 from fnet_core.perplexity import PerplexityResult, Ratio, ratio
 from fnet_core.progress import Report, silent
 from fnet_core.prune_plan import PROTECTED, PrunePlan, Share, make_plan
-from fnet_core.prune_scores import METHODS, ScoreRequest, find_scores, known_scores
+from fnet_core.prune_scores import METHODS, ScoreRequest, find_scores
 from fnet_core.pruning import Pruning, known_pruned_perplexity, prepare, pruned_estimates
 from fnet_core.replacement import DEFAULT_COMPENSATION, Compensation
 from fnet_core.yardstick import Yardstick
@@ -102,30 +102,6 @@ def plan_for(
         even=settings.even,
         heads=settings.heads,
     )
-
-
-def known_points(
-    loaded: LoadedModel,
-    methods: Sequence[str],
-    settings: CurveSettings,
-    request: ScoreRequest,
-    yardstick: Yardstick,
-) -> list[CurvePoint]:
-    """The points that were measured before, by methods whose scores are in the store; nothing is computed."""
-    points = []
-    for method in methods:
-        if not known_scores(loaded, method, request.with_heads(settings.heads)):
-            continue
-        for ratio_ in settings.ratios:
-            try:
-                plan = plan_for(loaded, method, ratio_, settings, request)
-            except RequestError as error:
-                points.append(CurvePoint(method, ratio_, None, None, str(error)))
-                continue
-            found = known_pruned_perplexity(loaded, yardstick, plan, settings.compensation, request)
-            if found is not None:
-                points.append(CurvePoint(method, ratio_, plan, found))
-    return points
 
 
 def curves(

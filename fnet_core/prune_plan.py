@@ -302,9 +302,10 @@ class _Pool:
     def _keeps(self, count: int) -> list[np.ndarray]:
         if self.spread != "model":
             exact = count * self.sizes / self.sizes.sum()
-            counts = np.rint(exact).astype(int) if self.spread == "even" else np.floor(exact).astype(int)
-            if self.spread == "layer":
-                counts[np.argsort(counts - exact, kind="stable")[: count - counts.sum()]] += 1
+            if self.spread == "even":
+                counts = np.rint(exact).astype(int)
+            else:  # rounded on the way up, so that what is over is spread over the depth
+                counts = np.diff(np.rint(np.cumsum(exact)).astype(int), prepend=0)
             return [_drop_lowest(s, n) for s, n in zip(self.scores, counts, strict=True)]
         return list(np.split(_drop_lowest(np.concatenate(self.scores), count), np.cumsum(self.sizes)[:-1]))
 

@@ -13,10 +13,13 @@ CODE = "modeling_fnet.py"
 
 
 def new_folder(folder: Path) -> Path:
-    """A folder to save in; RequestError if something is there already."""
+    """A folder to save in; RequestError if something is there already or its name cannot be one."""
     folder = Path(folder).expanduser()
-    if folder.exists():
-        raise RequestError(f"{folder} exists already; choose a new folder.")
+    try:
+        if folder.exists():
+            raise RequestError(f"{folder} exists already; choose a new folder.")
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be a folder ({error.strerror}); choose another name.") from None
     return folder
 
 
