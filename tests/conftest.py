@@ -10,13 +10,6 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real starters, browsers among them, run one after the other on one worker."""
-    for item in items:
-        if item.get_closest_marker("starter"):
-            item.add_marker(pytest.mark.xdist_group("starter"))
-
-
 @pytest.fixture(autouse=True)
 def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("starter") is None:
