@@ -149,6 +149,16 @@ def compare(
     return _swapped(_compare(b, a, seed, resamples, reference), reference)
 
 
+def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
+    """The partial Spearman of one matched pair in one passage with its sign; NaN where one of the two does not vary."""
+    surface_GD = surface_directions(tuple(each.text for each in found.a.passages))[passage]
+    x_1G, y_1G = (
+        unexplained(unit_ranks(_grid(side, passage)[[network]]), surface_GD)
+        for side, network in zip((found.a, found.b), found.matched_M2[pair], strict=True)
+    )
+    return float((x_1G @ y_1G.T)[0, 0])
+
+
 def check_options(seed: int, resamples: int) -> None:
     """RequestError for a seed or a number of resamples that `compare` refuses."""
     check_seed(seed)

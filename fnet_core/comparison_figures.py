@@ -12,10 +12,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fnet_core.character_grid import STEP, grid_positions
-from fnet_core.comparison import Comparison
+from fnet_core.comparison import Comparison, signed_agreement
 from fnet_core.figure_style import ACCENT, GREY, NEGATIVE, POSITIVE, colorbar, fading, finish, rgba
 from fnet_core.reference_pairs import ReferencePair
-from fnet_core.spearman import spearman
 from fnet_core.verdict import MARGIN
 from fnet_core.weight_curves import normalised
 
@@ -29,8 +28,8 @@ SIGNALS_NOTE = (
 )
 MATRIX_NOTE = (
     "Similarity of every network of A (rows) with every network of B (columns), in the order of the matching: abs(ρ), "
-    "the rank correlation of their signals, averaged over the passages. The best partners stand on the diagonal, so a "
-    "faint one shows for any two models; related ones have a strong one. Networks without a signal are left out."
+    "the rank correlation of their signals beyond what the text's surface (characters, words, their counts and places) "
+    "explains, averaged over the passages. The best partners stand on the diagonal, so a faint one shows for any two models; related ones have a strong one. Networks without a signal are left out."
 )
 CURVES_NOTE = (
     "For each layer, how widely the weights of its query (Q), key (K), value (V) and output (O) projections spread. "
@@ -200,13 +199,13 @@ def matrix_order(comparison: Comparison) -> tuple[list[int], list[int]]:
 def pair_series(comparison: Comparison, pair: int, passage: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
     """Characters of the grid and both signals of one matched pair there, (G,) each; and whether b's was turned over.
 
-    It is turned over where their ranks go against each other, for a network's sign is arbitrary.
+    It is turned over where they go against each other as the score has it, for a network's sign is arbitrary.
     """
     k, j = comparison.matched_M2[pair]
     x_G = comparison.a.grid_signals(passage)[k].astype(np.float32)
     y_G = comparison.b.grid_signals(passage)[j].astype(np.float32)
     positions_G = grid_positions(len(comparison.a.passages[passage].text), comparison.a.protocol.get("step", STEP))
-    turned = bool(spearman(x_G[None], y_G[None])[0, 0] < 0)
+    turned = signed_agreement(comparison, pair, passage) < 0
     return positions_G, x_G, -y_G if turned else y_G, turned
 
 
