@@ -29,7 +29,8 @@ SIGNALS_NOTE = (
 MATRIX_NOTE = (
     "Similarity of every network of A (rows) with every network of B (columns), in the order of the matching: abs(ρ), "
     "the rank correlation of their signals beyond what the text's surface (characters, words, their counts and places) "
-    "explains, averaged over the passages. The best partners stand on the diagonal, so a faint one shows for any two models; related ones have a strong one. Networks without a signal are left out."
+    "explains, averaged over the passages. The best partners stand on the diagonal, so a faint one shows for any two "
+    "models; related ones have a strong one. Networks without a signal are left out."
 )
 CURVES_NOTE = (
     "For each layer, how widely the weights of its query (Q), key (K), value (V) and output (O) projections spread. "
