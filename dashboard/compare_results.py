@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import charts, compare_export, compare_networks, notices, words
 from fnet_core import comparison_figures as figures
 from fnet_core.comparison import Comparison
-from fnet_core.comparison_report import HEADLINES, NO_PROOF, SAME_MODEL, same_model
+from fnet_core.comparison_report import HEADLINES, NO_PROOF, SAME_MODEL
 from fnet_core.fingerprint import Fingerprint
 from fnet_core.verdict import INTERVAL_NOTE
 
@@ -59,7 +59,7 @@ def draw(found: Comparison, compared: str, stale: bool, busy: bool) -> None:
 
 
 def _warnings(found: Comparison) -> None:
-    if same_model(found):
+    if found.same_model:
         notices.info(
             "Both sides are one and the same model: the same weights and tokenizer, given twice. Its networks match "
             "themselves, which says nothing about a second model."
@@ -78,7 +78,7 @@ def _verdict(found: Comparison) -> None:
     verdict = found.verdict
     outcome, advice = verdict.outcome, verdict.advice
     (icon, colour), headline = _OUTCOMES[outcome], HEADLINES[outcome]
-    if same_model(found):
+    if found.same_model:
         outcome, advice, headline = "same model", (), SAME_MODEL
         icon, colour = ":material/content_copy:", "gray"
     with st.container(border=True, height="stretch", key="compare_verdict"):

@@ -1,7 +1,6 @@
 """Edits and results as files, edits from a file, and a model saved with the edits folded in."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -22,11 +21,10 @@ from fnet_core.atlas import Atlas
 from fnet_core.baking import FOLDABLE, bake
 from fnet_core.edits import edits_text
 from fnet_core.errors import RequestError
+from fnet_core.saving import check_names
 from fnet_core.starters import STARTERS
 
 _UPLOAD, _FOLDER, _PROBLEM = "edits_upload", "bake_folder", "export_problem"
-_LONGEST = 200
-"""Bytes of a folder's name; file systems take 255, and the unfinished folder's name is longer."""
 
 
 def draw(key: str, atlas: Atlas, found: Outcome | None) -> None:
@@ -167,8 +165,7 @@ def destination(name: str) -> tuple[str, Path]:
     """The name by which the model will be known and its folder; `RequestError` outside the allowed folders."""
     if not name:
         raise RequestError("The saved model needs a name; give one, such as smollm2-without-8.")
-    if any(len(os.fsencode(part)) > _LONGEST for part in Path(name).parts):
-        raise RequestError(f"A folder's name of more than {_LONGEST} bytes cannot be saved; give a shorter one.")
+    check_names(Path(name))
     if name in STARTERS:
         raise RequestError(f"'{name}' is the name of a starter; choose another.")
     if re.fullmatch(r"\w[\w.-]*", name):

@@ -68,6 +68,11 @@ class Comparison:
     seed: int
     resamples: int
 
+    @property
+    def same_model(self) -> bool:
+        """Whether one model was given twice."""
+        return self.a.model.digest == self.b.model.digest
+
     def table(self) -> pd.DataFrame:
         """One row per matched pair, strongest first: value, network, label, key_neurons and stability of both."""
         columns: dict[str, Any] = {"value": self.values_M}
@@ -151,7 +156,7 @@ def compare(
 
 def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
     """The partial Spearman of one matched pair in one passage with its sign; NaN where one of the two does not vary."""
-    surface_GD = surface_directions(tuple(each.text for each in found.a.passages))[passage]
+    surface_GD = _surface(found.a)[passage]
     x_1G, y_1G = (
         unexplained(unit_ranks(_grid(side, passage)[[network]]), surface_GD)
         for side, network in zip((found.a, found.b), found.matched_M2[pair], strict=True)
@@ -171,7 +176,7 @@ def check_options(seed: int, resamples: int) -> None:
 def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, reference: Reference | None) -> Comparison:
     passages = range(len(a.passages))
     plain_a, plain_b = ([unit_ranks(_grid(side, p)) for p in passages] for side in (a, b))
-    surface = surface_directions(tuple(passage.text for passage in a.passages))
+    surface = _surface(a)
     units_a, units_b = (list(map(unexplained, plain, surface)) for plain in (plain_a, plain_b))
     rho_PKJ = _agreement(units_a, units_b)
     usable_a, usable_b = (_usable(side, units) for side, units in ((a, units_a), (b, units_b)))
@@ -239,10 +244,14 @@ def _evidence(found: Comparison) -> Evidence:
         passages=len(a.passages),
         unreadable=tuple(side.model.name for side in (a, b) if not side.reads_probes),
         unmeasured=tuple(side.model.name for side in (a, b) if side.bits_per_byte is None),
-        same_model=a.model.digest == b.model.digest,
+        same_model=found.same_model,
         weight_curves=found.curves.mean,
         cka=found.layers.middle,
     )
+
+
+def _surface(side: Fingerprint) -> tuple[np.ndarray, ...]:
+    return surface_directions(tuple(passage.text for passage in side.passages))
 
 
 def _grid(side: Fingerprint, passage: int) -> np.ndarray:

@@ -98,11 +98,6 @@ def _note(sentences: str) -> str:
     return f"<p><small>{escape(sentences)}</small></p>"
 
 
-def same_model(comparison: Comparison) -> bool:
-    """Whether one model was given twice."""
-    return comparison.a.model.digest == comparison.b.model.digest
-
-
 def _sentences(sentences: tuple[str, ...]) -> str:
     return "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>"
 
@@ -114,7 +109,7 @@ def _verdict(comparison: Comparison) -> str:
         interval = "95 % interval {:.3f} to {:.3f}".format(*comparison.interval)
         note = _note(INTERVAL_NOTE)
     outcome, headline = found.outcome, HEADLINES[found.outcome]
-    if same_model(comparison):
+    if comparison.same_model:
         outcome, headline = "same model", SAME_MODEL
     advice = f"<p>What would change it:</p>{_sentences(found.advice)}" if found.advice else ""
     return (

@@ -1,5 +1,6 @@
 """Save a changed model as an ordinary folder, with the code that builds it where its configuration cannot say all."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,19 @@ from fnet_core.errors import RequestError
 
 CODE = "modeling_fnet.py"
 
+LONGEST_NAME = 200
+"""Bytes of a folder's name; file systems take 255, and the unfinished folder's name is longer."""
+
+
+def check_names(folder: Path) -> None:
+    """RequestError when a part of the path is too long to be saved under."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(folder).parts):
+        raise RequestError(f"A folder's name of more than {LONGEST_NAME} bytes cannot be saved; give a shorter one.")
+
 
 def new_folder(folder: Path) -> Path:
     """A folder to save in; RequestError if something is there already or its name cannot be one."""
+    check_names(folder)
     folder = Path(folder).expanduser()
     try:
         if folder.exists():

@@ -12,6 +12,7 @@ from fnet_core import models
 from fnet_core.baking import bake, fold
 from fnet_core.edits import Edit, editing
 from fnet_core.errors import RequestError
+from fnet_core.saving import new_folder
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 EDITS = [
@@ -69,3 +70,10 @@ def test_what_cannot_be_baked(tmp_path):
         with pytest.raises(RequestError, match=sentence):
             bake(loaded, edits, tmp_path / name, {})
     assert not (tmp_path / "new").exists()
+
+
+def test_a_name_too_long_for_the_disk_is_a_sentence(tmp_path):
+    with pytest.raises(RequestError, match="more than 200 bytes cannot be saved"):
+        new_folder(tmp_path / ("x" * 300))
+    with pytest.raises(RequestError, match="cannot be a folder"):
+        new_folder(tmp_path.joinpath(*["y" * 190] * 30))
