@@ -30,7 +30,7 @@ frame.draw(
 )
 
 job = job_panel.followed(KIND)
-if job and job.state in job_panel.ACTIVE and not selection.current().atlas:
+if job and job.state in job_panel.ACTIVE and job.id != selection.current().job and not selection.current().atlas:
     job_panel.watch(job)
 if path := job_panel.take_result(job):
     selection.choose(atlas=Path(path).stem, network=0)
