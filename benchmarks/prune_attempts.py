@@ -70,11 +70,15 @@ class Bench:
         return found.value
 
     def stand_ins(self, plan: PrunePlan) -> dict[str, list[Replacement]]:
-        """Zero, mean and network replacements of a plan."""
+        """Zero, mean and network replacements of a plan, the last with start tokens forgotten and minded."""
         keeps, _ = keep_masks(plan)
         return {
             "none": [zero_replacement(len(keep)) for keep in keeps],
             "bias": [mean_replacement(m.mean_N, keep) for m, keep in zip(self.moments, keeps, strict=True)],
+            "networks, no start": [
+                network_replacement(replace(f, start_SN=f.start_SN[:0]), keep)
+                for f, keep in zip(self.factors, keeps, strict=True)
+            ],
             "networks": [network_replacement(f, keep) for f, keep in zip(self.factors, keeps, strict=True)],
         }
 
@@ -82,8 +86,10 @@ class Bench:
 def selections(bench: Bench) -> dict[str, Scores]:
     """One formula each; all but FLAP take the same share from every layer."""
 
-    def carried(weight: float, w: Tensor, m: Moments, f: Factors) -> Tensor:
+    def carried(weight: float, start: bool, w: Tensor, m: Moments, f: Factors) -> Tensor:
         square = f.own_N + weight * f.carried_N + m.mean_N.square()
+        if start:
+            square = square + m.start_SN.square().sum(dim=0)
         return w.double().abs().sum(dim=0) * square.sqrt()
 
     generator = torch.Generator().manual_seed(0)
@@ -92,8 +98,10 @@ def selections(bench: Bench) -> dict[str, Scores]:
         "Wanda-sp": bench.scores(lambda w, m, f: criteria.wanda_sp(w, m)),
         "FLAP": bench.scores(lambda w, m, f: criteria.flap(w, m), "model"),
         "FLAP, even": bench.scores(lambda w, m, f: criteria.flap(w, m)),
-        "what networks leave": bench.scores(partial(carried, 0.0)),
-        "networks counted half": bench.scores(partial(carried, 0.5)),
+        "what networks leave": bench.scores(partial(carried, 0.0, False)),
+        "networks counted half": bench.scores(partial(carried, 0.5, False)),
+        "Wanda-sp, start token": bench.scores(partial(carried, 1.0, True)),
+        "networks counted half, start token": bench.scores(lambda w, m, f: criteria.beyond_networks(w, f)),
         "what networks carry": bench.scores(lambda w, m, f: f.carried_N * w.double().square().sum(dim=0)),
         "Fisher": bench.as_scores(fisher(bench)),
     }
@@ -192,7 +200,7 @@ def main() -> None:
         if name == "Wanda-sp":
             cells.append(f"ridge {bench.perplexity(plan, ridge(bench, plan)):.2f}")
         print(f"{name}: {', '.join(cells)}", flush=True)
-    scores = chosen["networks counted half"]
+    scores = chosen["networks counted half, start token"]
     plan = make_plan(bench.sizes, scores, ratio=options.ratio, protected=PROTECTED)
     layers = len(bench.sizes.widths_L)
     weights = {"more from early layers": np.linspace(1.3, 0.7, layers), "by what networks carry": np.array(

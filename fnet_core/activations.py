@@ -28,6 +28,11 @@ class Tokens:
     offsets_T2: Tensor
     """int64, start and end character of each token in the passage."""
 
+    @property
+    def before_text(self) -> int:
+        """How many special tokens stand before the text."""
+        return int(self.text_T.int().argmax())
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -1,7 +1,7 @@
 """One streaming pass over calibration text: how every MLP neuron and every attention channel behaves.
 
-Shape legend: L layers, T tokens, S passages, N MLP neurons of a layer, C attention channels of a layer (heads times
-their size), B blocks of columns.
+Shape legend: L layers, T tokens, S special tokens before a text, N MLP neurons of a layer, C attention channels of a
+layer (heads times their size), B blocks of columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,10 +26,13 @@ Signals = Literal["none", "inputs", "published"]
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Mean and variance over tokens of each input of one projection, float64 on the CPU."""
+    """How each input of one projection behaves, float64 on the CPU."""
 
     mean_N: Tensor
+    """Over the tokens of all texts."""
     variance_N: Tensor
+    start_SN: Tensor
+    """At the special tokens before a text, which see no text and so are always the same; often one row, or none."""
 
     @property
     def square_N(self) -> Tensor:
@@ -44,6 +47,7 @@ class _Running:
         self.tokens = 0
         self.mean_N = torch.zeros(width, dtype=torch.float64)
         self.squares_N = torch.zeros(width, dtype=torch.float64)
+        self.start_SN = torch.zeros(0, width, dtype=torch.float64)
 
     def add(self, values_TN: Tensor) -> None:
         tokens = len(values_TN)
@@ -56,7 +60,7 @@ class _Running:
         self.tokens = total
 
     def moments(self) -> Moments:
-        return Moments(self.mean_N.clone(), self.squares_N / self.tokens)
+        return Moments(self.mean_N.clone(), self.squares_N / self.tokens, self.start_SN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,22 +119,26 @@ class Calibrator:
         device = main_device(loaded.model)
         edges_B = np.cumsum((0, *self.signal_widths))
         for i, (passage, token) in enumerate(zip(passages, tokens, strict=True)):
-            keep_T = token.text_T
+            keep_T, before_text = token.text_T, token.before_text
             out_TN = torch.empty(int(keep_T.sum()), int(edges_B[-1]), device=device)
 
             def text_only(x: Tensor, keep_T=keep_T) -> Tensor:
                 return x.reshape(-1, x.shape[-1])[keep_T.to(x.device)]
 
-            def mlp_input(layer: int, x: Tensor, i=i, out_TN=out_TN, text_only=text_only) -> None:
-                report("capturing", (i + layer / len(self._widths_L)) / len(passages))
+            def observed(running: _Running, x: Tensor, text_only=text_only, before_text=before_text) -> Tensor:
                 values_TN = text_only(x)
-                self._mlp[layer].add(values_TN)
+                running.start_SN = x.reshape(-1, x.shape[-1])[:before_text].cpu().double()
+                running.add(values_TN)
+                return values_TN
+
+            def mlp_input(layer: int, x: Tensor, i=i, out_TN=out_TN, observed=observed) -> None:
+                report("capturing", (i + layer / len(self._widths_L)) / len(passages))
+                values_TN = observed(self._mlp[layer], x)
                 if self._signals == "inputs":
                     out_TN[:, edges_B[layer] : edges_B[layer + 1]].copy_(values_TN)
 
-            def attention_input(layer: int, x: Tensor, out_TN=out_TN, text_only=text_only) -> None:
-                values_TC = text_only(x)
-                self._attention[layer].add(values_TC)
+            def attention_input(layer: int, x: Tensor, out_TN=out_TN, observed=observed) -> None:
+                values_TC = observed(self._attention[layer], x)
                 if self._signals != "none":
                     block = layer + (len(self._widths_L) if self._signals == "inputs" else 0)
                     out_TN[:, edges_B[block + 1] - values_TC.shape[1] : edges_B[block + 1]].copy_(values_TC)

@@ -22,9 +22,9 @@ from fnet_core.replacement import Factors, layer_factors
 from fnet_core.texts import Passage
 
 KIND = "layer-factors"
-FORMAT = 1
-METHOD_VERSION = 2
-_PARTS = ("mean_N", "loading_KN", "covariance_KK", "own_N")
+FORMAT = 2
+METHOD_VERSION = 3
+_PARTS = ("mean_N", "loading_KN", "covariance_KK", "own_N", "start_SN")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +115,8 @@ def compute_factors(
     calibration = reader.result()
     moments = (*calibration.mlp_L, *calibration.attention_L)
     found = [
-        layer_factors(m.mean_N, m.variance_N, each.covariance_KK, each.shared_KN)
-        for m, each in zip(moments, networks, strict=True)
+        layer_factors(each_moments, each.covariance_KK, each.shared_KN)
+        for each_moments, each in zip(moments, networks, strict=True)
     ]
     layers = len(calibration.mlp_L)
     factors = LayerFactors(tuple(found[:layers]), tuple(found[layers:]))

@@ -25,8 +25,12 @@ def flap(weight_ON: Tensor, moments: Moments) -> Tensor:
 
 
 def beyond_networks(weight_ON: Tensor, factors: Factors) -> Tensor:
-    """Wanda-sp with what the layer's networks carry of each input counted half, (N,) float64."""
+    """Wanda-sp with what the layer's networks carry of each input counted half, (N,) float64.
+
+    Each special token before a text counts as much as all text, since every token of the text attends to it.
+    """
     square_N = factors.own_N + CARRIED_WEIGHT * factors.carried_N + factors.mean_N.square()
+    square_N = square_N + factors.start_SN.square().sum(dim=0)
     return weight_ON.double().abs().sum(dim=0).cpu() * square_N.sqrt()
 
 

@@ -36,7 +36,7 @@ from fnet_core.texts import Passage
 
 KIND = "prune-scores"
 FORMAT = 1
-METHOD_VERSION = 4
+METHOD_VERSION = 5
 
 Spread = Literal["layer", "model"]
 
@@ -60,7 +60,8 @@ METHODS: dict[str, Method] = {
     "networks": Method(
         "What networks leave",
         "The size of a neuron's signal, of which the part that its layer's networks carry counts half, times the sum "
-        "of its output weights: what networks carry, the neurons that stay can in part restore.",
+        "of its output weights: what networks carry, the neurons that stay can in part restore. A start token before "
+        "the text counts as much as the text, since every token attends to it.",
         "this project; networks after arXiv 2508.05239, weighting after arXiv 2312.11983",
         "inputs",
         "layer",

@@ -1,6 +1,7 @@
 """What stands in for removed inputs: nothing, their mean, or what the layer's networks say about them.
 
-Shape legend: T tokens, N inputs of one projection (MLP neurons or attention channels), O its outputs, K networks.
+Shape legend: T tokens, S special tokens before a text, N inputs of one projection (MLP neurons or attention channels),
+O its outputs, K networks.
 
 A removed input is replaced by an affine map of the kept ones, offset + (kept @ encode) @ decode, which a smaller
 projection takes over exactly: the offset as a bias, the map as a change of the kept columns.
@@ -11,6 +12,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+from fnet_core.calibration import Moments
 
 Compensation = Literal["none", "bias", "bias-sequential", "networks"]
 
@@ -86,6 +89,8 @@ class Factors:
     """float64, of the networks' activity."""
     own_N: Tensor
     """float64 variance of each input that the networks do not carry."""
+    start_SN: Tensor
+    """float64 inputs at the special tokens before a text."""
 
     @property
     def carried_N(self) -> Tensor:
@@ -93,7 +98,7 @@ class Factors:
         return (self.loading_KN * (self.covariance_KK @ self.loading_KN)).sum(dim=0)
 
 
-def layer_factors(mean_N: Tensor, variance_N: Tensor, covariance_KK: Tensor, shared_KN: Tensor) -> Factors:
+def layer_factors(moments: Moments, covariance_KK: Tensor, shared_KN: Tensor) -> Factors:
     """The factor model of one layer by least squares of its inputs on the networks' activity, all float64.
 
     `covariance_KK` is that of the activity, `shared_KN` the covariance of activity and inputs. An input's own variance
@@ -101,19 +106,23 @@ def layer_factors(mean_N: Tensor, variance_N: Tensor, covariance_KK: Tensor, sha
     """
     loading_KN = torch.linalg.solve(covariance_KK, shared_KN)
     carried_N = (loading_KN * shared_KN).sum(dim=0)
-    return Factors(mean_N, loading_KN, covariance_KK, (variance_N - carried_N).clamp_min(variance_N * 1e-6))
+    own_N = (moments.variance_N - carried_N).clamp_min(moments.variance_N * 1e-6)
+    return Factors(moments.mean_N, loading_KN, covariance_KK, own_N, moments.start_SN)
 
 
 def network_replacement(factors: Factors, keep_N: Tensor) -> Replacement:
     """Removed inputs become their expectation given the kept ones, in the layer's factor model.
 
-    The posterior mean of the networks' activity given the kept inputs (Bartholomew et al. 2011, equation 3.6 with
-    prior covariance), times the removed inputs' loadings.
+    The posterior mean of the factors given the kept inputs (Bartholomew et al. 2011, equation 3.6 with prior
+    covariance), times the removed inputs' loadings. Each special token before a text is one more factor, of variance 1,
+    that is 1 there: every later token attends to it, so what stands in for it has to be right.
     """
+    loading_KN = torch.cat([factors.loading_KN, factors.start_SN - factors.mean_N])
+    prior_KK = torch.block_diag(torch.linalg.inv(factors.covariance_KK), torch.eye(len(factors.start_SN)).double())
     usable = keep_N & (factors.own_N > 0)
-    precise_KN = torch.where(usable, factors.loading_KN / factors.own_N.clamp_min(1e-300), 0.0)
-    information_KK = precise_KN @ factors.loading_KN.T + torch.linalg.inv(factors.covariance_KK)
+    precise_KN = torch.where(usable, loading_KN / factors.own_N.clamp_min(1e-300), 0.0)
+    information_KK = precise_KN @ loading_KN.T + prior_KK
     encode_NK = torch.linalg.solve(information_KK, precise_KN).T
-    decode_KN = torch.where(keep_N, 0.0, factors.loading_KN)
+    decode_KN = torch.where(keep_N, 0.0, loading_KN)
     offset_N = torch.where(keep_N, 0.0, factors.mean_N) - (factors.mean_N @ encode_NK) @ decode_KN
     return Replacement(offset_N.float(), encode_NK.float(), decode_KN.float())

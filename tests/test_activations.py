@@ -4,8 +4,7 @@ import pytest
 import torch
 from accelerate import cpu_offload, disk_offload
 from loading import loaded_tiny
-from tiny_models import TINY_FAMILIES, tiny_model, tiny_tokenizer
-from tokenizers.processors import TemplateProcessing
+from tiny_models import TINY_FAMILIES, starting_tokenizer, tiny_model
 from torch.nn import functional as F
 
 from fnet_core.activations import read_subjects, tokenize
@@ -88,13 +87,11 @@ def test_the_language_model_head_is_not_computed():
 
 
 def test_start_tokens_are_read_by_the_model_but_are_no_part_of_the_subject():
-    tokenizer = tiny_tokenizer()
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
-    )
+    tokenizer = starting_tokenizer()
     with_start, without = loaded_tiny(tokenizer=tokenizer), loaded_tiny()
     tokens = tokenize(with_start, PASSAGES[0])
     assert tokens.ids_T[0] == tokenizer.bos_token_id and not tokens.text_T[0]
+    assert (tokens.before_text, tokenize(without, PASSAGES[0]).before_text) == (1, 0)
     (a,) = read_subjects(with_start, PASSAGES[:1], "residual")
     (b,) = read_subjects(without, PASSAGES[:1], "residual")
     assert a.activations_TN.shape == b.activations_TN.shape

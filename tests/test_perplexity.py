@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 from loading import loaded_tiny
-from tiny_models import tiny_tokenizer
-from tokenizers.processors import TemplateProcessing
+from tiny_models import starting_tokenizer, tiny_tokenizer
 
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.perplexity import PerplexityResult, disjoint_windows, measure, ratio, sliding_windows
@@ -25,13 +24,6 @@ PASSAGES = (
 def last(loaded, passages=PASSAGES, **options) -> PerplexityResult:
     *_, result = measure(loaded, passages, **options)
     return result
-
-
-def starting(tokenizer):
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
-    )
-    return tokenizer
 
 
 @pytest.mark.parametrize(("window", "stride"), [(32, 32), (32, 16), (128, 128), (50, 7)])
@@ -104,7 +96,7 @@ def test_a_two_token_vocabulary_on_paper():
 
 
 def test_a_start_token_stands_before_each_window_and_scores_the_first_token():
-    loaded = loaded_tiny(tokenizer=starting(tiny_tokenizer()))
+    loaded = loaded_tiny(tokenizer=starting_tokenizer())
     result = last(loaded, PASSAGES[1:2], window=8, stride=7)
     ids = tiny_tokenizer()(PASSAGES[1].text)["input_ids"]
     total = 0.0
@@ -118,7 +110,7 @@ def test_a_start_token_stands_before_each_window_and_scores_the_first_token():
 
 @pytest.mark.parametrize(("window", "stride"), [(8, 8), (8, 3), (2, 2), (128, 128)])
 def test_behind_a_start_token_every_token_is_scored_once(window, stride):
-    loaded = loaded_tiny(tokenizer=starting(tiny_tokenizer()))
+    loaded = loaded_tiny(tokenizer=starting_tokenizer())
     result = last(loaded, window=window, stride=stride)
     assert result.tokens == sum(len(p.text) for p in PASSAGES)
     assert not any(np.isnan(nll).any() for nll in result.token_nll)

@@ -1,5 +1,7 @@
 """Scores against re-derivations by hand and by other libraries; one pass for several methods."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from loading import loaded_tiny
 from planted import matched_correlation, sparse_maps, subjects_from
 from pruning_cases import PASSAGES, REQUEST
 from sklearn.linear_model import LinearRegression
-from tiny_models import TINY_FAMILIES
+from tiny_models import TINY_FAMILIES, starting_tokenizer
 
 from fnet_core import prune_scores, store
 from fnet_core.activations import read_subjects, tokenize
@@ -15,6 +17,7 @@ from fnet_core.calibration import Calibrator, Moments
 from fnet_core.correlation_sketch import CorrelationSketch
 from fnet_core.errors import RequestError
 from fnet_core.families import attention_projections, mlp_projections, weight_of
+from fnet_core.hooks import touching
 from fnet_core.layer_factors import LayerFactors, find_factors
 from fnet_core.layer_networks import layer_networks
 from fnet_core.prune_criteria import beyond_networks, flap, largest_z, magnitude, standardized, wanda_sp
@@ -23,7 +26,8 @@ from fnet_core.replacement import Factors
 
 WEIGHT = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]])
 INPUTS = torch.tensor([[1.0, 2.0, 4.0], [-1.0, 0.0, 4.0], [3.0, 1.0, 4.0], [5.0, -3.0, 4.0]])
-MOMENTS = Moments(INPUTS.double().mean(dim=0), INPUTS.double().var(dim=0, correction=0))
+NO_START = torch.zeros(0, 3).double()
+MOMENTS = Moments(INPUTS.double().mean(dim=0), INPUTS.double().var(dim=0, correction=0), NO_START)
 
 
 def test_wanda_sp_by_hand():
@@ -54,9 +58,13 @@ def test_what_networks_carry_counts_half_by_hand():
         torch.tensor([[1.0, 0.5, 0]]).double(),
         torch.tensor([[4.0]]).double(),
         torch.tensor([2.0, 3, 5]).double(),
+        NO_START,
     )
     expected = [4 * (2 + 2 + 1) ** 0.5, 2 * (3 + 0.5) ** 0.5, 1.5 * (5 + 4) ** 0.5]
     assert beyond_networks(WEIGHT, factors).tolist() == pytest.approx(expected)
+    started = replace(factors, start_SN=torch.tensor([[2.0, 0, -3], [0, 1, 0]]).double())
+    expected = [4 * (5 + 4) ** 0.5, 2 * (3.5 + 1) ** 0.5, 1.5 * (9 + 9) ** 0.5]
+    assert beyond_networks(WEIGHT, started).tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("method", ["wanda-sp", "flap", "networks", "fn"])
@@ -98,6 +106,19 @@ def test_heads_of_a_group_by_the_formula_on_their_channels(method):
 def test_the_largest_z_is_over_networks_and_signals():
     maps = torch.tensor([[1.0, -5.0, 0.0, 2.0], [0.5, 1.0, -3.0, 4.0]])
     assert largest_z(maps, 2).tolist() == [3, 5]
+
+
+def test_moments_hold_the_inputs_at_the_start_token_and_leave_it_out_of_the_mean():
+    loaded, inputs = loaded_tiny(tokenizer=starting_tokenizer()), []
+    with touching(loaded.model, "mlp", lambda layer, x: inputs.append(x[0].double())):
+        loaded.model(tokenize(loaded, PASSAGES[0]).ids_T[None])
+    reader = Calibrator(loaded)
+    list(reader.subjects(PASSAGES))
+    for moments, x_TN in zip(reader.result().mlp_L, inputs, strict=True):
+        torch.testing.assert_close(moments.start_SN, x_TN[:1], atol=1e-5, rtol=1e-5)
+    one = Calibrator(loaded)
+    list(one.subjects(PASSAGES[:1]))
+    torch.testing.assert_close(one.result().mlp_L[2].mean_N, inputs[2][1:].mean(dim=0), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)

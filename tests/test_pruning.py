@@ -9,13 +9,15 @@ import torch
 from atlases import hand_atlas
 from loading import loaded_tiny
 from pruning_cases import PASSAGES, REQUEST, random_scores, uneven_plan
-from tiny_models import TINY_FAMILIES
+from tiny_models import TINY_FAMILIES, starting_tokenizer
 
-from fnet_core.activations import read_subjects
+from fnet_core.activations import read_subjects, tokenize
 from fnet_core.anatomy import anatomy
+from fnet_core.calibration import Moments
 from fnet_core.cutting import cut
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.families import mlp_projections
+from fnet_core.hooks import touching
 from fnet_core.prune_measures import CurveSettings, curves, measure_pruning, plan_for
 from fnet_core.prune_plan import make_plan
 from fnet_core.prune_scores import find_scores
@@ -29,18 +31,21 @@ YARDSTICK = Yardstick(tuple(replace(p, text=p.text * 8) for p in PASSAGES[:3]), 
 IDS = torch.tensor([[5, 9, 22, 7, 31, 14, 40, 12, 6, 8, 19]])
 
 
-def test_the_expectation_given_the_kept_inputs_is_the_conditional_gaussian_mean():
-    """Against the textbook formula on the whole covariance matrix of the factor model."""
+@pytest.mark.parametrize("starts", [0, 1, 2])
+def test_the_expectation_given_the_kept_inputs_is_the_conditional_gaussian_mean(starts):
+    """Against the textbook formula on the whole covariance matrix of the factor model, start tokens as factors."""
     rng = np.random.default_rng(5)
     loading, spread = rng.normal(size=(3, 9)), rng.normal(size=(3, 3))
     prior, own, mean = spread @ spread.T + np.eye(3), rng.uniform(0.2, 2, 9), rng.normal(size=9)
-    whole = loading.T @ prior @ loading + np.diag(own)
+    start = rng.normal(size=(starts, 9))
+    spikes = start - mean
+    whole = loading.T @ prior @ loading + spikes.T @ spikes + np.diag(own)
     keep = np.array([True, False, True, True, False, True, False, True, True])
     x = rng.normal(size=(4, 9))
     expected = mean[~keep] + (x[:, keep] - mean[keep]) @ np.linalg.solve(
         whole[np.ix_(keep, keep)], whole[np.ix_(keep, ~keep)]
     )
-    factors = Factors(*(torch.from_numpy(part) for part in (mean, loading, prior, own)))
+    factors = Factors(*(torch.from_numpy(part) for part in (mean, loading, prior, own, start)))
     found = network_replacement(factors, torch.from_numpy(keep)).apply(
         torch.from_numpy(x).float(), torch.from_numpy(keep)
     )
@@ -64,16 +69,28 @@ def test_folding_computes_what_replacing_computes():
 
 
 def test_a_constant_input_has_no_say_in_the_networks():
-    factors = layer_factors(
-        torch.tensor([1.0, 2.0, 3.0]).double(),
-        torch.tensor([1.0, 0.0, 4.0]).double(),
-        torch.eye(1).double(),
-        torch.tensor([[0.5, 0.0, 1.0]]).double(),
-    )
+    mean, variance, no_start = torch.tensor([1.0, 2, 3]), torch.tensor([1.0, 0, 4]), torch.zeros(0, 3)
+    moments = Moments(mean.double(), variance.double(), no_start.double())
+    factors = layer_factors(moments, torch.eye(1).double(), torch.tensor([[0.5, 0.0, 1.0]]).double())
     assert factors.own_N.tolist() == pytest.approx([0.75, 0, 3])
     assert factors.carried_N.tolist() == pytest.approx([0.25, 0, 1])
     found = network_replacement(factors, torch.tensor([True, True, False]))
     assert torch.isfinite(found.encode_NK).all() and found.encode_NK[1, 0] == 0
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3_text"])
+def test_what_stands_in_for_the_start_token_is_nearly_right(family):
+    """The start token's own inputs come back; with means alone they do not."""
+    loaded = loaded_tiny(family, tokenizer=starting_tokenizer())
+    plan, inputs = uneven_plan(loaded), []
+    with touching(loaded.model, "mlp", lambda layer, x: inputs.append(x[0, 0].clone())):
+        loaded.model(tokenize(loaded, PASSAGES[1]).ids_T[None])
+    keep = torch.from_numpy(plan.keep_mlp[2])
+    wrong = {}
+    for compensation in ("bias", "networks"):
+        stand_in = prepare(loaded, plan, compensation, REQUEST).mlp_L[2]
+        wrong[compensation] = float((stand_in.apply(inputs[2][None], keep) - inputs[2])[0].norm())
+    assert wrong["networks"] < 0.1 * wrong["bias"]
 
 
 @pytest.mark.parametrize("family", TINY_FAMILIES)
