@@ -3,20 +3,22 @@
 import streamlit as st
 
 from dashboard import prune_state, selection, words
-from dashboard.prune_state import BUNDLED, HIGHEST, PASTE
+from dashboard.prune_state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
 from fnet_core import texts
 from fnet_core.perplexity import DEFINITIONS
 from fnet_core.prune_plan import SHARES
-from fnet_core.prune_scores import METHODS
+from fnet_core.prune_scores import METHODS, Scores
 from fnet_core.replacement import COMPENSATIONS
 
+OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
+"""What a ratio is a share of."""
 _COMPENSATION_NAMES = {
     "none": "None",
     "bias": "Bias (mean)",
     "bias-sequential": "Bias, layer after layer",
     "networks": "From the networks",
 }
-_SHARE_NAMES = {"neurons": "neurons", "parameters": "parameters"}
+_AMOUNT_NAMES = {"neurons": "share of neurons", "parameters": "share of parameters", THRESHOLD: "threshold"}
 
 
 def draw() -> None:
@@ -46,12 +48,14 @@ def draw() -> None:
             + "\n".join(f"- **{_compensation(name)}**: {line}." for name, line in COMPENSATIONS.items()),
         )
         share.selectbox(
-            "Ratio counts",
-            list(SHARES),
-            format_func=_SHARE_NAMES.get,
+            "How much goes, by",
+            list(AMOUNTS),
+            format_func=_AMOUNT_NAMES.get,
             key="prune_share",
             persist_state="session",
-            help="\n".join(f"- **{_SHARE_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items()),
+            help="\n".join(f"- **{_AMOUNT_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items())
+            + f"\n- **{_AMOUNT_NAMES[THRESHOLD]}**: all that scores at most so much goes, as in the published form "
+            "with abs(z).",
         )
         heads.toggle(
             "Heads too",
@@ -68,10 +72,13 @@ def _compensation(name: str) -> str:
     return _COMPENSATION_NAMES.get(name, name)
 
 
-def slider(of_what: str) -> None:
-    """The ratio."""
+def amount(scores: Scores | None) -> None:
+    """The slider of the ratio, or the threshold with what the scores, if there are any, are like."""
+    if st.session_state["prune_share"] == THRESHOLD:
+        _threshold(scores)
+        return
     st.slider(
-        f"Remove, of all {of_what}",
+        f"Remove, of all {OF_WHAT[st.session_state['prune_share']]}",
         0,
         HIGHEST,
         step=1,
@@ -80,6 +87,21 @@ def slider(of_what: str) -> None:
         persist_state="session",
         help="The share that goes. Moving the slider measures the pruned model at once; nothing is changed or saved.",
     )
+
+
+def _threshold(scores: Scores | None) -> None:
+    st.number_input(
+        "Remove what scores at most",
+        step=0.1,
+        format="%.4g",
+        key="prune_cutoff",
+        persist_state="session",
+        help="In the units of the method: abs(z) for the published functional networks. All layers that are not "
+        "protected have the same threshold, so they lose unequal shares.",
+    )
+    if scores is not None:
+        low, middle, high = scores.range_mlp
+        st.caption(f"The neurons' scores run from {low:.3g} to {high:.3g}, half of them below {middle:.3g}.")
 
 
 def _model() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import charts, intervene_words, job_panel, network_table, notices, prune_jobs, words
+from dashboard.prune_controls import OF_WHAT
 from dashboard.prune_jobs import CURVES
 from dashboard.prune_state import CURVE_RATIOS, PruneRequest
 from fnet_core import prune_figures
@@ -16,8 +17,6 @@ from fnet_core.prune_measures import CurvePoint, plan_for
 from fnet_core.prune_plan import PrunePlan
 from fnet_core.prune_scores import METHODS, known_scores
 from fnet_core.pruning import known_pruned_perplexity
-
-OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
 
 
 class _UnknownError(Exception):
@@ -66,8 +65,10 @@ def draw(
     baseline: PerplexityResult | None,
     methods: list[str],
     ready: bool,
+    position: float,
+    pruned: PerplexityResult | None,
 ) -> None:
-    """The chart with its marker, and the job that fills what is missing."""
+    """The chart, marked at the position that the plan takes, and the job that fills what is missing."""
     missing = {(m, r) for m in methods for r in CURVE_RATIOS} - {(p.method, p.ratio) for p in points}
     key = prune_jobs.curves_key(request, methods)
     job = prune_jobs.find(CURVES, key)
@@ -76,7 +77,7 @@ def draw(
         job = prune_jobs.fill_curves(request, methods)
     if missing:
         prune_jobs.draw_again(job)
-    _chart(request, points, baseline, ready)
+    _chart(request, points, baseline, ready, position, pruned)
     with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
         if prune_jobs.under_way(job):
             _live(job.id, _found(job), len(methods) * len(CURVE_RATIOS), len(missing))
@@ -111,7 +112,12 @@ def _live(id: str, seen: int, total: int, missing: int) -> None:
 
 
 def _chart(
-    request: PruneRequest, points: Sequence[CurvePoint], baseline: PerplexityResult | None, ready: bool
+    request: PruneRequest,
+    points: Sequence[CurvePoint],
+    baseline: PerplexityResult | None,
+    ready: bool,
+    position: float,
+    pruned: PerplexityResult | None,
 ) -> None:
     if not points:
         when = "The first points are being measured." if ready else "They are filled once the neurons are scored."
@@ -124,7 +130,8 @@ def _chart(
         return
     untouched = baseline.value if baseline else None
     of_what = OF_WHAT[request.settings.share]
-    figure = prune_figures.curves(points, untouched, request.ratio, request.method, of_what)
+    measured = pruned.value if pruned else None
+    figure = prune_figures.curves(points, untouched, position, request.method, of_what, measured)
     charts.draw(figure, "prune_curves_figure")
 
 
@@ -159,15 +166,15 @@ def percent(ratio: float) -> str:
     return f"{round(100 * ratio)} %"
 
 
-def best(request: PruneRequest, points: Sequence[CurvePoint]) -> None:
+def best(request: PruneRequest, points: Sequence[CurvePoint], position: float) -> None:
     """Which method is best at this ratio, whether or not it is the chosen one."""
-    ranked = prune_figures.ranking(points, request.ratio)
+    ranked = prune_figures.ranking(points, position)
     chosen = next((p for p in ranked if p.method == request.method), None)
     if chosen is None:
         if ranked:
             st.caption(f"Best measured at {percent(ranked[0].ratio)}: {_name(ranked[0])}.")
         return
-    where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == request.ratio else ", the nearest ratio measured")
+    where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == position else ", the nearest ratio measured")
     first = ranked[0]
     if first is chosen:
         other = ranked[1]

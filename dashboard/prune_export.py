@@ -40,7 +40,8 @@ def draw(request: PruneRequest, plan: PrunePlan, figures: dict[str, PerplexityRe
 
 def _stem(request: PruneRequest) -> str:
     model = re.sub(r"[^\w.-]+", "-", request.model).strip("-.") or "model"
-    return f"{model}-{request.method}-{round(100 * request.ratio)}"
+    amount = f"above-{request.threshold:g}" if request.ratio is None else f"{round(100 * request.ratio)}"
+    return f"{model}-{request.method}-{amount}"
 
 
 def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:

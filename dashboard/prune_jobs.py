@@ -15,7 +15,9 @@ from dashboard.prune_state import CURVE_RATIOS, PruneRequest
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models import LoadedModel, get_loaded
+from fnet_core.progress import Report, silent
 from fnet_core.prune_measures import PruneResult, curves, measure_pruning, plan_for
+from fnet_core.prune_plan import PrunePlan
 from fnet_core.prune_scores import find_scores
 from fnet_core.pruning import Pruning, prepare
 
@@ -71,20 +73,27 @@ def measure(request: PruneRequest) -> Job:
     def compute(loaded: LoadedModel, report: JobReport, publish: Callable[[PruneResult], None]) -> PruneResult:
         return measure_pruning(loaded, prepared(loaded, request, report), request.yardstick, report, publish)
 
-    label = f"Measuring at {round(100 * request.ratio)} %"
+    label = f"Measuring at {request.amount}"
     return _submit(MEASURING, request.key(), label, request, compute)
+
+
+def plan_of(loaded: LoadedModel, request: PruneRequest, report: Report = silent) -> PrunePlan:
+    """The plan that a request asks for, its scores from the store or computed."""
+    return plan_for(
+        loaded, request.method, request.ratio, request.settings, request.scores, report, threshold=request.threshold
+    )
 
 
 def prepared(loaded: LoadedModel, request: PruneRequest, report: JobReport) -> Pruning:
     """The pruning that a request asks for, its scores from the store or computed."""
-    plan = plan_for(loaded, request.method, request.ratio, request.settings, request.scores, report)
+    plan = plan_of(loaded, request, report)
     return prepare(loaded, plan, request.settings.compensation, request.scores, report)
 
 
 def fill_curves(request: PruneRequest, methods: list[str]) -> Job:
     """Measure what the curves of these methods lack, in the background."""
 
-    nearest_first = tuple(sorted(CURVE_RATIOS, key=lambda r: abs(r - request.ratio)))
+    nearest_first = tuple(sorted(CURVE_RATIOS, key=lambda r: abs(r - (request.ratio or 0.0))))
     settings = request.with_ratios(nearest_first)
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Any:

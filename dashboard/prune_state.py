@@ -1,5 +1,6 @@
 """What the Prune page asks for: the values of its controls, their place in the address, and the requests they make."""
 
+import math
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -15,6 +16,9 @@ from fnet_core.yardstick import Yardstick
 
 HIGHEST = 80
 """The largest ratio that the slider offers, per cent."""
+THRESHOLD = "threshold"
+AMOUNTS = (*SHARES, THRESHOLD)
+"""What says how much goes: a ratio of either kind, or a threshold on the scores."""
 CURVE_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
 """The ratios that the background job measures."""
 FIRST_PASSAGES = 8
@@ -28,6 +32,7 @@ _SHARED = {
     "prune_percent": 20,
     "prune_compensation": _STANDARD.compensation,
     "prune_share": _STANDARD.share,
+    "prune_cutoff": 3.0,
     "prune_first": _STANDARD.protected[0],
     "prune_last": _STANDARD.protected[1],
     "prune_even": _STANDARD.even,
@@ -53,14 +58,21 @@ class PruneRequest:
 
     model: str
     method: str
-    ratio: float
+    ratio: float | None
+    """None where a threshold was asked for."""
+    threshold: float | None
     settings: CurveSettings
     scores: ScoreRequest
     yardstick: Yardstick
 
     def key(self, *more: object) -> str:
         """The digest of all that decides the pruned model and its perplexity."""
-        return store.digest([self.method, self.ratio, self.measure_key(), *more])
+        return store.digest([self.method, self.ratio, self.threshold, self.measure_key(), *more])
+
+    @property
+    def amount(self) -> str:
+        """"20 %", "scores up to 3"."""
+        return f"scores up to {self.threshold:g}" if self.ratio is None else f"{round(100 * self.ratio)} %"
 
     def measure_key(self) -> str:
         """The digest of what all points of the curves share."""
@@ -136,7 +148,7 @@ def _parse(text: str) -> dict[str, object]:
     return found
 
 
-_CHOICES = {"prune_method": METHODS, "prune_compensation": COMPENSATIONS, "prune_share": SHARES}
+_CHOICES = {"prune_method": METHODS, "prune_compensation": COMPENSATIONS, "prune_share": AMOUNTS}
 
 
 def _value(key: str, name: str, value: str) -> object:
@@ -145,6 +157,14 @@ def _value(key: str, name: str, value: str) -> object:
             listed = ", ".join(_CHOICES[key])
             raise RequestError(f"The address asks for {name} '{value[:40]}'; choose one of {listed}.")
         return value
+    if key == "prune_cutoff":
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a number such as 3.")
+        return number
     most = {"prune_percent": HIGHEST, "prune_even": 1, "prune_heads": 1}.get(key, 10**9 - 1)
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) <= most):
         raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a whole number from 0 to {most:,}.")
@@ -154,18 +174,21 @@ def _value(key: str, name: str, value: str) -> object:
 def request(model: str) -> PruneRequest:
     """What the controls ask for; `RequestError` if something in them is wrong."""
     state = st.session_state
-    ratio = state["prune_percent"] / 100
+    by_threshold = state["prune_share"] == THRESHOLD
+    ratio = None if by_threshold else state["prune_percent"] / 100
     visited: set[float] = state.setdefault(_VISITED, set())
-    visited.add(ratio)
+    if ratio is not None:
+        visited.add(ratio)
     calibration = _calibration()
     return PruneRequest(
         model=model,
         method=state["prune_method"],
         ratio=ratio,
+        threshold=state["prune_cutoff"] if by_threshold else None,
         settings=CurveSettings(
             ratios=tuple(sorted({*CURVE_RATIOS, *visited})),
             compensation=state["prune_compensation"],
-            share=state["prune_share"],
+            share=CurveSettings.share if by_threshold else state["prune_share"],
             protected=(state["prune_first"], state["prune_last"]),
             even=state["prune_even"],
             heads=state["prune_heads"],

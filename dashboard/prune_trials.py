@@ -74,9 +74,8 @@ def _speed(request: PruneRequest, outcome: Outcome) -> None:
 def _asked(request: PruneRequest, outcome: Outcome) -> None:
     """What was tried, and whether the controls ask for something else by now."""
     tried = outcome.request
-    changed = (tried.ratio, tried.method, tried.measure_key()) != (request.ratio, request.method, request.measure_key())
     stale = ". :material/edit: The controls were changed since; press the button for what they say now."
-    st.caption(f"{METHODS[tried.method].title}, {round(100 * tried.ratio)} %" + (stale if changed else ""))
+    st.caption(f"{METHODS[tried.method].title}, {tried.amount}" + (stale if tried.key() != request.key() else ""))
 
 
 @dataclass(frozen=True)

@@ -60,9 +60,17 @@ def point_table(points: Sequence[CurvePoint]) -> pd.DataFrame:
 
 
 def curves(
-    points: Sequence[CurvePoint], untouched: float | None, position: float, chosen: str, of_what: str = "MLP neurons"
+    points: Sequence[CurvePoint],
+    untouched: float | None,
+    position: float,
+    chosen: str,
+    of_what: str = "MLP neurons",
+    measured: float | None = None,
 ) -> go.Figure:
-    """Perplexity against ratio, a line per method that starts at the untouched model; the position is marked."""
+    """Perplexity against ratio, a line per method that starts at the untouched model.
+
+    The position is marked, at its `measured` perplexity or else at what the chosen method's line says there.
+    """
     table = point_table(points).replace(np.inf, np.nan)
     figure = go.Figure()
     methods = [method for method in METHODS if method != chosen and method in set(table["method"])]
@@ -100,8 +108,8 @@ def curves(
             hoverinfo="skip",
         )
     figure.add_vline(x=100 * position, line={"color": rgba(GREY, 0.8), "width": 1.5})
-    at = read_off(points, untouched, chosen, position)
-    if at is not None:
+    at = read_off(points, untouched, chosen, position) if measured is None else measured
+    if at is not None and np.isfinite(at):
         colour = method_colour(chosen)
         marker = {"size": 15, "color": rgba(GREY, 0.0), "line": {"color": colour, "width": 2.5}, "symbol": "circle"}
         figure.add_scatter(

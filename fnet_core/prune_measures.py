@@ -86,17 +86,19 @@ class CurvePoint:
 def plan_for(
     loaded: LoadedModel,
     method: str,
-    ratio: float,
+    ratio: float | None,
     settings: CurveSettings,
     request: ScoreRequest,
     report: Report = silent,
+    threshold: float | None = None,
 ) -> PrunePlan:
-    """The plan of one method at one ratio, its scores from the store or computed."""
+    """The plan of one method at one ratio or threshold, its scores from the store or computed."""
     scores = find_scores(loaded, [method], request.with_heads(settings.heads), report)[method]
     return make_plan(
         anatomy(loaded),
         scores,
         ratio=ratio,
+        threshold=threshold,
         share=settings.share,
         protected=settings.protected,
         even=settings.even,

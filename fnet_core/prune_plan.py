@@ -69,6 +69,11 @@ class PrunePlan:
         return self.anatomy.parameters - int(self.removed_L.sum())
 
     @property
+    def removed_share(self) -> float:
+        """Share of all MLP neurons that goes, 0 to 1."""
+        return self.removed_neurons / sum(self.anatomy.widths_L)
+
+    @property
     def estimated_speed(self) -> float:
         """Tokens per second over the original's, as multiplications with parameters go; attention is not counted."""
         per_token = self.anatomy.parameters_per_token

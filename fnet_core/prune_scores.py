@@ -177,6 +177,12 @@ class Scores:
     """(C,) float32 mean input of each attention output projection; empty likewise."""
     recipe: dict[str, Any]
 
+    @property
+    def range_mlp(self) -> tuple[float, float, float]:
+        """Lowest, middle and highest score of all MLP neurons."""
+        low, middle, high = np.quantile(np.concatenate(self.mlp), (0, 0.5, 1))
+        return float(low), float(middle), float(high)
+
     def save(self, path: Path) -> None:
         """Write the scores to a safetensors file, whole or not at all."""
         groups = {name: getattr(self, name) for name in ("mlp", "heads", "mean_mlp", "mean_attention")}

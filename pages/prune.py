@@ -24,9 +24,9 @@ from fnet_core.intervention import edit_changes
 from fnet_core.models import LoadedModel
 from fnet_core.perplexity import PerplexityResult
 from fnet_core.prune_figures import read_off
-from fnet_core.prune_measures import CurvePoint, plan_for
+from fnet_core.prune_measures import CurvePoint
 from fnet_core.prune_plan import PrunePlan
-from fnet_core.prune_scores import known_scores
+from fnet_core.prune_scores import find_scores, known_scores
 from fnet_core.pruning import known_pruned_perplexity
 from fnet_core.yardstick import known_perplexity
 
@@ -61,28 +61,32 @@ def measure(loaded: LoadedModel, request: prune_state.PruneRequest) -> None:
     scored = known_scores(loaded, request.method, request.score_request())
     baseline = known_perplexity(loaded, request.yardstick, edit_changes(()))
     plan, pruned, final = None, None, False
+    scores = None
+    if scored and request.threshold is not None:
+        scores = find_scores(loaded, [request.method], request.score_request())[request.method]
 
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        prune_controls.slider(prune_curves.OF_WHAT[request.settings.share])
+        prune_controls.amount(scores)
         if not scored:
             prune_live.scores_missing(request, methods)
         else:
             try:
-                plan = plan_for(loaded, request.method, request.ratio, request.settings, request.scores)
+                plan = prune_jobs.plan_of(loaded, request)
                 compensation = request.settings.compensation
                 pruned = known_pruned_perplexity(loaded, request.yardstick, plan, compensation, request.scores)
             except RequestError as error:
                 notices.error(str(error))
     points = prune_curves.known(loaded, request, methods)
+    position = request.ratio if request.ratio is not None else plan.removed_share if plan else 0.0
     with left:
         if plan:
-            about = read_off(points, baseline.value if baseline else None, request.method, request.ratio)
+            about = read_off(points, baseline.value if baseline else None, request.method, position)
             final = prune_live.draw(request, baseline, pruned, about)
             prune_plan_view.what_goes(plan)
     with right:
-        prune_curves.draw(request, points, baseline, methods, ready=scored)
-        prune_curves.best(request, points)
+        prune_curves.draw(request, points, baseline, methods, scored, position, pruned)
+        prune_curves.best(request, points, position)
     if plan:
         views(request, plan, points, {"before": baseline, "after": pruned} if final and baseline and pruned else {})
 

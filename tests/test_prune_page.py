@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pressing import press_for_job
 from pruning_cases import PASSAGES
@@ -17,7 +18,7 @@ from fnet_core.jobs import Job, manager
 from fnet_core.models import get_loaded
 from fnet_core.perplexity import PerplexityResult
 from fnet_core.prune_measures import CurveSettings, curves, measure_pruning, plan_for
-from fnet_core.prune_scores import ScoreRequest
+from fnet_core.prune_scores import ScoreRequest, find_scores
 from fnet_core.pruning import prepare
 from fnet_core.survival import network_survival
 from fnet_core.yardstick import Yardstick
@@ -235,6 +236,24 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
     assert at.selectbox(key="prune_method").value == best
 
 
+def test_a_threshold_removes_what_scores_at_most_so_much():
+    at = scored(prune_page(FREE + ",share:threshold,cutoff:0.4"))
+    loaded, settings = get_loaded("tiny"), CurveSettings(protected=(0, 0), compensation="none")
+    scores = find_scores(loaded, ["wanda-sp"], request())["wanda-sp"]
+    middle = float(np.median(np.concatenate(scores.mlp)))
+    at.number_input(key="prune_cutoff").set_value(middle)
+    settled(run(at))
+    plan = plan_for(loaded, "wanda-sp", None, settings, request(), threshold=middle)
+    assert 0 < plan.removed_neurons == sum(int((s <= middle).sum()) for s in scores.mlp)
+    found = measure_pruning(loaded, prepare(loaded, plan, "none", request()), Yardstick(texts.bundled("score")[:2]))
+    assert metrics(at)["Pruned"] == intervene_words.perplexity(found.pruned.value)
+    assert f"half of them below {middle:.3g}" in said(at)
+    assert f"share:threshold,cutoff:{middle}," in at.query_params["prune"]
+    at.number_input(key="prune_cutoff").set_value(1e6)
+    settled(run(at))
+    assert "choose a smaller ratio or a lower threshold" in at.error[0].value
+
+
 def test_a_copied_link_restores_the_controls():
     asked = "method:random,percent:35,compensation:bias,share:parameters,first:0,last:1,even:1,heads:1,seed:3"
     at = prune_page(asked)
@@ -253,6 +272,7 @@ def test_a_copied_link_restores_the_controls():
         ("percent:95", "The address asks for percent '95'; choose a whole number from 0 to 80."),
         ("percent:-1", "The address asks for percent '-1'"),
         ("compensation:magic", "The address asks for compensation 'magic'"),
+        ("cutoff:much", "The address asks for cutoff 'much'; choose a number such as 3."),
         ("heads:2", "The address asks for heads '2'"),
         ("colour:red", "The address asks for 'colour' on the Prune page, which has no such setting."),
     ],
