@@ -53,38 +53,43 @@ def atlas_picker(key: str | None) -> None:
     )
 
 
+def page() -> None:
+    """All below the frame; it returns early instead of `st.stop`, after which sliders come back at their lowest."""
+    key = selection.current().atlas
+    left, right = st.columns(_COLUMNS, gap="medium")
+    with left:
+        atlas_picker(key)
+    if key is None:
+        notices.info(
+            "No networks to edit yet. Find the networks of a model first, or open a saved atlas; the sliders appear "
+            "here.",
+            icon=":material/tune:",
+        )
+        st.page_link(
+            "pages/networks.py",
+            label="Find networks",
+            icon=":material/arrow_forward:",
+            query_params=selection.parameters() or None,
+        )
+        return
+    try:
+        atlas = atlases.load(key)
+    except RequestError as error:
+        notices.error(str(error))
+        return
+    try:
+        intervene_state.start(key, atlas)
+    except RequestError as error:
+        notices.error(str(error))
+    with left:
+        intervene_controls.draw(key, atlas)
+    with right:
+        intervene_results.draw(key, atlas)
+
+
 frame.draw(
     "Intervene",
     "Inhibit or amplify networks while the model runs, beside as many random neurons changed alike.",
     INTERVENTION,
 )
-key = selection.current().atlas
-left, right = st.columns(_COLUMNS, gap="medium")
-with left:
-    atlas_picker(key)
-if key is None:
-    notices.info(
-        "No networks to edit yet. Find the networks of a model first, or open a saved atlas; the sliders appear here.",
-        icon=":material/tune:",
-    )
-    st.page_link(
-        "pages/networks.py",
-        label="Find networks",
-        icon=":material/arrow_forward:",
-        query_params=selection.parameters() or None,
-    )
-    st.stop()
-try:
-    atlas = atlases.load(key)
-except RequestError as error:
-    notices.error(str(error))
-    st.stop()
-try:
-    intervene_state.start(key, atlas)
-except RequestError as error:
-    notices.error(str(error))
-
-with left:
-    intervene_controls.draw(key, atlas)
-with right:
-    intervene_results.draw(key, atlas)
+page()
