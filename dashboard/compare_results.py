@@ -76,13 +76,11 @@ def _warnings(found: Comparison) -> None:
 
 def _verdict(found: Comparison) -> None:
     verdict = found.verdict
-    outcome, advice = verdict.outcome, verdict.advice
-    (icon, colour), headline = _OUTCOMES[outcome], HEADLINES[outcome]
+    (icon, colour), headline, advice = _OUTCOMES[verdict.outcome], HEADLINES[verdict.outcome], verdict.advice
     if found.same_model:
-        outcome, advice, headline = "same model", (), SAME_MODEL
-        icon, colour = ":material/content_copy:", "gray"
+        icon, colour, headline, advice = ":material/content_copy:", "gray", SAME_MODEL, ()
     with st.container(border=True, height="stretch", key="compare_verdict"):
-        st.badge(outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
+        st.badge(found.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
         st.subheader(headline, anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
         decisive = [sentence for sentence in verdict.reasons if sentence not in verdict.second_opinions]

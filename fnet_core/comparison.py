@@ -73,6 +73,11 @@ class Comparison:
         """Whether one model was given twice."""
         return self.a.model.digest == self.b.model.digest
 
+    @property
+    def outcome(self) -> str:
+        """The verdict in a word for people: "derived", "independent", "inconclusive", or "same model"."""
+        return "same model" if self.same_model else self.verdict.outcome
+
     def table(self) -> pd.DataFrame:
         """One row per matched pair, strongest first: value, network, label, key_neurons and stability of both."""
         columns: dict[str, Any] = {"value": self.values_M}
@@ -97,7 +102,7 @@ class Comparison:
         return {
             "a": vars(self.a.model),
             "b": vars(self.b.model),
-            "verdict": self.verdict.outcome,
+            "verdict": self.outcome,
             "score": self.score,
             "interval": list(self.interval) if self.interval else None,
             "plain_score": self.plain_score,
@@ -140,11 +145,11 @@ def compare(
 
     No model is needed, and the order of a and b does not change any number. What anybody can read off the text without
     a model (`text_surface`) is taken out of every signal first: models that have learned little else agree in it
-    whatever their origin. The interval resamples passages with the
-    matching held fixed: to first order the best matching's value changes as if it were fixed, while matching anew
-    would add to every resample, which holds fewer different passages, the gain of picking the best pairs by chance.
-    It does not cover the ICA's seed, for which the verdict leaves a margin. Raises RequestError when the fingerprints
-    are of different probes or one has no signal at all.
+    whatever their origin. The interval resamples passages with the matching held fixed: to first order the best
+    matching's value changes as if it were fixed, while matching anew would add to every resample, which holds fewer
+    different passages, the gain of picking the best pairs by chance. It does not cover the ICA's seed, for which the
+    verdict leaves a margin. Raises RequestError when the fingerprints are of different probes or one has no signal at
+    all.
     """
     check_options(seed, resamples)
     check_comparable(a, b)

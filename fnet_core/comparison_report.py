@@ -108,9 +108,8 @@ def _verdict(comparison: Comparison) -> str:
     if comparison.interval:
         interval = "95 % interval {:.3f} to {:.3f}".format(*comparison.interval)
         note = _note(INTERVAL_NOTE)
-    outcome, headline = found.outcome, HEADLINES[found.outcome]
-    if comparison.same_model:
-        outcome, headline = "same model", SAME_MODEL
+    outcome = comparison.outcome
+    headline = SAME_MODEL if comparison.same_model else HEADLINES[found.outcome]
     advice = f"<p>What would change it:</p>{_sentences(found.advice)}" if found.advice else ""
     return (
         f'<div class="verdict {outcome}"><p><strong>{outcome}</strong><br>{headline}</p>'

@@ -58,7 +58,7 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "networks": Method(
-        "What networks leave",
+        "Network-aware (FNet)",
         "The size of a neuron's signal, of which the part that its layer's networks carry counts half, times the sum "
         "of its output weights: what networks carry, the neurons that stay can in part restore. A start token before "
         "the text counts as much as the text, since every token attends to it.",

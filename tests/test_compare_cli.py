@@ -69,6 +69,12 @@ def test_compare_models_and_files(capsys, tmp_path, probes):
     assert turned["score"] == result["score"] and turned["a"] == result["b"]
 
 
+def test_one_model_given_twice_is_called_that(capsys, files):
+    lines = run(capsys, "compare", files[0], files[0])[1]
+    assert lines.startswith("same model: base and base") and "one and the same model" in lines
+    assert json.loads(run(capsys, "compare", files[0], files[0], "--json")[1])["verdict"] == "same model"
+
+
 def test_two_files_and_a_report(capsys, tmp_path, files):
     report = tmp_path / "report.html"
     status, out, err = run(capsys, "compare", *files, "--json", "--seed", "5", "--report", str(report))

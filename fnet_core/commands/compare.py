@@ -69,7 +69,7 @@ def _fingerprint(
 
 
 def _lines(found: Comparison) -> list[str]:
-    lines = [f"{found.verdict.outcome}: {found.a.model.name} and {found.b.model.name}"]
+    lines = [f"{found.outcome}: {found.a.model.name} and {found.b.model.name}"]
     lines += [f"  {sentence}" for sentence in found.verdict.reasons]
     lines += [f"  To do: {sentence}" for sentence in found.verdict.advice]
     lines.append(f"{'abs(rho)':>8}  {'a':>3}  {'b':>3}  labels")
