@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import words
 from dashboard.intervene_state import BUNDLED, PASTE
 from fnet_core import texts
-from fnet_core.perplexity import DEFAULT_WINDOW, DEFINITIONS
+from fnet_core.text_windows import DEFAULT_WINDOW, DEFINITIONS
 
 
 def sentence() -> str:

@@ -5,10 +5,10 @@ import streamlit as st
 from dashboard import prune_state, selection, words
 from dashboard.prune_state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
 from fnet_core import texts
-from fnet_core.perplexity import DEFINITIONS
 from fnet_core.prune_plan import SHARES
 from fnet_core.prune_scores import METHODS, Scores
 from fnet_core.replacement import COMPENSATIONS
+from fnet_core.text_windows import DEFINITIONS
 
 OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
 """What a ratio is a share of."""

@@ -71,8 +71,8 @@ class PruneRequest:
 
     @property
     def amount(self) -> str:
-        """"20 %", "scores up to 3"."""
-        return f"scores up to {self.threshold:g}" if self.ratio is None else f"{round(100 * self.ratio)} %"
+        """"20 %", "threshold 3"."""
+        return f"threshold {self.threshold:g}" if self.ratio is None else f"{round(100 * self.ratio)} %"
 
     def measure_key(self) -> str:
         """The digest of what all points of the curves share."""

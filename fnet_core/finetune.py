@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from fnet_core.errors import RequestError
 from fnet_core.lora import adapters
 from fnet_core.models import LoadedModel
-from fnet_core.perplexity import start_tokens
 from fnet_core.progress import Report, silent
 from fnet_core.store import file_digest
+from fnet_core.text_windows import start_tokens
 from fnet_core.texts import whole_file
 
 FEWEST_TOKENS = 32

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,38 +22,17 @@ from torch.nn import functional as F
 
 from fnet_core import store
 from fnet_core.activations import main_device
-from fnet_core.errors import RequestError
 from fnet_core.models import LoadedModel
 from fnet_core.progress import Report, silent
+from fnet_core.text_windows import Definition, Window, check_windows, text_windows, window_and_stride
 from fnet_core.texts import Passage
-
-Definition = Literal["token", "word", "byte"]
-
-DEFINITIONS: dict[str, str] = {
-    "token": "per token of this model's tokenizer, sliding window: not comparable between tokenizers",
-    "word": "per word of the original text, as lm-evaluation-harness counts: comparable between models",
-    "byte": "per byte of the original text (its base-2 logarithm is bits per byte): comparable between models",
-}
 
 KIND = "perplexity"
 FORMAT = 1
 
-DEFAULT_WINDOW = 512
-
 _CPU_BATCH_TOKENS = 512
 _GPU_BATCH_TOKENS = 16_384
 _LOGIT_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of tokens to run at once, of which the last `scored` are predicted and counted."""
-
-    document: int
-    ids: tuple[int, ...]
-    scored: int
-    first_scored: int
-    """Index in the document's tokens of the first scored one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,99 +183,6 @@ def _ratio_interval(total_W: np.ndarray, units_W: np.ndarray) -> tuple[float, fl
     return mean - reach, mean + reach
 
 
-def sliding_windows(length: int, window: int, stride: int, start: int) -> Iterator[tuple[int, int, int]]:
-    """(begin, end, first scored) of each window over a document's tokens; `start` places are for start tokens.
-
-    Without start tokens nothing comes before a window's first token, which is then not scored. A stride longer than
-    the room that start tokens leave is shortened to it, so that no token is passed over.
-    """
-    room = window - start
-    stride = min(stride, room)
-    done = begin = 0
-    while done < length:
-        end = min(begin + room, length)
-        first = max(done, begin if start else begin + 1)
-        if end > first:
-            yield begin, end, first
-        done = max(done, end)
-        begin += stride
-
-
-def disjoint_windows(length: int, window: int) -> Iterator[tuple[int, int, int]]:
-    """(begin, end, first scored) as lm-evaluation-harness rolls: begin -1 stands for the prefix token.
-
-    Every window but the first and last is read behind the one token before it; the last is filled up with the
-    tokens before it.
-    """
-    end = min(window, length)
-    yield -1, end, 0
-    while end < length:
-        done, end = end, min(end + window, length)
-        yield end - window - 1, end, done
-
-
-def start_tokens(loaded: LoadedModel) -> tuple[int, ...]:
-    """The special tokens that the model's tokenizer puts before a text; empty if it puts none."""
-    encoded = loaded.tokenizer("a", return_special_tokens_mask=True)
-    special = encoded["special_tokens_mask"]
-    return tuple(encoded["input_ids"][: special.index(0)])
-
-
-def _prefix_token(loaded: LoadedModel) -> int:
-    """The token that lm-evaluation-harness puts before a document; RequestError if the tokenizer has none."""
-    tokenizer = loaded.tokenizer
-    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
-        if token is not None:
-            return token
-    raise RequestError(f"The tokenizer of {loaded.name} has no start or end token; choose the definition token.")
-
-
-def _documents(
-    loaded: LoadedModel, passages: Sequence[Passage], definition: Definition, window: int, stride: int
-) -> tuple[list[Window], list[np.ndarray], str]:
-    """Windows of every document, character offsets of their tokens, and the start tokens in words."""
-    tokenizer = loaded.tokenizer
-    start = start_tokens(loaded) if definition == "token" else (_prefix_token(loaded),)
-    if len(start) >= window:
-        raise RequestError(f"A window of {window} tokens has no room behind {len(start)} start tokens; choose more.")
-    windows, offsets = [], []
-    for number, passage in enumerate(passages):
-        encoded = tokenizer(passage.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        ids = encoded["input_ids"]
-        offsets.append(np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2))
-        if len(ids) < 2:
-            raise RequestError(f"The text '{passage.name}' has {len(ids)} token(s); give at least a few sentences.")
-        if definition == "token":
-            spans = sliding_windows(len(ids), window, stride, len(start))
-        else:
-            spans = disjoint_windows(len(ids), window)
-        for begin, end, first in spans:
-            prefix = start if definition == "token" or begin < 0 else ()
-            windows.append(Window(number, (*prefix, *ids[max(begin, 0) : end]), end - first, first))
-    return windows, offsets, "".join(tokenizer.convert_ids_to_tokens(list(start)))
-
-
-def window_and_stride(
-    loaded: LoadedModel, definition: Definition, window: int | None, stride: int | None
-) -> tuple[int, int]:
-    """What `measure` uses where the caller leaves it open."""
-    window = min(DEFAULT_WINDOW, loaded.max_tokens) if window is None else window
-    return window, window if stride is None or definition != "token" else stride
-
-
-def _check(loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int) -> None:
-    if definition not in DEFINITIONS:
-        raise RequestError(f"There is no definition '{definition}'; choose one of {', '.join(DEFINITIONS)}.")
-    if not passages:
-        raise RequestError("There is no text to measure; give at least one passage.")
-    if not 2 <= window <= loaded.max_tokens:
-        raise RequestError(
-            f"A window of {window} tokens is out of range; {loaded.name} reads 2 to {loaded.max_tokens}."
-        )
-    if not 1 <= stride <= window:
-        raise RequestError(f"A stride of {stride} tokens is out of range; choose 1 to the window, {window}.")
-
-
 def _batches(windows: Sequence[Window], tokens: int) -> Iterator[list[Window]]:
     """Runs of neighbouring windows whose padded size stays within `tokens`."""
     batch: list[Window] = []
@@ -345,15 +231,15 @@ def measure(
 ) -> Iterator[PerplexityResult]:
     """The running estimate after each batch of windows; the last one is the result.
 
-    Each passage is a document of its own. `window` is in tokens, `DEFAULT_WINDOW` or what the model reads unless given;
+    Each passage is a document of its own. `window` is in tokens, see `window_and_stride` where it is not given;
     `stride` is the window unless given, and always for words and bytes. A model whose tokenizer puts a start token
     before a text gets it before each window. `around` is opened around every batch, for edits: several measurements
     may take turns. Raises RequestError for a window that the model cannot read or a text without tokens. `report`
     gets the stage "measuring" and may raise to stop.
     """
     window, stride = window_and_stride(loaded, definition, window, stride)
-    _check(loaded, passages, definition, window, stride)
-    windows, offsets, start = _documents(loaded, passages, definition, window, stride)
+    check_windows(loaded, passages, definition, window, stride)
+    windows, offsets, start = text_windows(loaded, passages, definition, window, stride)
     units_of = _unit_counter(passages, windows, definition)
     if batch_tokens is None:
         most = _LOGIT_BYTES // (4 * loaded.model.config.vocab_size)

@@ -68,7 +68,7 @@ METHODS: dict[str, Method] = {
         seeded=True,
     ),
     "fn": Method(
-        "Functional networks, as published",
+        "Networks, as published",
         "A neuron counts as much as its largest abs(z) in any network of its layer, over several groups of texts.",
         "Liu et al. 2025, arXiv 2508.05239",
         "published",

@@ -9,8 +9,9 @@ from typing import Any
 from fnet_core import store
 from fnet_core.activations import main_device
 from fnet_core.models import LoadedModel
-from fnet_core.perplexity import KIND, Definition, PerplexityResult, measure, window_and_stride
+from fnet_core.perplexity import KIND, PerplexityResult, measure
 from fnet_core.progress import Report, silent
+from fnet_core.text_windows import Definition, window_and_stride
 from fnet_core.texts import Passage
 
 METHOD_VERSION = 1

@@ -11,7 +11,8 @@ from loading import loaded_tiny
 from tiny_models import starting_tokenizer, tiny_tokenizer
 
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.perplexity import PerplexityResult, disjoint_windows, measure, ratio, sliding_windows
+from fnet_core.perplexity import PerplexityResult, measure, ratio
+from fnet_core.text_windows import disjoint_windows, sliding_windows
 from fnet_core.texts import Passage
 
 PASSAGES = (

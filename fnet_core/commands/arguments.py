@@ -5,7 +5,7 @@ import argparse
 from fnet_core import texts
 from fnet_core.atlas import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
-from fnet_core.perplexity import DEFAULT_WINDOW, DEFINITIONS
+from fnet_core.text_windows import DEFAULT_WINDOW, DEFINITIONS
 from fnet_core.texts import DATASET_PASSAGES, Passage, Split
 from fnet_core.yardstick import Yardstick
 
