@@ -33,6 +33,13 @@ class Tokens:
         """How many special tokens stand before the text."""
         return int(self.text_T.int().argmax())
 
+    def of_text(self, values_TN: Tensor) -> Tensor:
+        """The rows of the tokens that carry text: a view where they follow one another, as they nearly always do."""
+        begin, count = self.before_text, int(self.text_T.sum())
+        if self.text_T[begin : begin + count].all():
+            return values_TN[begin : begin + count]
+        return values_TN[self.text_T.to(values_TN.device)]
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -94,9 +101,9 @@ def read_subjects(
         keep = token.text_T
         activations_TN = torch.empty(int(keep.sum()), sum(widths), device=device)
 
-        def store(layer: int, activation: Tensor, i=i, keep=keep, out_TN=activations_TN) -> None:
+        def store(layer: int, activation: Tensor, i=i, token=token, out_TN=activations_TN) -> None:
             report("capturing", (i + layer / len(widths)) / len(passages))
-            values = activation.reshape(-1, activation.shape[-1])[keep.to(activation.device)]
+            values = token.of_text(activation.reshape(-1, activation.shape[-1]))
             if site == "heads":
                 values = values.unflatten(-1, (-1, size)).mean(dim=-1)
             out_TN[:, starts[layer] : starts[layer] + widths[layer]].copy_(values)

@@ -119,15 +119,14 @@ class Calibrator:
         device = main_device(loaded.model)
         edges_B = np.cumsum((0, *self.signal_widths))
         for i, (passage, token) in enumerate(zip(passages, tokens, strict=True)):
-            keep_T, before_text = token.text_T, token.before_text
-            out_TN = torch.empty(int(keep_T.sum()), int(edges_B[-1]), device=device)
+            out_TN = torch.empty(int(token.text_T.sum()), int(edges_B[-1]), device=device)
 
-            def text_only(x: Tensor, keep_T=keep_T) -> Tensor:
-                return x.reshape(-1, x.shape[-1])[keep_T.to(x.device)]
+            def text_only(x: Tensor, token=token) -> Tensor:
+                return token.of_text(x.reshape(-1, x.shape[-1]))
 
-            def observed(running: _Running, x: Tensor, text_only=text_only, before_text=before_text) -> Tensor:
+            def observed(running: _Running, x: Tensor, token=token, text_only=text_only) -> Tensor:
                 values_TN = text_only(x)
-                running.start_SN = x.reshape(-1, x.shape[-1])[:before_text].cpu().double()
+                running.start_SN = x.reshape(-1, x.shape[-1])[: token.before_text].cpu().double()
                 running.add(values_TN)
                 return values_TN
 

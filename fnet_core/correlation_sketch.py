@@ -119,7 +119,7 @@ class CorrelationSketch:
     def _look(self, signals_TN: Tensor) -> None:
         z_TN = self._scaled(signals_TN)
         self._products_NP.addmm_(z_TN.T, z_TN @ self._probes_NP)
-        self._squares_N += torch.linalg.vector_norm(z_TN, dim=0).double().square()
+        self._squares_N += z_TN.square_().sum(dim=0).double()
         self._tokens += len(z_TN)
 
 

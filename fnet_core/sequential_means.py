@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fnet_core.activations import main_device, tokenize
+from fnet_core.activations import Tokens, main_device, tokenize
 from fnet_core.families import Tap, decoder_layers, taps
 from fnet_core.hooks import touching_taps
 from fnet_core.models import LoadedModel
@@ -88,7 +88,7 @@ def sequential_replacements(
         sums = {"mlp": 0.0, "attention": 0.0}
         places = (mlp_taps[number], attention_taps[number])
         for state, recorded, token in zip(hidden, calls, tokens, strict=True):
-            with _summing(places, token.text_T, sums):
+            with _summing(places, token, sums):
                 recorded[number].again(layer, state)
         count = sum(int(token.text_T.sum()) for token in tokens)
         mlp.append(mean_replacement(sums["mlp"] / count, keep_mlp[number]))
@@ -100,11 +100,11 @@ def sequential_replacements(
 
 
 @contextmanager
-def _summing(places: tuple[Tap, Tap], text_T: Tensor, sums: dict[str, Any]):
+def _summing(places: tuple[Tap, Tap], token: Tokens, sums: dict[str, Any]):
     """Add the text tokens' inputs at both places to `sums` while the context is open."""
 
     def touch(place: int, x: Tensor) -> None:
-        values_TN = x.reshape(-1, x.shape[-1])[text_T.to(x.device)]
+        values_TN = token.of_text(x.reshape(-1, x.shape[-1]))
         name = ("mlp", "attention")[place]
         sums[name] = sums[name] + values_TN.sum(dim=0, dtype=torch.float64).cpu()
 

@@ -7,7 +7,7 @@ from loading import loaded_tiny
 from tiny_models import TINY_FAMILIES, starting_tokenizer, tiny_model
 from torch.nn import functional as F
 
-from fnet_core.activations import read_subjects, tokenize
+from fnet_core.activations import Tokens, read_subjects, tokenize
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.texts import Passage
 
@@ -97,6 +97,13 @@ def test_start_tokens_are_read_by_the_model_but_are_no_part_of_the_subject():
     assert a.activations_TN.shape == b.activations_TN.shape
     assert a.offsets_T2.tolist() == b.offsets_T2.tolist()
     assert not torch.allclose(a.activations_TN, b.activations_TN, atol=1e-3)
+
+
+def test_rows_of_the_text_wherever_special_tokens_stand():
+    rows = torch.arange(10.0).view(5, 2)
+    for text in ([0, 1, 1, 1, 0], [1, 1, 1, 1, 1], [0, 1, 0, 1, 1]):
+        kept = torch.tensor(text, dtype=torch.bool)
+        assert torch.equal(Tokens(torch.arange(5), kept, torch.zeros(5, 2)).of_text(rows), rows[kept])
 
 
 def test_subjects_stream_one_at_a_time():
