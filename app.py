@@ -59,12 +59,7 @@ with st.grid(3, min_column_width=250):
         with st.container(border=True, height="stretch"):
             st.subheader(f"{number}. {title}", anchor=False, icon=icon)
             st.write(sentence)
-            st.page_link(
-                script,
-                label=label,
-                icon=":material/arrow_forward:",
-                query_params=selection.parameters() or None,
-            )
+            notices.next_step(script, label)
 
 st.header("Recent atlases", anchor=False)
 found, broken = atlases.saved(RECENT)

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import charts, compare_export, compare_networks, notices, words
 from fnet_core import comparison_figures as figures
 from fnet_core.comparison import Comparison
-from fnet_core.comparison_report import HEADLINES, NO_PROOF, SAME_MODEL
+from fnet_core.comparison_report import HEADLINES, NO_PROOF
 from fnet_core.fingerprint import Fingerprint
 from fnet_core.verdict import INTERVAL_NOTE
 
@@ -13,6 +13,7 @@ _OUTCOMES = {
     "derived": (":material/family_history:", "red"),
     "independent": (":material/call_split:", "blue"),
     "inconclusive": (":material/help:", "gray"),
+    "same model": (":material/content_copy:", "gray"),
 }
 _SECOND_OPINIONS = (
     "These do not enter the verdict: both are known to call independent models related. They are here because people "
@@ -76,17 +77,15 @@ def _warnings(found: Comparison) -> None:
 
 def _verdict(found: Comparison) -> None:
     verdict = found.verdict
-    (icon, colour), headline, advice = _OUTCOMES[verdict.outcome], HEADLINES[verdict.outcome], verdict.advice
-    if found.same_model:
-        icon, colour, headline, advice = ":material/content_copy:", "gray", SAME_MODEL, ()
+    icon, colour = _OUTCOMES[found.outcome]
     with st.container(border=True, height="stretch", key="compare_verdict"):
         st.badge(found.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
-        st.subheader(headline, anchor=False)
+        st.subheader(HEADLINES[found.outcome], anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
         decisive = [sentence for sentence in verdict.reasons if sentence not in verdict.second_opinions]
         st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in decisive))
-        if advice:
-            st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in advice))
+        if verdict.advice and not found.same_model:
+            st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in verdict.advice))
         st.caption(NO_PROOF)
 
 

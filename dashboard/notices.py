@@ -1,8 +1,8 @@
-"""Boxes with a sentence; names in it that came from elsewhere are shown as they are, not as Markdown."""
+"""Boxes with a sentence and where to go next; names from elsewhere are shown as they are, not as Markdown."""
 
 import streamlit as st
 
-from dashboard import words
+from dashboard import selection, words
 
 
 def error(sentence: str) -> None:
@@ -13,3 +13,10 @@ def error(sentence: str) -> None:
 def info(sentence: str, icon: str = ":material/info:") -> None:
     """Something to know, or what to do next."""
     st.info(words.plain(sentence), icon=icon)
+
+
+def next_step(script: str, label: str) -> None:
+    """A link to another page, which takes the selection along."""
+    st.page_link(
+        script, label=label, icon=":material/arrow_forward:", query_params=selection.parameters() or None
+    )

@@ -4,7 +4,7 @@ import weakref
 
 import streamlit as st
 
-from dashboard import job_panel, model_access, notices, selection
+from dashboard import job_panel, model_access, notices
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models import LoadedModel, get_loaded
@@ -40,12 +40,7 @@ def _opened(name: str) -> bool:
         return False
     if not card.cached:
         notices.info(f"{name} is not on this machine yet; load it first.", icon=":material/deployed_code:")
-        st.page_link(
-            "pages/model.py",
-            label="Go to Model",
-            icon=":material/arrow_forward:",
-            query_params=selection.parameters() or None,
-        )
+        notices.next_step("pages/model.py", "Go to Model")
         return False
     job = _tried(name)
     if job is None or job.state == "done":

@@ -27,12 +27,7 @@ def draw(plan: PrunePlan) -> None:
             f"To see which functional networks survive, find the networks of {model} first (site MLP neurons).",
             icon=":material/hub:",
         )
-        st.page_link(
-            "pages/networks.py",
-            label="Find networks",
-            icon=":material/arrow_forward:",
-            query_params=selection.parameters() or None,
-        )
+        notices.next_step("pages/networks.py", "Find networks")
         return
     chosen = selection.current().atlas
     selection.mirror(_PICKER, chosen if chosen in fitting else _richest(fitting))

@@ -5,6 +5,7 @@ Shape legend: T tokens, N neurons (all layers side by side), L layers.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -33,12 +34,16 @@ class Tokens:
         """How many special tokens stand before the text."""
         return int(self.text_T.int().argmax())
 
+    @cached_property
+    def _text_rows(self) -> slice | Tensor:
+        begin, count = self.before_text, int(self.text_T.sum())
+        follow_one_another = bool(self.text_T[begin : begin + count].all())
+        return slice(begin, begin + count) if follow_one_another else self.text_T
+
     def of_text(self, values_TN: Tensor) -> Tensor:
         """The rows of the tokens that carry text: a view where they follow one another, as they nearly always do."""
-        begin, count = self.before_text, int(self.text_T.sum())
-        if self.text_T[begin : begin + count].all():
-            return values_TN[begin : begin + count]
-        return values_TN[self.text_T.to(values_TN.device)]
+        rows = self._text_rows
+        return values_TN[rows if isinstance(rows, slice) else rows.to(values_TN.device)]
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,8 @@ class Calibrator:
 
             def observed(running: _Running, x: Tensor, token=token, text_only=text_only) -> Tensor:
                 values_TN = text_only(x)
-                running.start_SN = x.reshape(-1, x.shape[-1])[: token.before_text].cpu().double()
+                if not running.tokens:
+                    running.start_SN = x.reshape(-1, x.shape[-1])[: token.before_text].cpu().double()
                 running.add(values_TN)
                 return values_TN
 

@@ -20,8 +20,9 @@ HEADLINES = {
     "derived": "Evidence that one derives from the other",
     "independent": "Evidence that they were trained independently",
     "inconclusive": "No verdict: the evidence is not enough",
+    "same model": "The same model, given twice",
 }
-SAME_MODEL = "The same model, given twice"
+"""What each outcome of a comparison means."""
 NO_PROOF = (
     "This is evidence from what the models do on these passages, not proof, and it does not say who took what from "
     "whom."
@@ -109,10 +110,9 @@ def _verdict(comparison: Comparison) -> str:
         interval = "95 % interval {:.3f} to {:.3f}".format(*comparison.interval)
         note = _note(INTERVAL_NOTE)
     outcome = comparison.outcome
-    headline = SAME_MODEL if comparison.same_model else HEADLINES[found.outcome]
     advice = f"<p>What would change it:</p>{_sentences(found.advice)}" if found.advice else ""
     return (
-        f'<div class="verdict {outcome}"><p><strong>{outcome}</strong><br>{headline}</p>'
+        f'<div class="verdict {outcome}"><p><strong>{outcome}</strong><br>{HEADLINES[outcome]}</p>'
         f"<p>score {comparison.score:.3f}, {interval}, {len(comparison.values_M)} matched pairs of networks on "
         f"{len(comparison.a.passages)} passages; {comparison.plain_score:.3f} with the text's surface left in</p>"
         f"{_sentences(found.reasons)}{note}{advice}{_note(NO_PROOF)}</div>"

@@ -115,8 +115,8 @@ def compute_factors(
     calibration = reader.result()
     moments = (*calibration.mlp_L, *calibration.attention_L)
     found = [
-        layer_factors(each_moments, each.covariance_KK, each.shared_KN)
-        for each_moments, each in zip(moments, networks, strict=True)
+        layer_factors(m, each.covariance_KK, each.shared_KN)
+        for m, each in zip(moments, networks, strict=True)
     ]
     layers = len(calibration.mlp_L)
     factors = LayerFactors(tuple(found[:layers]), tuple(found[layers:]))

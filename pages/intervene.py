@@ -65,12 +65,7 @@ def page() -> None:
             "here.",
             icon=":material/tune:",
         )
-        st.page_link(
-            "pages/networks.py",
-            label="Find networks",
-            icon=":material/arrow_forward:",
-            query_params=selection.parameters() or None,
-        )
+        notices.next_step("pages/networks.py", "Find networks")
         return
     try:
         atlas = atlases.load(key)

@@ -41,7 +41,7 @@ def page() -> None:
     name = selection.current().model
     if name is None:
         notices.info("Choose a model above, or load one first.", icon=":material/deployed_code:")
-        st.page_link("pages/model.py", label="Choose a model", icon=":material/arrow_forward:")
+        notices.next_step("pages/model.py", "Choose a model")
         return
     loaded = prune_model.current(name)
     if loaded is None:
