@@ -14,7 +14,7 @@ from fnet_core.prune_measures import PruneResult
 from fnet_core.prune_scores import METHODS
 
 _WINDOWS_FOR_INTERVAL = 3
-_STATUS_HEIGHT = 68
+_STATUS_HEIGHT = 88
 
 
 def scores_missing(request: PruneRequest, methods: list[str]) -> None:
