@@ -33,8 +33,7 @@ def main() -> None:
     for name, site in itertools.product(options.models, options.sites):
         loaded = models.get_loaded(name)
         halves = [
-            [s.activations_TN for s in read_subjects(loaded, texts.bundled(split), site)]
-            for split in ("find", "score")
+            [s.activations_TN for s in read_subjects(loaded, texts.bundled(split), site)] for split in ("find", "score")
         ]
         neurons = halves[0][0].shape[1]
         for contrast in CONTRASTS:

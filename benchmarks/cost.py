@@ -59,9 +59,7 @@ def main() -> None:
     options = parser.parse_args()
 
     loaded = models.get_loaded(options.model)
-    request = AtlasRequest(
-        options.model, texts.bundled("find"), site=options.site, components=options.components
-    )
+    request = AtlasRequest(options.model, texts.bundled("find"), site=options.site, components=options.components)
     device = main_device(loaded.model)
     ids = [tokenize(loaded, passage).ids_T[None].to(device) for passage in request.passages]
     recipe = {"site": options.site, "scope": "model"}

@@ -1,6 +1,6 @@
 """What a fingerprint costs beside a bare forward pass over the same probes, and what comparing two costs.
 
-    python -m benchmarks.fingerprint_cost [MODEL]
+python -m benchmarks.fingerprint_cost [MODEL]
 """
 
 import argparse

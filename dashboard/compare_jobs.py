@@ -110,9 +110,7 @@ def submit(sides: tuple[Side, Side]) -> None:
     job_panel.watch(job)
 
 
-def _measured(
-    side: Side, allowed: tuple[Path, ...], letter: str, report: JobReport, move: Callable[..., None]
-) -> str:
+def _measured(side: Side, allowed: tuple[Path, ...], letter: str, report: JobReport, move: Callable[..., None]) -> str:
     """The reference to a model's fingerprint, from the store or measured now."""
     weights = side.stages()
     total, before = sum(weights.values()), 0.0

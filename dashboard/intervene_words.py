@@ -4,7 +4,7 @@ import math
 
 
 def perplexity(value: float) -> str:
-    """"4.13", "41.3", "31,548"; "not finite" where the model's output overflowed."""
+    """ "4.13", "41.3", "31,548"; "not finite" where the model's output overflowed."""
     if not math.isfinite(value):
         return "not finite"
     if value >= 1e9:
@@ -13,12 +13,12 @@ def perplexity(value: float) -> str:
 
 
 def between(bounds: tuple[float, float] | None) -> str:
-    """"38.9 to 44.0", or why there is no interval."""
+    """ "38.9 to 44.0", or why there is no interval."""
     return f"{perplexity(bounds[0])} to {perplexity(bounds[1])}" if bounds else "no interval"
 
 
 def factor(ratio: float) -> str:
-    """"+2.0 %" near 1, "27.6x" far from it."""
+    """ "+2.0 %" near 1, "27.6x" far from it."""
     if not math.isfinite(ratio):
         return "not finite"
     if 0.5 < ratio < 1.5:
@@ -36,5 +36,5 @@ def factors(bounds: tuple[float, float] | None) -> str:
 
 
 def times(ratio: float) -> str:
-    """"1.54", "27", "1,142": what something is multiplied by."""
+    """ "1.54", "27", "1,142": what something is multiplied by."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"

@@ -38,7 +38,12 @@ def draw(key: str) -> None:
     st.text_area("Prompt", key="writing_prompt", height=80, persist_state="session")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         how = st.segmented_control(
-            "How", [GREEDY, SAMPLING], key="writing_how", default=GREEDY, required=True, persist_state="session",
+            "How",
+            [GREEDY, SAMPLING],
+            key="writing_how",
+            default=GREEDY,
+            required=True,
+            persist_state="session",
             help="Greedy always takes the likeliest token. Sampling draws with the seed, the same for all three.",
         )
         st.number_input("New tokens", 1, 1024, key="writing_tokens", persist_state="session", width=130)

@@ -17,6 +17,4 @@ def info(sentence: str, icon: str = ":material/info:") -> None:
 
 def next_step(script: str, label: str) -> None:
     """A link to another page, which takes the selection along."""
-    st.page_link(
-        script, label=label, icon=":material/arrow_forward:", query_params=selection.parameters() or None
-    )
+    st.page_link(script, label=label, icon=":material/arrow_forward:", query_params=selection.parameters() or None)

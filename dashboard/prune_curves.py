@@ -162,7 +162,7 @@ def _switch() -> None:
 
 
 def percent(ratio: float) -> str:
-    """"20 %"."""
+    """ "20 %"."""
     return f"{round(100 * ratio)} %"
 
 
@@ -205,7 +205,7 @@ def _value(point: CurvePoint) -> str:
 
 
 def _margin(better: CurvePoint, other: CurvePoint) -> str:
-    """", within the error of this text" where the paired interval does not tell the two apart."""
+    """ ", within the error of this text" where the paired interval does not tell the two apart."""
     interval = prune_figures.against(better, other).interval
     return ", a difference within the error of this text" if interval and interval[0] <= 1 else ""
 
@@ -245,4 +245,3 @@ def table(points: Sequence[CurvePoint]) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-

@@ -42,7 +42,7 @@ def _number(count: int) -> str:
 
 
 def _change(counts: dict[str, int], shown: Callable[[int], str]) -> str:
-    """"-11.8 % of 135 million", "unchanged"."""
+    """ "-11.8 % of 135 million", "unchanged"."""
     gone = counts["before"] - counts["after"]
     return f"-{100 * gone / counts['before']:.1f} % of {shown(counts['before'])}" if gone else "unchanged"
 

@@ -71,7 +71,7 @@ class PruneRequest:
 
     @property
     def amount(self) -> str:
-        """"20 %", "threshold 3"."""
+        """ "20 %", "threshold 3"."""
         return f"threshold {self.threshold:g}" if self.ratio is None else f"{round(100 * self.ratio)} %"
 
     def measure_key(self) -> str:

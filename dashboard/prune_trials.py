@@ -96,7 +96,12 @@ def writing(request: PruneRequest) -> None:
     st.text_area("Prompt", key="prune_prompt", height=80, persist_state="session")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         how = st.segmented_control(
-            "How", [_GREEDY, _SAMPLING], key="prune_how", default=_GREEDY, required=True, persist_state="session",
+            "How",
+            [_GREEDY, _SAMPLING],
+            key="prune_how",
+            default=_GREEDY,
+            required=True,
+            persist_state="session",
             help="Greedy always takes the likeliest token. Sampling draws with the seed, the same for both models.",
         )
         st.number_input("New tokens", 1, 1024, key="prune_tokens", persist_state="session", width=130)

@@ -175,9 +175,7 @@ class Atlas:
                 "key_neurons": counts_KL.sum(axis=1),
                 "layers": some.sum(axis=1),
                 "first_layer": np.where(some.any(axis=1), some.argmax(axis=1), -1),
-                "last_layer": np.where(
-                    some.any(axis=1), self.layer_count - 1 - some[:, ::-1].argmax(axis=1), -1
-                ),
+                "last_layer": np.where(some.any(axis=1), self.layer_count - 1 - some[:, ::-1].argmax(axis=1), -1),
             }
         )
 

@@ -124,9 +124,7 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     return FoundAtlas(atlas, path, computed=True)
 
 
-def _kept(
-    request: AtlasRequest, folder: models.ModelFolder, device: str
-) -> tuple[dict[str, Any], Path, Atlas | None]:
+def _kept(request: AtlasRequest, folder: models.ModelFolder, device: str) -> tuple[dict[str, Any], Path, Atlas | None]:
     """Recipe, place in the store, and the atlas there; None if there is none or the file cannot be read."""
     recipe = request.recipe(folder, device)
     path = store.artifact_path(KIND, recipe_key(recipe))
@@ -180,9 +178,7 @@ def compute_atlas(
     )
     with clock.stage("labelling"):
         offsets = tuple(t.offsets_T2[t.text_T].numpy() for t in tokens)
-        courses = tuple(
-            np.concatenate([n.time_courses[s].numpy() for n in found], axis=1) for s in range(len(tokens))
-        )
+        courses = tuple(np.concatenate([n.time_courses[s].numpy() for n in found], axis=1) for s in range(len(tokens)))
         words = [
             word
             for passage, offsets_T2 in zip(request.passages, offsets, strict=True)

@@ -37,9 +37,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if code == errno.EROFS:
             raise RequestError(f"The disk with {folder} is read-only; {elsewhere}") from error
         if code in (errno.EACCES, errno.EPERM):
-            raise RequestError(
-                f"FNet has no permission to use the folder {folder}; grant it or {elsewhere}"
-            ) from error
+            raise RequestError(f"FNet has no permission to use the folder {folder}; grant it or {elsewhere}") from error
         raise
 
 

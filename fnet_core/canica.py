@@ -104,9 +104,7 @@ class GroupBasis:
         self.components = components
         self._limit = SKETCH_FACTOR * components
         self._per_subject = 2 * components
-        self._sketch, self._spare = torch.empty(
-            2, self._limit + self._per_subject, neurons, device=device
-        ).unbind()
+        self._sketch, self._spare = torch.empty(2, self._limit + self._per_subject, neurons, device=device).unbind()
         self._singular = torch.empty(0, dtype=torch.float64, device=device)
 
     def add(self, z_TN: Tensor) -> None:

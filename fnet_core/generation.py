@@ -98,9 +98,7 @@ def continuation(
             written.append(draw(step, logits))
             step = torch.tensor([written[-1:]], device=device)
     report("writing", 1.0)
-    return Continuation(
-        loaded.tokenizer.decode(written, skip_special_tokens=True), len(written), next_tokens, finite
-    )
+    return Continuation(loaded.tokenizer.decode(written, skip_special_tokens=True), len(written), next_tokens, finite)
 
 
 def _drawing(sampling: Sampling | None, device: torch.device) -> Callable[[torch.Tensor, torch.Tensor], int]:

@@ -114,10 +114,7 @@ def compute_factors(
     )
     calibration = reader.result()
     moments = (*calibration.mlp_L, *calibration.attention_L)
-    found = [
-        layer_factors(m, each.covariance_KK, each.shared_KN)
-        for m, each in zip(moments, networks, strict=True)
-    ]
+    found = [layer_factors(m, each.covariance_KK, each.shared_KN) for m, each in zip(moments, networks, strict=True)]
     layers = len(calibration.mlp_L)
     factors = LayerFactors(tuple(found[:layers]), tuple(found[layers:]))
     factors.save(factors_path(loaded, passages, components, seed, heads))

@@ -281,7 +281,5 @@ def _unit_counter(
     if definition == "token":
         return lambda window: float(window.scored)
     scored = np.bincount([w.document for w in windows], [w.scored for w in windows])
-    sizes = [
-        len(re.split(r"\s+", p.text)) if definition == "word" else len(p.text.encode("utf-8")) for p in passages
-    ]
+    sizes = [len(re.split(r"\s+", p.text)) if definition == "word" else len(p.text.encode("utf-8")) for p in passages]
     return lambda window: sizes[window.document] * window.scored / scored[window.document]

@@ -125,7 +125,7 @@ def curves(
 
 
 def _quantity(points: Sequence[CurvePoint]) -> str:
-    """"perplexity per token", as the points define it."""
+    """ "perplexity per token", as the points define it."""
     definitions = {point.perplexity.definition for point in points if point.perplexity}
     return " ".join(["perplexity", *(f"per {definition}" for definition in definitions)])
 

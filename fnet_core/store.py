@@ -99,9 +99,7 @@ def artifact_path(kind: str, key: str) -> Path:
     """Where the artifact of this kind and key is kept; `RequestError` for a name that is not a plain one."""
     for name in (kind, key):
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", name):
-            raise RequestError(
-                f"{name!r} cannot name an artifact; use letters, digits, '-' and '_', at most 200."
-            )
+            raise RequestError(f"{name!r} cannot name an artifact; use letters, digits, '-' and '_', at most 200.")
     return home() / kind / f"{key}.safetensors"
 
 
@@ -144,9 +142,7 @@ def load_artifact(path: Path, kind: str, version: int = 1) -> tuple[dict[str, np
                 f"{path} has format {found_version} of {kind!r} and this FNet reads {version}; update FNet."
             )
         if found_version < version:
-            raise RequestError(
-                f"{path} has the old format {found_version} of {kind!r}, not {version}; make it again."
-            )
+            raise RequestError(f"{path} has the old format {found_version} of {kind!r}, not {version}; make it again.")
         try:
             return {name: file.get_tensor(name) for name in sorted(file.keys())}, header
         except (TypeError, AttributeError) as error:

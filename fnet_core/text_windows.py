@@ -116,9 +116,7 @@ def window_and_stride(
     return window, window if stride is None or definition != "token" else stride
 
 
-def check_windows(
-    loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int
-) -> None:
+def check_windows(loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int) -> None:
     """`RequestError` for what cannot be cut into windows of this model, before anything runs."""
     if definition not in DEFINITIONS:
         raise RequestError(f"There is no definition '{definition}'; choose one of {', '.join(DEFINITIONS)}.")

@@ -13,7 +13,7 @@ from fnet_core.texts import Passage
 SENTENCES = (
     "the cat sat on the mat and looked at the moon. it was not a dog, it was a cat! ",
     "in 1984 the price of 3 apples was $5 & the price of 12 pears was 7% more than that; why? ",
-    "rain fell (all day) on the old town -- nobody minded: \"it always rains here\", they said. ",
+    'rain fell (all day) on the old town -- nobody minded: "it always rains here", they said. ',
     "one two three four five six seven eight nine ten. ten nine eight seven six five four. ",
 )
 PASSAGES = tuple(Passage(f"p{i}", text, "test") for i, text in enumerate(SENTENCES))
@@ -53,8 +53,4 @@ def uneven_plan(loaded: LoadedModel) -> PrunePlan:
 
 def even_plan(loaded: LoadedModel, heads: bool) -> PrunePlan:
     """As many neurons and head groups from every layer."""
-    return make_plan(
-        anatomy(loaded), random_scores(loaded), ratio=0.5, protected=(0, 0), even=True, heads=heads
-    )
-
-
+    return make_plan(anatomy(loaded), random_scores(loaded), ratio=0.5, protected=(0, 0), even=True, heads=heads)

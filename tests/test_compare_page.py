@@ -141,9 +141,7 @@ def test_every_tab_draws(view):
     at = opened(shown(A, FAR), view)
     seen = {
         "Matrix": lambda: "All pairs of networks" in at.get("plotly_chart")[1].proto.spec,
-        "Second opinions": lambda: (
-            "withdrawn by arXiv" in said(at) and "CKA" in at.get("plotly_chart")[2].proto.spec
-        ),
+        "Second opinions": lambda: "withdrawn by arXiv" in said(at) and "CKA" in at.get("plotly_chart")[2].proto.spec,
         "Save": lambda: "python -m fnet_core compare a.safetensors b.safetensors --seed 0" in at.code[0].value,
     }
     assert seen[view]()

@@ -137,8 +137,9 @@ def test_a_gain_in_half_precision_is_the_gain_that_was_asked_for():
     with torch.no_grad():
         with touching(loaded.model, "residual", lambda layer, x: seen.__setitem__(("before", layer), x.clone())):
             loaded.model(IDS)
-        with editing(loaded, [edit]), touching(
-            loaded.model, "residual", lambda layer, x: seen.__setitem__(("after", layer), x.clone())
+        with (
+            editing(loaded, [edit]),
+            touching(loaded.model, "residual", lambda layer, x: seen.__setitem__(("after", layer), x.clone())),
         ):
             loaded.model(IDS)
     assert torch.equal(seen["after", 1], (seen["before", 1].double() * 1.003).bfloat16())

@@ -365,9 +365,10 @@ def test_a_damaged_file_of_the_store_is_made_again(tmp_path, monkeypatch):
     again = find_fingerprint(request)
     assert again.computed and again.path == first.path
     unclocked = {"seconds": {}, "peak_memory_bytes": 0}
-    assert replace(Fingerprint.load(first.path), **unclocked).content_digest() == replace(
-        first.fingerprint, **unclocked
-    ).content_digest()
+    assert (
+        replace(Fingerprint.load(first.path), **unclocked).content_digest()
+        == replace(first.fingerprint, **unclocked).content_digest()
+    )
     assert not find_fingerprint(request).computed
 
 

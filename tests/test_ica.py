@@ -23,9 +23,9 @@ def test_same_unmixing_as_scikit_learn_from_the_same_start(contrast):
     white = whiten(mixed[None])
     start = random_starts(1, 1, 5, seed=7)
     ours = fastica(white, start, contrast, tolerance=1e-12, max_iterations=500)
-    theirs = FastICA(
-        whiten=False, fun=SKLEARN[contrast], w_init=start[0, 0].numpy(), tol=1e-12, max_iter=500
-    ).fit(white[0].numpy().T)
+    theirs = FastICA(whiten=False, fun=SKLEARN[contrast], w_init=start[0, 0].numpy(), tol=1e-12, max_iter=500).fit(
+        white[0].numpy().T
+    )
     cosine = np.abs((ours.unmixing_BRKK[0, 0].numpy() * theirs.components_).sum(axis=1))
     np.testing.assert_allclose(cosine, 1, atol=1e-6)
     signs = np.sign((ours.unmixing_BRKK[0, 0].numpy() * theirs.components_).sum(axis=1))

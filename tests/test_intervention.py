@@ -53,9 +53,7 @@ def test_worsening_is_the_difference_token_by_token():
         worse = result.worsening(document)
         assert len(worse) == len(passage.text) and np.isnan(worse[0])
         windows = result.baseline.document_W == document
-        assert np.nansum(worse) == pytest.approx(
-            (result.edited.nll_W - result.baseline.nll_W)[windows].sum(), abs=1e-3
-        )
+        assert np.nansum(worse) == pytest.approx((result.edited.nll_W - result.baseline.nll_W)[windows].sum(), abs=1e-3)
 
 
 def test_what_was_measured_is_not_measured_again(monkeypatch):

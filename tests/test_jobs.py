@@ -309,9 +309,7 @@ def test_only_the_last_finished_jobs_are_kept():
     assert manager.get(ids[3]).state == "done"
 
 
-def watched(
-    clock: Clock, steps: list[tuple[float, str, float]], stages: dict[str, float] | None
-) -> list[jobs.Job]:
+def watched(clock: Clock, steps: list[tuple[float, str, float]], stages: dict[str, float] | None) -> list[jobs.Job]:
     """The snapshots after each (seconds since the start, stage, fraction) report, then the finished job."""
     manager, seen = JobManager(), []
 

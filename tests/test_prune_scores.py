@@ -144,9 +144,7 @@ def test_the_published_signals_make_up_the_neurons_input(family):
     loaded = loaded_tiny(family)
     gated = family not in ("gpt2", "gpt_neox", "opt")
     reader = Calibrator(loaded, signals="published")
-    for subject, signals in zip(
-        read_subjects(loaded, PASSAGES, "mlp"), reader.subjects(PASSAGES), strict=True
-    ):
+    for subject, signals in zip(read_subjects(loaded, PASSAGES, "mlp"), reader.subjects(PASSAGES), strict=True):
         up, activation = signals.unflatten(1, (3, 2, 40)).unbind(dim=2)
         expected = up * activation if gated else activation
         torch.testing.assert_close(expected.flatten(1), subject.activations_TN, atol=1e-6, rtol=1e-5)

@@ -187,9 +187,7 @@ def test_artifact_is_a_plain_safetensors_file(tmp_path):
 def test_same_input_gives_the_same_bytes_in_any_order_and_process(tmp_path):
     arrays, header = atlas_like()
     store.save_artifact(tmp_path / "a", "atlas", arrays, header)
-    store.save_artifact(
-        tmp_path / "b", "atlas", dict(reversed(arrays.items())), dict(reversed(header.items()))
-    )
+    store.save_artifact(tmp_path / "b", "atlas", dict(reversed(arrays.items())), dict(reversed(header.items())))
     script = (
         "import sys; from pathlib import Path; from tests.test_store import atlas_like, store\n"
         "store.save_artifact(Path(sys.argv[1]), 'atlas', *atlas_like())"

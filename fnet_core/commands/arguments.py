@@ -42,9 +42,7 @@ def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...
     passages = texts.from_file(options.texts) if options.texts else texts.bundled(split)
     if options.passages is not None:
         if options.passages > len(passages):
-            raise RequestError(
-                f"--passages {options.passages} is out of range; the text has {len(passages)} passages."
-            )
+            raise RequestError(f"--passages {options.passages} is out of range; the text has {len(passages)} passages.")
         passages = passages[: options.passages]
     return passages
 

@@ -60,9 +60,7 @@ def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[s
     return side.model, side.protocol()
 
 
-def _fingerprint(
-    side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report
-) -> Fingerprint:
+def _fingerprint(side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report) -> Fingerprint:
     if isinstance(side, Fingerprint):
         return side
     return find_fingerprint(side, report, accept_licence=options.accept_licence).fingerprint
