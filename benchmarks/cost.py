@@ -17,10 +17,11 @@ from time import perf_counter
 
 import torch
 
-from fnet_core import models, texts
-from fnet_core.activations import main_device, tokenize
-from fnet_core.atlas_request import AtlasRequest, compute_atlas
-from fnet_core.matching import matched_correlation
+from fnet_core import texts
+from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.models import loading as models
+from fnet_core.networks.finding import AtlasRequest, compute_atlas
+from fnet_core.networks.matching import matched_correlation
 
 
 def bare_pass(loaded: models.LoadedModel, ids: list[torch.Tensor]) -> float:
@@ -37,7 +38,8 @@ def bare_pass(loaded: models.LoadedModel, ids: list[torch.Tensor]) -> float:
 def peak_memory(arguments: list[str], passages: int) -> int:
     """Peak bytes of a fresh process that computes one atlas of so many passages."""
     program = (
-        "import sys; from fnet_core import models, texts; from fnet_core.atlas_request import *;"
+        "import sys; from fnet_core.models import loading as models; from fnet_core import texts;"
+        "from fnet_core.networks.finding import *;"
         "model, site, k, n = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]);"
         "pool = texts.bundled('find') + texts.bundled('score');"
         "request = AtlasRequest(model, (pool * 9)[:n], site=site, components=k);"

@@ -9,10 +9,11 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.prune_cost import bare_forward
-from fnet_core import models, texts
-from fnet_core.comparison import compare
-from fnet_core.fingerprint import Fingerprint
-from fnet_core.fingerprint_request import fingerprint
+from fnet_core import texts
+from fnet_core.lineage.comparison import compare
+from fnet_core.lineage.fingerprint import Fingerprint
+from fnet_core.lineage.taking import fingerprint
+from fnet_core.models import loading as models
 
 
 def main() -> None:

@@ -19,15 +19,16 @@ from time import perf_counter
 
 import torch
 
-from fnet_core import models, texts
-from fnet_core.activations import main_device
-from fnet_core.atlas import DEFAULT_THRESHOLD, Atlas
-from fnet_core.atlas_request import AtlasRequest, find_atlas
-from fnet_core.edits import check_atlas, edit_networks
+from fnet_core import texts
+from fnet_core.activations.reading import main_device
 from fnet_core.errors import Cancelled
-from fnet_core.intervention import intervene
-from fnet_core.perplexity import measure
-from fnet_core.yardstick import Yardstick
+from fnet_core.evaluation.perplexity import measure
+from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.interventions.edits import check_atlas, edit_networks
+from fnet_core.interventions.measuring import intervene
+from fnet_core.models import loading as models
+from fnet_core.networks.atlas import DEFAULT_THRESHOLD, Atlas
+from fnet_core.networks.finding import AtlasRequest, find_atlas
 
 
 def seconds_to_first_pair(

@@ -13,10 +13,12 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from fnet_core import correlation_sketch, models, texts
-from fnet_core.activations import read_subjects
-from fnet_core.canica import GroupBasis, standardize
-from fnet_core.correlation_sketch import CorrelationSketch
+from fnet_core import texts
+from fnet_core.activations.reading import read_subjects
+from fnet_core.decomposition import sketch as correlation_sketch
+from fnet_core.decomposition.canica import GroupBasis, standardize
+from fnet_core.decomposition.sketch import CorrelationSketch
+from fnet_core.models import loading as models
 
 SETTINGS = ((2, 3, 2), (4, 2, 1), (4, 2, 2), (4, 2, 3), (4, 3, 2), (6, 3, 2), (12, 3, 2))
 

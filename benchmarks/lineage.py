@@ -23,14 +23,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForCausalLM
 
-from fnet_core import models
-from fnet_core.comparison import Comparison, compare
-from fnet_core.derive import derive
-from fnet_core.finetune import Training
-from fnet_core.fingerprint import Fingerprint
-from fnet_core.fingerprint_request import FingerprintRequest, find_fingerprint
-from fnet_core.reference_pairs import REFERENCE_FILE, Reference, ReferencePair
-from fnet_core.saving import saving_model
+from fnet_core.derivation.derive import derive
+from fnet_core.derivation.finetune import Training
+from fnet_core.lineage.comparison import Comparison, compare
+from fnet_core.lineage.fingerprint import Fingerprint
+from fnet_core.lineage.reference import REFERENCE_FILE, Reference, ReferencePair
+from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
+from fnet_core.models import loading as models
+from fnet_core.models.saving import saving_model
 
 CODE = inspect.getsourcefile(argparse)
 """A long module of the standard library, read as text."""

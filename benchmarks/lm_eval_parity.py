@@ -14,8 +14,9 @@ import re
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from fnet_core import models, texts
-from fnet_core.perplexity import measure
+from fnet_core import texts
+from fnet_core.evaluation.perplexity import measure
+from fnet_core.models import loading as models
 
 
 def main() -> None:

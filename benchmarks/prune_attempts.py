@@ -16,18 +16,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fnet_core import models, texts
-from fnet_core import prune_criteria as criteria
-from fnet_core.activations import read_subjects, tokenize
-from fnet_core.anatomy import anatomy
-from fnet_core.calibration import Calibrator, Moments
-from fnet_core.families import mlp_projections, weight_of
-from fnet_core.layer_factors import find_factors
-from fnet_core.perplexity import measure
-from fnet_core.prune_plan import PrunePlan, make_plan
-from fnet_core.prune_scores import Scores
-from fnet_core.pruning import Pruning, keep_masks, masking
-from fnet_core.replacement import Factors, Replacement, mean_replacement, network_replacement, zero_replacement
+from fnet_core import texts
+from fnet_core.activations.reading import read_subjects, tokenize
+from fnet_core.evaluation.perplexity import measure
+from fnet_core.models import loading as models
+from fnet_core.models.families import mlp_projections, weight_of
+from fnet_core.pruning import criteria
+from fnet_core.pruning.anatomy import anatomy
+from fnet_core.pruning.calibration import Calibrator, Moments
+from fnet_core.pruning.compensation import Factors, Replacement, mean_replacement, network_replacement, zero_replacement
+from fnet_core.pruning.factors import find_factors
+from fnet_core.pruning.masking import Pruning, keep_masks, masking
+from fnet_core.pruning.plan import PrunePlan, make_plan
+from fnet_core.pruning.scores import Scores
 
 PROTECTED = (3, 2)
 RIDGE = 1.0

@@ -13,14 +13,15 @@ from time import perf_counter
 
 import torch
 
-from fnet_core import models, texts
-from fnet_core.activations import main_device, tokenize
-from fnet_core.prune_export import pruned_copy
-from fnet_core.prune_measures import CurveSettings, measure_pruning, plan_for
-from fnet_core.prune_scores import ScoreRequest, find_scores
-from fnet_core.pruning import known_pruned_perplexity, prepare
-from fnet_core.speed import compare_speed
-from fnet_core.yardstick import Yardstick
+from fnet_core import texts
+from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.evaluation.speed import compare_speed
+from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.models import loading as models
+from fnet_core.pruning.export import pruned_copy
+from fnet_core.pruning.masking import known_pruned_perplexity, prepare
+from fnet_core.pruning.measuring import CurveSettings, measure_pruning, plan_for
+from fnet_core.pruning.scores import ScoreRequest, find_scores
 
 SCORINGS = (("wanda-sp", "flap"), ("networks",), ("fn",))
 

@@ -14,11 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fnet_core import models, texts
-from fnet_core.intervention import perplexity
-from fnet_core.prune_measures import CurveSettings, curves
-from fnet_core.prune_scores import METHODS, ScoreRequest
-from fnet_core.yardstick import Yardstick
+from fnet_core import texts
+from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.interventions.measuring import perplexity
+from fnet_core.models import loading as models
+from fnet_core.pruning.measuring import CurveSettings, curves
+from fnet_core.pruning.scores import METHODS, ScoreRequest
 
 RATIOS = (0.1, 0.2, 0.3, 0.5)
 ALL_COMPENSATIONS = ("none", "bias", "networks")

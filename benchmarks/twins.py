@@ -21,11 +21,12 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from fnet_core import models, store
+from fnet_core.derivation.finetune import Training, train
 from fnet_core.errors import RequestError
-from fnet_core.finetune import Training, train
-from fnet_core.perplexity import measure
+from fnet_core.evaluation.perplexity import measure
+from fnet_core.models import loading as models
 from fnet_core.progress import Report, silent
+from fnet_core.storage import artifacts
 from fnet_core.texts import Passage, whole_file
 
 VOCABULARY = 4096
@@ -149,7 +150,7 @@ def _train_twin(
     start = perf_counter()
     losses = train(model, list(model.parameters()), ids, (), recipe.training, generator, report)
     seconds = perf_counter() - start
-    with store.atomic_folder(folder) as temporary:
+    with artifacts.atomic_folder(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
     loaded = models.load(str(folder.resolve()), device_map="cpu")

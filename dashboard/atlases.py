@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from fnet_core import store
-from fnet_core.atlas import KIND, Atlas
 from fnet_core.errors import RequestError
+from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.storage import artifacts
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SavedAtlas:
 
 def load(key: str) -> Atlas:
     """The saved atlas of this key; `RequestError` if the key means nothing or the file cannot be read."""
-    path = store.artifact_path(KIND, key)
+    path = artifacts.artifact_path(KIND, key)
     if not path.is_file():
         raise RequestError(
             f"There is no saved atlas '{key[:16]}'; it may have been removed. Press 'Find networks' to make it again."
@@ -41,9 +41,9 @@ def _load(path: str, changed: int) -> Atlas:
 def saved(limit: int) -> tuple[list[SavedAtlas], list[str]]:
     """The newest saved atlases, and the sentences about files that could not be read."""
     found, sentences = [], []
-    for path in store.list_artifacts(KIND)[:limit]:
+    for path in artifacts.list_artifacts(KIND)[:limit]:
         try:
-            header = store.read_header(path)
+            header = artifacts.read_header(path)
         except RequestError as error:
             sentences.append(str(error))
             continue

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import job_panel, notices, selection
+from dashboard import jobs as job_panel
+from dashboard import notices, selection
 from fnet_core.jobs import Job, manager
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"

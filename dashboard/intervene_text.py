@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dashboard import text_view
+from dashboard import coloured_text
 
 STRONGEST = 4.0
 """Nats from which on the colour is full."""
@@ -19,11 +19,11 @@ def coloured(text: str, offsets_T2: np.ndarray, before_T: np.ndarray, after_T: n
             change, said = after - before, f"{before:.2f} to {after:.2f} nats ({after - before:+.2f})"
         else:
             change, said = np.inf, f"{before:.2f} nats to not finite"
-        return text_view.span(piece, said, text_view.shade(change, STRONGEST))
+        return coloured_text.span(piece, said, coloured_text.shade(change, STRONGEST))
 
-    return text_view.painted(text, offsets_T2, paint)
+    return coloured_text.painted(text, offsets_T2, paint)
 
 
 def legend() -> str:
     """HTML of the colour scale that `coloured` uses."""
-    return text_view.scale("easier", f"harder by {STRONGEST:g} nats", STRONGEST)
+    return coloured_text.scale("easier", f"harder by {STRONGEST:g} nats", STRONGEST)

@@ -7,8 +7,8 @@ import streamlit as st
 import torch
 
 from fnet_core.jobs import Job, manager
-from fnet_core.model_cards import ModelCard, available, peek
-from fnet_core.models import get_loaded
+from fnet_core.models.cards import ModelCard, available, peek
+from fnet_core.models.loading import get_loaded
 from fnet_core.progress import Report
 
 KIND = "load"

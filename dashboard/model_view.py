@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import notices, words
-from fnet_core.model_cards import ModelCard
+from fnet_core.models.cards import ModelCard
 
 _FITS = {
     "device": ("fits", ":material/check_circle:", "green"),

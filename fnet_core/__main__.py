@@ -2,6 +2,6 @@
 
 import sys
 
-from fnet_core.cli import main
+from fnet_core.cli.main import main
 
 sys.exit(main())

@@ -2,20 +2,15 @@
 
 import streamlit as st
 
-from dashboard import (
-    compare_fingerprints,
-    compare_jobs,
-    compare_results,
-    compare_settings,
-    compare_sides,
-    frame,
-    job_panel,
-    notices,
-    selection,
-)
-from dashboard.compare_jobs import Side
-from fnet_core.comparison import Comparison
+from dashboard import frame, notices, selection
+from dashboard import jobs as job_panel
+from dashboard.compare import fingerprints, results
+from dashboard.compare import jobs as compare_jobs
+from dashboard.compare import settings as compare_settings
+from dashboard.compare import sides as compare_sides
+from dashboard.compare.jobs import Side
 from fnet_core.errors import RequestError
+from fnet_core.lineage.comparison import Comparison
 
 _PROBLEM = "compare_problem"
 
@@ -26,7 +21,7 @@ def shown() -> Comparison | None:
     if not compared:
         return None
     try:
-        return compare_fingerprints.comparison(compared)
+        return fingerprints.comparison(compared)
     except RequestError as error:
         notices.error(str(error))
         return None
@@ -41,7 +36,7 @@ def submit(sides: tuple[Side, Side]) -> None:
         st.session_state[_PROBLEM] = str(error)
         return
     if sides[0].reference and sides[1].reference:
-        show(compare_fingerprints.pair(sides[0].reference, sides[1].reference))
+        show(fingerprints.pair(sides[0].reference, sides[1].reference))
     else:
         compare_jobs.submit(sides)
 
@@ -98,7 +93,7 @@ compare_jobs.show(job)
 if found:
     compared = selection.current().compared
     stale = asked is not None and not compare_jobs.answered(found, compared, asked)
-    compare_results.draw(found, compared, stale, busy)
+    results.draw(found, compared, stale, busy)
 elif not busy and not selection.current().compared:
     notices.info(
         "Press 'Compare': each model reads the same 48 passages, about a minute each for the starters. What was "

@@ -4,10 +4,11 @@ from collections import Counter
 
 import streamlit as st
 
-from dashboard import atlases, frame, intervene_controls, intervene_results, intervene_state, notices, selection, words
-from dashboard.intervene_jobs import INTERVENTION
+from dashboard import atlases, frame, notices, selection, words
+from dashboard.intervene import controls, results, state
+from dashboard.intervene.jobs import INTERVENTION
 from fnet_core.errors import RequestError
-from fnet_core.families import SITES
+from fnet_core.models.families import SITES
 
 LISTED = 50
 _COLUMNS = [2, 3]
@@ -73,13 +74,13 @@ def page() -> None:
         notices.error(str(error))
         return
     try:
-        intervene_state.start(key, atlas)
+        state.start(key, atlas)
     except RequestError as error:
         notices.error(str(error))
     with left:
-        intervene_controls.draw(key, atlas)
+        controls.draw(key, atlas)
     with right:
-        intervene_results.draw(key, atlas)
+        results.draw(key, atlas)
 
 
 frame.draw(

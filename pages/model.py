@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard import frame, job_panel, model_access, model_view, notices, selection, words
+from dashboard import frame, jobs, model_access, model_view, notices, selection, words
 from fnet_core.errors import RequestError
-from fnet_core.model_cards import ModelCard
+from fnet_core.models.cards import ModelCard
 
 _CHECKED = "checked_model"
 
@@ -17,7 +17,7 @@ frame.draw(
 
 def load(name: str, accepted: bool = False) -> None:
     """Start loading in the background."""
-    job_panel.watch(model_access.submit_load(name, accepted))
+    jobs.watch(model_access.submit_load(name, accepted))
 
 
 def check() -> None:
@@ -78,16 +78,16 @@ def in_use(name: str) -> None:
 
 
 chosen = selection.current().model
-job = job_panel.followed(model_access.KIND)
-loaded = job_panel.take_result(job)
+job = jobs.followed(model_access.KIND)
+loaded = jobs.take_result(job)
 if loaded:
     if loaded != chosen:
         selection.choose(model=loaded, atlas=None, network=0)
     model_access.cards.clear()
     st.toast(f"{words.plain(loaded)} is ready.", icon=":material/check_circle:")
     st.rerun()
-job_panel.show(job)
-busy = job is not None and job.state in job_panel.ACTIVE
+jobs.show(job)
+busy = job is not None and job.state in jobs.ACTIVE
 
 if chosen and not busy:
     in_use(chosen)

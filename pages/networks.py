@@ -4,11 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import atlases, frame, job_panel, notices, request_form, selection, words
-from dashboard.explorer import explorer
-from fnet_core.atlas import KIND
+from dashboard import atlases, frame, jobs, notices, selection, words
+from dashboard.networks import form
+from dashboard.networks.explorer import explorer
 from fnet_core.errors import RequestError
-from fnet_core.families import SITES
+from fnet_core.models.families import SITES
+from fnet_core.networks.atlas import KIND
 
 
 def summary(key: str) -> None:
@@ -29,16 +30,16 @@ frame.draw(
     KIND,
 )
 
-job = job_panel.followed(KIND)
-if job and job.state in job_panel.ACTIVE and job.id != selection.current().job and not selection.current().atlas:
-    job_panel.watch(job)
-if path := job_panel.take_result(job):
+job = jobs.followed(KIND)
+if job and job.state in jobs.ACTIVE and job.id != selection.current().job and not selection.current().atlas:
+    jobs.watch(job)
+if path := jobs.take_result(job):
     selection.choose(atlas=Path(path).stem, network=0)
 
-request_form.draw(busy=job is not None and job.state in job_panel.ACTIVE)
-if sentence := st.session_state.get(request_form.PROBLEM):
+form.draw(busy=job is not None and job.state in jobs.ACTIVE)
+if sentence := st.session_state.get(form.PROBLEM):
     notices.error(sentence)
-job_panel.show(job)
+jobs.show(job)
 
 key = selection.current().atlas
 if key:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from fnet_core.models import get_loaded, load
-from fnet_core.starter_table import STARTERS
+from fnet_core.models.loading import get_loaded, load
+from fnet_core.models.sources.starter_table import STARTERS
 
 pytestmark = pytest.mark.starter
 

@@ -1,30 +1,24 @@
 """A person's first visit in a real browser: load, find, look, move the threshold; the numbers are the CLI's."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser import MINUTES, MODEL, command_line, press
 
 from fnet_core import texts
 
 pytestmark = [pytest.mark.browser, pytest.mark.starter]
 
-ROOT = Path(__file__).resolve().parents[2]
-MODEL, NETWORKS, HIGHER = "smollm2-135m", 6, 3.5
-MINUTES = 60_000
+NETWORKS, HIGHER = 6, 3.5
 
 
-def command_line(text: Path, threshold: float) -> dict:
+def atlas_of_command_line(text: Path, threshold: float) -> dict:
     """What `python -m fnet_core atlas` prints for the same request."""
-    command = [sys.executable, "-m", "fnet_core", "atlas", MODEL, "--json", "--quiet"]
-    command += ["--texts", str(text), "--components", str(NETWORKS), "--threshold", str(threshold)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return command_line(
+        *("atlas", MODEL, "--texts", str(text), "--components", str(NETWORKS), "--threshold", str(threshold))
+    )
 
 
 def counts_on_page(page: Page, threshold: float) -> list[int]:
@@ -39,11 +33,6 @@ def counts_on_page(page: Page, threshold: float) -> list[int]:
         if network < NETWORKS - 1:
             press(page, "next_network")
     return counts
-
-
-def press(page: Page, key: str) -> None:
-    """Press the button with this key; its hidden twin, by which Streamlit measures, has no role."""
-    page.locator(f".st-key-{key}").get_by_role("button").click()
 
 
 def cli_counts(answer: dict) -> list[int]:
@@ -84,7 +73,7 @@ def test_first_visit(server: str, page: Page, tmp_path: Path):
     expect(page.get_by_text("Map of network 0")).to_be_visible()
 
     on_page = counts_on_page(page, 3.0)
-    assert on_page == cli_counts(command_line(text, 3.0))
+    assert on_page == cli_counts(atlas_of_command_line(text, 3.0))
 
     slider = page.get_by_role("slider", name="Threshold |z|")
     slider.focus()
@@ -97,7 +86,7 @@ def test_first_visit(server: str, page: Page, tmp_path: Path):
         press(page, "previous_network")
         page.wait_for_timeout(300)
     higher = counts_on_page(page, HIGHER)
-    assert higher == cli_counts(command_line(text, HIGHER))
+    assert higher == cli_counts(atlas_of_command_line(text, HIGHER))
     assert sum(higher) < sum(on_page)
 
     page.get_by_role("tab", name="In text").click()

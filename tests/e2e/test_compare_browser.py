@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser import MINUTES, MODEL, press
-from test_intervene_browser import command_line, fill, metric
+from support.browser import MINUTES, MODEL, command_line, fill, metric, press
 
 from fnet_core import texts
 

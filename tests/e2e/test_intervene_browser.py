@@ -1,42 +1,17 @@
 """A person inhibits a network in a real browser; the perplexity on the page is the command line's."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser import MINUTES, MODEL, ROOT, press
+from support.browser import MINUTES, MODEL, command_line, fill, metric, press
 
 from dashboard import intervene_words
 
 pytestmark = [pytest.mark.browser, pytest.mark.starter]
 
 PASSAGES, CONTROLS, NETWORK = 2, 1, 1
-
-
-def command_line(*arguments: str) -> dict:
-    """The JSON object that this command prints."""
-    command = [sys.executable, "-m", "fnet_core", *arguments, "--json", "--quiet"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def metric(page: Page, label: str) -> str:
-    """The value of the figure with this label."""
-    shown = page.get_by_test_id("stMetric").filter(has_text=re.compile(f"^{label}"))
-    return shown.get_by_test_id("stMetricValue").inner_text()
-
-
-def fill(page: Page, key: str, value: int) -> None:
-    """Type a number into the box with this key."""
-    box = page.locator(f".st-key-{key} input")
-    box.fill(str(value))
-    box.press("Enter")
-    page.wait_for_timeout(500)
 
 
 def test_inhibiting_a_network_gives_the_perplexity_of_the_command_line(server: str, page: Page):

@@ -4,10 +4,10 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_browser import MINUTES, MODEL
-from test_intervene_browser import command_line, metric
+from support.browser import MINUTES, MODEL, command_line, metric
 
-from dashboard import intervene_words, prune_state
+from dashboard import intervene_words
+from dashboard.prune import state
 
 pytestmark = [pytest.mark.browser, pytest.mark.starter]
 
@@ -18,7 +18,7 @@ FINAL = re.compile(r"^Perplexity changes by")
 def test_the_slider_gives_the_perplexity_of_the_command_line(server: str, page: Page):
     first = command_line(
         *("prune", MODEL, "--method", METHOD, "--ratio", str(PERCENT / 100)),
-        *("--passages", str(prune_state.FIRST_PASSAGES)),
+        *("--passages", str(state.FIRST_PASSAGES)),
     )
     page.goto(f"{server}/prune?model={MODEL}&prune=method:{METHOD},percent:{PERCENT}")
     expect(page.get_by_text(FINAL)).to_be_visible(timeout=5 * MINUTES)
@@ -35,7 +35,7 @@ def test_the_slider_gives_the_perplexity_of_the_command_line(server: str, page: 
     expect(page.get_by_text(FINAL)).to_be_visible(timeout=5 * MINUTES)
     second = command_line(
         *("prune", MODEL, "--method", METHOD, "--ratio", str((PERCENT + 1) / 100)),
-        *("--passages", str(prune_state.FIRST_PASSAGES)),
+        *("--passages", str(state.FIRST_PASSAGES)),
     )
     expect(
         page.get_by_test_id("stMetric")

@@ -1,0 +1,195 @@
+"""The job behind a comparison: both fingerprints, one after the other, each with its own line of progress."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard import jobs, model_access, notices, selection, words
+from dashboard.compare import fingerprints
+from fnet_core.errors import RequestError
+from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.lineage.comparison import Comparison
+from fnet_core.lineage.fingerprint import check_protocols
+from fnet_core.lineage.taking import STAGES, FingerprintRequest, find_fingerprint
+from fnet_core.storage import artifacts
+
+KIND = "comparison"
+LETTERS = ("A", "B")
+_FETCHING = {stage: weight for stage, weight in model_access.STAGES.items() if stage not in (*STAGES, "checking")}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of what is asked for: a fingerprint that is there, or a model with how to take its fingerprint."""
+
+    name: str
+    reference: str | None
+    request: FingerprintRequest | None
+    accept_licence: bool = False
+    fetch: bool = False
+    """Whether the model has to be fetched first."""
+
+    def stages(self) -> dict[str, float]:
+        """The relative lengths of the stages of this side."""
+        return {} if self.reference else (_FETCHING if self.fetch else {}) | STAGES
+
+
+@dataclass(frozen=True)
+class Track:
+    """Where one side is."""
+
+    name: str
+    stage: str = "waiting"
+    fraction: float = 0.0
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Both sides of a job, and the protocol that models are measured by in it."""
+
+    a: Track
+    b: Track
+    protocol: dict[str, Any]
+
+
+def key_of(sides: tuple[Side, Side]) -> str:
+    """The digest of what is asked for."""
+    return artifacts.digest([side.reference or asdict(side.request) for side in sides])
+
+
+def plan(sides: tuple[Side, Side], settings: str) -> str:
+    """What pressing 'Compare' does, in a line; `settings` is how a model is fingerprinted."""
+    if all(side.reference for side in sides):
+        return "Two fingerprints compare at once, without their models."
+    return f"Fingerprints: {settings}."
+
+
+def check(sides: tuple[Side, Side]) -> None:
+    """`RequestError` when the two cannot be compared whatever is measured, before anything is measured."""
+    protocols = [
+        fingerprints.header(side.reference).protocol if side.reference else side.request.protocol() for side in sides
+    ]
+    check_protocols(sides[0].name, protocols[0], sides[1].name, protocols[1])
+
+
+def submit(sides: tuple[Side, Side]) -> None:
+    """Queue both fingerprints as one job, or join the one under way for the same pair, and follow it."""
+    allowed = model_access.roots()
+    stages = {f"{letter} {s}": w for letter, side in zip(LETTERS, sides, strict=True) for s, w in side.stages().items()}
+
+    protocol = next(side.request.protocol() for side in sides if side.request)
+
+    def work(report: JobReport) -> str:
+        tracks = [Track(side.name) for side in sides]
+
+        def move(number: int, **changes: object) -> None:
+            tracks[number] = replace(tracks[number], **changes)
+            report.publish(Tracks(*tracks, protocol))
+
+        found = []
+        for number, side in enumerate(sides):
+            if side.reference:
+                move(number, stage="fingerprint file", fraction=1.0)
+                found.append(side.reference)
+            else:
+                found.append(_measured(side, allowed, LETTERS[number], report, partial(move, number)))
+        return fingerprints.pair(*found)
+
+    job = manager().submit(
+        KIND,
+        key_of(sides),
+        work,
+        label=f"Comparing {sides[0].name} and {sides[1].name}",
+        device=model_access.device(),
+        stages=stages,
+    )
+    jobs.watch(job)
+
+
+def _measured(side: Side, allowed: tuple[Path, ...], letter: str, report: JobReport, move: Callable[..., None]) -> str:
+    """The reference to a model's fingerprint, from the store or measured now."""
+    weights = side.stages()
+    total, before = sum(weights.values()), 0.0
+    starts = {}
+    for stage, weight in weights.items():
+        starts[stage], before = before, before + weight
+
+    def told(stage: str, fraction: float) -> None:
+        if stage in weights:
+            move(stage=stage, fraction=(starts[stage] + fraction * weights[stage]) / total)
+            report(f"{letter} {stage}", fraction)
+        else:
+            move(stage=stage)
+
+    move(stage="looking in the store")
+    found = find_fingerprint(side.request, told, roots=allowed, accept_licence=side.accept_licence)
+    move(stage="measured" if found.computed else "from the store", fraction=1.0)
+    return fingerprints.saved(found.path.stem)
+
+
+def current(sides: tuple[Side, Side] | None) -> Job | None:
+    """The job that this session follows, or the one under way for anybody that answers what the page asks for."""
+    id = selection.current().job
+    if id:
+        try:
+            job = manager().get(id)
+        except RequestError:
+            selection.choose(job=None)
+        else:
+            if job.kind == KIND:
+                return job
+    return manager().find(KIND, key_of(sides)) if sides else None
+
+
+def answered(found: Comparison, compared: str, sides: tuple[Side, Side]) -> bool:
+    """Whether the comparison that is shown is the one that is asked for."""
+    references = fingerprints.split(compared)
+    return all(
+        reference == side.reference
+        if side.reference
+        else shown.model.name in (side.name, Path(side.name).name) and shown.protocol == side.request.protocol()
+        for shown, reference, side in zip((found.a, found.b), references, sides, strict=True)
+    )
+
+
+def under_way(job: Job | None) -> bool:
+    """Whether the job is queued or running."""
+    return job is not None and job.state in jobs.ACTIVE
+
+
+def show(job: Job | None) -> None:
+    """Both tracks while the job is under way; a sentence when it failed or was cancelled."""
+    if under_way(job):
+        _live(job.id)
+    elif job and job.state == "cancelled":
+        notices.info(f"{job.label} was cancelled; a fingerprint that was finished is kept.", icon=":material/cancel:")
+    else:
+        jobs.show(job)
+
+
+@st.fragment(run_every=0.7)
+def _live(id: str) -> None:
+    job = manager().get(id)
+    if not under_way(job):
+        st.rerun()
+    with st.container(border=True, key="job_panel"):
+        jobs.progress(job)
+        tracks: Tracks | None = job.partial
+        for letter, column, track in zip(
+            LETTERS, st.columns(2, gap="medium"), (tracks.a, tracks.b) if tracks else (None, None), strict=True
+        ):
+            with column:
+                _track(letter, track)
+
+
+def _track(letter: str, track: Track | None) -> None:
+    if track is None:
+        st.progress(0.0, text=f"**{letter}** · waiting")
+        return
+    done = ":material/check: " if track.fraction >= 1 else ""
+    share = f" · {track.fraction:.0%}" if 0 < track.fraction < 1 else ""
+    st.progress(min(track.fraction, 1.0), text=f"**{letter}** · {words.plain(track.name)} · {done}{track.stage}{share}")

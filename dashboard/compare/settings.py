@@ -1,0 +1,105 @@
+"""How models are fingerprinted for a comparison: site, networks, threshold, texts, and the request they make."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from fnet_core import texts
+from fnet_core.errors import RequestError
+from fnet_core.lineage.fingerprint import DEFAULT_COMPONENTS, DEFAULT_SITE, DEFAULT_THRESHOLD
+from fnet_core.lineage.taking import FingerprintRequest
+from fnet_core.models.families import SITES
+from fnet_core.texts import Passage
+
+BUNDLED, OWN = "Bundled passages", "Own texts"
+_SITE, _COMPONENTS, _THRESHOLD, _SOURCE = "compare_site", "compare_components", "compare_threshold", "compare_source"
+_DEFAULTS = {
+    _SITE: DEFAULT_SITE,
+    _COMPONENTS: DEFAULT_COMPONENTS,
+    _THRESHOLD: DEFAULT_THRESHOLD,
+    _SOURCE: BUNDLED,
+}
+_FILES = {"find": "Text to find networks on", "score": "Text to score on"}
+
+
+def start(protocol: dict | None) -> None:
+    """Fill the session once: with what the shown comparison was made with, or with the defaults."""
+    asked = {} if protocol is None else {_SITE: "site", _COMPONENTS: "components", _THRESHOLD: "threshold"}
+    for key, value in _DEFAULTS.items():
+        st.session_state.setdefault(key, protocol[asked[key]] if key in asked else value)
+
+
+def draw() -> None:
+    """The widgets, for a popover."""
+    st.selectbox(
+        "Site",
+        list(SITES),
+        format_func=lambda name: SITES[name].split(":")[0],
+        key=_SITE,
+        persist_state="session",
+        help="Which activations the networks are found in.\n\n" + "\n".join(f"- {line}" for line in SITES.values()),
+    )
+    st.number_input(
+        "Networks",
+        1,
+        512,
+        key=_COMPONENTS,
+        persist_state="session",
+        help="How many networks to separate in each model (ICA components).",
+    )
+    st.number_input(
+        "Threshold |z|",
+        0.0,
+        20.0,
+        step=0.1,
+        format="%.1f",
+        key=_THRESHOLD,
+        persist_state="session",
+        help="Neurons beyond this many standard deviations of a network's map are its key neurons, whose activity is "
+        "the network's signal.",
+    )
+    st.selectbox(
+        "Text",
+        [BUNDLED, OWN],
+        key=_SOURCE,
+        persist_state="session",
+        help="What both models read. Own texts help when the models read another language than English.",
+    )
+    if st.session_state[_SOURCE] == OWN:
+        for split, label in _FILES.items():
+            st.file_uploader(f"{label} (UTF-8)", type=["txt", "md", "text"], key=f"compare_text_{split}")
+    st.caption(
+        "The reference pairs were measured with the defaults: after any change here the score is shown, and the "
+        "verdict stays inconclusive."
+    )
+
+
+def request() -> FingerprintRequest:
+    """What the settings ask for, of no model yet; `RequestError` when a text is missing or a number out of range."""
+    state = st.session_state
+    find, score = [_text(split) for split in _FILES] if state[_SOURCE] == OWN else [(), ()]
+    return FingerprintRequest(
+        model="",
+        find=find,
+        score=score,
+        site=state[_SITE],
+        components=int(state[_COMPONENTS]),
+        threshold=float(state[_THRESHOLD]),
+    )
+
+
+def _text(split: str) -> tuple[Passage, ...]:
+    upload = st.session_state.get(f"compare_text_{split}")
+    if upload is None:
+        raise RequestError(f"There is no '{_FILES[split]}' yet; upload both text files, or use the bundled passages.")
+    return texts.from_bytes(upload.getvalue(), Path(upload.name).name)
+
+
+def sentence() -> str:
+    """The settings in one line."""
+    state = st.session_state
+    own = state[_SOURCE] == OWN
+    passages = len(texts.bundled("find")), len(texts.bundled("score"))
+    where = "own texts" if own else f"{passages[0]} passages to find networks on and {passages[1]} others to score on"
+    site = SITES[state[_SITE]].split(":")[0]
+    return f"{state[_COMPONENTS]} networks, {site}, |z| > {state[_THRESHOLD]:g}, {where}"

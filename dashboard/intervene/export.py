@@ -1,0 +1,175 @@
+"""Edits and results as files, edits from a file, and a model saved with the edits folded in."""
+
+import json
+import re
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import model_access, notices, words
+from dashboard.intervene import controls, jobs, state
+from dashboard.intervene.jobs import BAKING, Outcome
+from dashboard.networks import table
+from fnet_core.errors import RequestError
+from fnet_core.interventions.baking import FOLDABLE, bake
+from fnet_core.interventions.edits import edits_text
+from fnet_core.models.saving import check_names
+from fnet_core.models.sources.starters import STARTERS
+from fnet_core.networks.atlas import Atlas
+from fnet_core.plotting import interventions
+from fnet_core.storage import artifacts
+
+_UPLOAD, _FOLDER, _PROBLEM = "edits_upload", "bake_folder", "export_problem"
+
+
+def draw(key: str, atlas: Atlas, found: Outcome | None) -> None:
+    """Downloads, the upload, and baking."""
+    if sentence := st.session_state.pop(_PROBLEM, None):
+        notices.error(sentence)
+    files, model = st.columns(2, gap="large")
+    with files:
+        _downloads(key, found)
+        st.subheader("Load edits", anchor=False)
+        st.file_uploader(
+            "A file of edits (JSON)",
+            type=["json"],
+            key=_UPLOAD,
+            on_change=_load,
+            label_visibility="collapsed",
+        )
+    with model:
+        _baking(key, atlas)
+
+
+def _downloads(key: str, found: Outcome | None) -> None:
+    st.subheader("Save", anchor=False)
+    try:
+        request = state.request(key)
+    except RequestError as error:
+        st.caption(words.plain(str(error)))
+        request = None
+    st.download_button(
+        "Edits (JSON)",
+        edits_text(request.edits, request.recipe) if request else "",
+        "edits.json",
+        "application/json",
+        icon=":material/download:",
+        width="stretch",
+        disabled=request is None,
+        on_click="ignore",
+        help="The neurons with their gains, and the recipe of the atlas they come from. The command line reads it too: "
+        "edit MODEL --load edits.json",
+    )
+    st.download_button(
+        "Result (JSON)",
+        json.dumps(_result(found), indent=1, ensure_ascii=False) if found else "",
+        "intervention.json",
+        "application/json",
+        icon=":material/download:",
+        width="stretch",
+        disabled=found is None,
+        on_click="ignore",
+        help="Perplexities, intervals and ratios, as the command line prints them, with what was asked.",
+    )
+    st.download_button(
+        "Passages (CSV)",
+        table.as_csv(interventions.passage_table(found.value)) if found else "",
+        "intervention-passages.csv",
+        "text/csv",
+        icon=":material/download:",
+        width="stretch",
+        disabled=found is None,
+        on_click="ignore",
+    )
+    if found is None:
+        st.caption("The result can be saved when a run is done.")
+
+
+def _result(found: Outcome) -> dict:
+    request = found.request
+    asked = {
+        "model": request.model,
+        "threshold": request.threshold,
+        "random_controls": request.controls,
+        "seed": request.seed,
+        "atlas_recipe": request.recipe,
+    }
+    return found.value.summary() | asked
+
+
+def _load() -> None:
+    upload = st.session_state[_UPLOAD]
+    if upload is None:
+        state.unload()
+        return
+    try:
+        state.load(upload.getvalue().decode("utf-8"))
+    except UnicodeDecodeError:
+        st.session_state[_PROBLEM] = "This is not a file of saved edits; load one that FNet saved."
+    except RequestError as error:
+        st.session_state[_PROBLEM] = str(error)
+
+
+def _baking(key: str, atlas: Atlas) -> None:
+    st.subheader("Bake into a model", anchor=False)
+    st.caption(
+        "Folds the edits into the weights and saves an ordinary model, which behaves as the edited one does and loads "
+        "anywhere. Give a name, or a new folder."
+    )
+    job = jobs.current(BAKING, key)
+    foldable = atlas.site in FOLDABLE
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Name", key=_FOLDER, placeholder="smollm2-without-8", disabled=not foldable)
+        st.button(
+            "Bake",
+            key="bake",
+            icon=":material/save:",
+            disabled=not foldable or jobs.under_way(job),
+            on_click=_submit,
+            args=(key,),
+        )
+    if not foldable:
+        st.caption(f"Edits at site {atlas.site} cannot be folded into weights; sites {' and '.join(FOLDABLE)} can.")
+    if jobs.under_way(job):
+        jobs.live(job.id, lambda outcome: None)
+        return
+    jobs.ended(job)
+    if job and job.state == "done":
+        st.success("Saved. Load it on the Model page by this name:", icon=":material/check_circle:")
+        st.code(job.result.value, language=None)
+
+
+def _submit(key: str) -> None:
+    request = controls.checked(key)
+    if request is None:
+        return
+    try:
+        name, folder = destination(st.session_state[_FOLDER].strip())
+    except RequestError as error:
+        st.session_state[_PROBLEM] = str(error)
+        return
+
+    def compute(loaded, report, publish) -> str:
+        bake(loaded, request.edits, folder, request.recipe, report)
+        return name
+
+    jobs.submit(BAKING, request, compute, f"Baking {request.model}", str(folder))
+
+
+def destination(name: str) -> tuple[str, Path]:
+    """The name by which the model will be known and its folder; `RequestError` outside the allowed folders."""
+    if not name:
+        raise RequestError("The saved model needs a name; give one, such as smollm2-without-8.")
+    check_names(Path(name))
+    if name in STARTERS:
+        raise RequestError(f"'{name}' is the name of a starter; choose another.")
+    if re.fullmatch(r"\w[\w.-]*", name):
+        return name, artifacts.home() / "models" / name
+    folder = Path(name).expanduser().resolve()
+    roots = model_access.roots()
+    if not any(folder.is_relative_to(Path(root).resolve()) for root in roots):
+        listed = ", ".join(str(root) for root in roots)
+        raise RequestError(
+            f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in them."
+        )
+    return str(folder), folder

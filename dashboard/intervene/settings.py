@@ -1,0 +1,67 @@
+"""What edits are measured by: text, controls, seed, and the definition of perplexity."""
+
+import streamlit as st
+
+from dashboard import words
+from dashboard.intervene.state import BUNDLED, PASTE
+from fnet_core import texts
+from fnet_core.evaluation.windows import DEFAULT_WINDOW, DEFINITIONS
+
+
+def sentence() -> str:
+    """The settings that matter most, in one line."""
+    state = st.session_state
+    pasted = state["intervene_source"] == PASTE
+    source = "the pasted text" if pasted else words.count(state["intervene_passages"], "passage")
+    return f"Measured on {source}, beside {words.count(state['intervene_controls'], 'random control')}."
+
+
+def draw() -> None:
+    """The widgets, for a popover."""
+    st.selectbox("Text", [BUNDLED, PASTE], key="intervene_source", persist_state="session")
+    if st.session_state["intervene_source"] == PASTE:
+        st.text_area(
+            "Your text",
+            key="intervene_pasted",
+            height=140,
+            persist_state="session",
+            placeholder="It is cut into passages of about 175 words.",
+        )
+    else:
+        st.slider(
+            "Passages to measure on",
+            1,
+            len(texts.bundled("score")),
+            key="intervene_passages",
+            persist_state="session",
+            help="The first so many of the bundled passages that no network was found on. More narrows the interval "
+            "and takes longer.",
+        )
+    st.number_input(
+        "Random controls",
+        0,
+        50,
+        key="intervene_controls",
+        persist_state="session",
+        help="Sets of as many random neurons in the same layers, changed alike. A single one may hit a massive "
+        "neuron by chance, so draw several.",
+    )
+    st.number_input(
+        "Seed", min_value=0, key="intervene_seed", persist_state="session", help="Where the random draws begin."
+    )
+    st.selectbox(
+        "Perplexity per",
+        list(DEFINITIONS),
+        key="intervene_definition",
+        persist_state="session",
+        help="\n".join(f"- {name}: {line}" for name, line in DEFINITIONS.items()),
+    )
+    st.number_input(
+        "Window (tokens)",
+        value=None,
+        step=1,
+        placeholder=f"{DEFAULT_WINDOW}, or what the model reads",
+        key="intervene_window",
+        persist_state="session",
+        help="How many tokens the model reads at once; the next window starts where this one ends.",
+    )

@@ -1,0 +1,156 @@
+"""What the model writes and expects next: untouched, edited, and with one random control."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import notices, words
+from dashboard.intervene import controls, jobs
+from dashboard.intervene.jobs import WRITING, Outcome
+from fnet_core.evaluation.generation import Continuation, Sampling, continuation
+from fnet_core.interventions.edits import NoControlError, random_controls
+from fnet_core.jobs import JobReport
+from fnet_core.models.families import site_widths
+from fnet_core.models.loading import LoadedModel
+from fnet_core.plotting import interventions
+
+_START = "The lighthouse keeper climbed the stairs and"
+_CANDIDATES = 500
+"""Candidates that are compared, so that one that left the first ten still has its probability."""
+GREEDY, SAMPLING = "Greedy", "Sampling"
+_NAMES = ("Untouched", "Edited", "One random control")
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The continuations found so far: untouched, edited, control; and why there is no control."""
+
+    written: tuple[Continuation, ...]
+    without_control: str
+
+
+def draw(key: str) -> None:
+    """The prompt with its settings, and the continuations side by side."""
+    st.session_state.setdefault("writing_prompt", _START)
+    st.session_state.setdefault("writing_tokens", 40)
+    st.session_state.setdefault("writing_seed", 0)
+    st.session_state.setdefault("writing_temperature", 0.8)
+    job = jobs.current(WRITING, key)
+    st.text_area("Prompt", key="writing_prompt", height=80, persist_state="session")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        how = st.segmented_control(
+            "How",
+            [GREEDY, SAMPLING],
+            key="writing_how",
+            default=GREEDY,
+            required=True,
+            persist_state="session",
+            help="Greedy always takes the likeliest token. Sampling draws with the seed, the same for all three.",
+        )
+        st.number_input("New tokens", 1, 1024, key="writing_tokens", persist_state="session", width=130)
+        if how == SAMPLING:
+            st.number_input("Seed", min_value=0, key="writing_seed", persist_state="session", width=110)
+            st.number_input(
+                "Temperature", 0.05, 10.0, step=0.05, key="writing_temperature", persist_state="session", width=130
+            )
+        st.button(
+            "Write",
+            key="write",
+            type="primary",
+            icon=":material/edit_note:",
+            disabled=jobs.under_way(job),
+            on_click=_submit,
+            args=(key,),
+        )
+    if jobs.under_way(job):
+        jobs.live(job.id, _side_by_side)
+        return
+    jobs.ended(job)
+    if (found := jobs.outcome(job)) and job.state == "done":
+        _side_by_side(found)
+        _next_tokens(found.value)
+    elif job is None:
+        st.caption(
+            "Press 'Write': the model goes on from the prompt untouched, under the edits on the left, and with as many "
+            "random neurons changed alike."
+        )
+
+
+def _submit(key: str) -> None:
+    request = controls.checked(key)
+    if request is None:
+        return
+    state = st.session_state
+    prompt, tokens = state["writing_prompt"], state["writing_tokens"]
+    sampling = None
+    if state["writing_how"] == SAMPLING:
+        sampling = Sampling(int(state["writing_seed"]), float(state["writing_temperature"]))
+
+    def compute(loaded: LoadedModel, report: JobReport, publish) -> Writing:
+        widths_L = site_widths(loaded.model, request.edits[0].site)
+        try:
+            sets = random_controls(request.edits, widths_L, 1, request.seed)
+            without = ""
+        except NoControlError as error:
+            sets, without = [], str(error)
+        ways = ((), request.edits, *sets)
+        written: tuple[Continuation, ...] = ()
+        for number, edits in enumerate(ways):
+            written += (
+                continuation(
+                    loaded,
+                    prompt,
+                    edits,
+                    new_tokens=tokens,
+                    sampling=sampling,
+                    candidates=_CANDIDATES,
+                    report=lambda stage, share, number=number: report(stage, (number + share) / len(ways)),
+                ),
+            )
+            publish(Writing(written, without))
+        return Writing(written, without)
+
+    how = [sampling.seed, sampling.temperature, sampling.top_p] if sampling else "greedy"
+    label = f"Writing with {request.model}"
+    jobs.submit(WRITING, request, compute, label, prompt, tokens, how)
+
+
+def _side_by_side(outcome: Outcome) -> None:
+    writing: Writing = outcome.value
+    for column, name, found in zip(st.columns(3), _NAMES, (*writing.written, None, None), strict=False):
+        with column, st.container(border=True, height="stretch", key=f"written_{name.split()[0].lower()}"):
+            st.caption(name)
+            if found is None:
+                st.caption(words.plain(writing.without_control) or "not written yet")
+                continue
+            st.text(found.text.strip("\n") or ("(the model ends the text here)" if found.finite else ""))
+            st.caption(words.count(found.tokens, "token"))
+            if not found.finite:
+                notices.error("The model's output became infinite here, so it cannot go on.")
+
+
+def _next_tokens(writing: Writing) -> None:
+    untouched, *others = writing.written
+    st.subheader("The next token after the prompt", anchor=False)
+    for column, name, found in zip(st.columns(2, gap="medium"), _NAMES[1:], others, strict=False):
+        with column:
+            if not found.next_tokens:
+                st.caption(f"{name}: no probabilities, the output became infinite.")
+                continue
+            table = interventions.next_token_table(untouched, found)
+            table["token"] = [interventions.visible_token(token) for token in table["token"]]
+            shown = table.assign(**{column: 100 * table[column] for column in ("before", "after", "difference")})
+            st.dataframe(
+                shown,
+                key=f"next_tokens_{name.split()[0].lower()}",
+                hide_index=True,
+                height="content",
+                column_config={
+                    "token": st.column_config.TextColumn("Token", width="small"),
+                    "before": st.column_config.NumberColumn("Untouched", format="%.1f %%"),
+                    "after": st.column_config.NumberColumn(name.split()[-1].capitalize(), format="%.1f %%"),
+                    "difference": st.column_config.NumberColumn("Difference", format="%+.1f", help="Per cent points"),
+                },
+                alt=f"Probabilities of the likeliest next tokens, untouched and {name.lower()}",
+            )
+    st.caption("The ten likeliest tokens of either model; a space is shown as ␣ and a line break as ↵.")

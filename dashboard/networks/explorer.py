@@ -1,0 +1,86 @@
+"""The chosen network: table, map and tabs. Only this part is redrawn when the threshold moves."""
+
+from html import escape
+
+import streamlit as st
+
+from dashboard import atlases, charts, notices, selection, words
+from dashboard.networks import table, views
+from fnet_core.errors import RequestError
+from fnet_core.networks.atlas import Atlas
+from fnet_core.plotting import networks as figures
+
+_THRESHOLD = "threshold_slider"
+
+
+@st.fragment
+def explorer(key: str) -> None:
+    """Draw the atlas of this key; a sentence when the network in the address does not exist."""
+    atlas = atlases.load(key)
+    try:
+        atlas.layers_of(selection.current().network)
+    except RequestError as error:
+        notices.error(str(error))
+        selection.choose(network=0)
+    left, right = st.columns([10, 11], gap="medium")
+    with right:
+        threshold = _head(atlas)
+        network = selection.current().network
+        charts.draw(figures.network_map(atlas, network, threshold), "network_map", _map_caption(atlas))
+    with left:
+        networks = table.layer_filter(atlas)
+        table.pick(atlas, networks)
+        table.table(atlas, networks, threshold)
+    views.tabs(atlas, network, threshold)
+
+
+def _head(atlas: Atlas) -> float:
+    """The network's name and the threshold with its count; returns the threshold."""
+    network = selection.current().network
+    name, slider = st.columns([1, 1], vertical_alignment="center")
+    with name:
+        st.html(
+            f'<div style="border-left:.45rem solid {figures.colour_of(atlas, network)};padding-left:.7rem">'
+            f'<div style="font-size:.85rem;opacity:.7">Network {network}</div>'
+            f'<div style="font-size:1.25rem;font-weight:600">{escape(atlas.labels[network])}</div></div>'
+        )
+    selection.mirror(_THRESHOLD, selection.current().threshold)
+    with slider:
+        st.slider(
+            "Threshold |z|",
+            selection.LOWEST,
+            selection.HIGHEST,
+            step=0.1,
+            format="%.1f",
+            key=_THRESHOLD,
+            on_change=_move_threshold,
+            help="z is a neuron's weight in the network, in standard deviations of all neurons' weights. "
+            "Neurons beyond the threshold, on either side, are the network's key neurons. A higher threshold "
+            "keeps fewer.",
+        )
+    threshold = selection.current().threshold
+    kept = int(atlas.key_counts(threshold)[network].sum())
+    total = sum(atlas.widths_L[layer] for layer in atlas.layers_of(network))
+    verb = "is a key neuron" if kept == 1 else "are key neurons"
+    share = 100 * kept / total
+    st.markdown(f"**{kept:,} of {total:,} neurons** {verb} ({share:.2f} %), |z| > {threshold:.1f}")
+    return threshold
+
+
+def _move_threshold() -> None:
+    moved = round(float(st.session_state[_THRESHOLD]), 1)
+    if selection.LOWEST <= moved <= selection.HIGHEST:
+        selection.choose(threshold=moved)
+
+
+def _map_caption(atlas: Atlas) -> str:
+    size = figures.bin_size(max(atlas.widths_L))
+    bins = (
+        f" Each column stands for {words.count(size, 'neighbouring neuron')} and shows the strongest of them."
+        if size > 1
+        else ""
+    )
+    return (
+        "The network's spatial map: red neurons are active when the network is, blue ones when it is not; "
+        f"grey ones stay below the threshold.{bins}"
+    )

@@ -1,0 +1,151 @@
+"""The controls that ask for an atlas, and the job that makes it."""
+
+from dataclasses import asdict
+
+import streamlit as st
+
+from dashboard import jobs, model_access, selection, texts
+from fnet_core.decomposition.ica import CONTRASTS
+from fnet_core.errors import RequestError
+from fnet_core.jobs import Job, manager
+from fnet_core.models.families import SITES
+from fnet_core.networks.atlas import KIND, SCOPES
+from fnet_core.networks.finding import STAGES, AtlasRequest, find_atlas
+from fnet_core.progress import Report
+from fnet_core.storage import artifacts
+
+PROBLEM = "request_problem"
+_SCOPE_NAMES = {"model": "All layers", "layer": "Each layer"}
+_DEFAULTS = {
+    name: getattr(AtlasRequest, name) for name in ("site", "scope", "components", "seed", "restarts", "contrast")
+}
+
+
+def draw(busy: bool) -> None:
+    """The row of controls with the button that starts the work."""
+    for name, value in _DEFAULTS.items():
+        st.session_state.setdefault(name, value)
+    with st.container(border=True, key="request_form"):
+        model, text, site, scope, components, more, button = st.columns(
+            [2.2, 2.3, 2.1, 1.5, 1.4, 1.3, 2.0], vertical_alignment="bottom", gap="small"
+        )
+        with model:
+            _model_picker()
+        with text:
+            source = texts.kind_picker()
+        site.selectbox(
+            "Site",
+            list(SITES),
+            format_func=lambda name: SITES[name].split(":")[0],
+            key="site",
+            persist_state="session",
+            help="Which activations are read.\n\n" + "\n".join(f"- {line}" for line in SITES.values()),
+        )
+        scope.selectbox(
+            "Scope",
+            list(SCOPES),
+            format_func=_SCOPE_NAMES.get,
+            key="scope",
+            persist_state="session",
+            help="\n".join(f"- {_SCOPE_NAMES[name]}: {line}" for name, line in SCOPES.items()),
+        )
+        components.number_input(
+            "Networks",
+            1,
+            512,
+            key="components",
+            persist_state="session",
+            help="How many networks to separate (ICA components). More gives finer ones, fewer coarser ones.",
+        )
+        with more, st.popover("More", width="stretch"):
+            if source == texts.BUNDLED:
+                texts.passage_count()
+            _advanced()
+        button.button(
+            "Find networks",
+            key="find_networks",
+            type="primary",
+            icon=":material/hub:",
+            width="stretch",
+            disabled=busy,
+            on_click=submit,
+        )
+        texts.details(source)
+
+
+def _model_picker() -> None:
+    chosen = selection.current().model
+    names = [card.name for card in model_access.cards()]
+    if chosen and chosen not in names:
+        names.insert(0, chosen)
+    selection.mirror("request_model", chosen or names[0])
+    st.selectbox(
+        "Model",
+        names,
+        key="request_model",
+        on_change=lambda: selection.choose(model=st.session_state["request_model"]),
+        help="Models that are here or can be fetched at once; others are added on the Model page.",
+    )
+
+
+def _advanced() -> None:
+    st.number_input(
+        "Seed",
+        min_value=0,
+        key="seed",
+        persist_state="session",
+        help="Where the random starts begin. The same seed gives the same networks.",
+    )
+    st.number_input(
+        "Restarts",
+        1,
+        100,
+        key="restarts",
+        persist_state="session",
+        help="How often the separation is repeated from another start; a network's stability is how well the "
+        "repeats agree.",
+    )
+    st.selectbox(
+        "Contrast",
+        list(CONTRASTS),
+        key="contrast",
+        persist_state="session",
+        help="The function by which ICA tells signals from noise. Keep cube unless the networks are unstable.",
+    )
+
+
+def submit() -> None:
+    """Start the job that the controls describe, or keep the sentence that says what is wrong."""
+    state = st.session_state
+    state.pop(PROBLEM, None)
+    try:
+        request = AtlasRequest(
+            model=state["request_model"],
+            passages=texts.chosen(),
+            site=state["site"],
+            scope=state["scope"],
+            components=state["components"],
+            seed=state["seed"],
+            restarts=state["restarts"],
+            contrast=state["contrast"],
+        )
+    except RequestError as error:
+        state[PROBLEM] = str(error)
+        return
+    jobs.watch(_submit(request))
+
+
+def _submit(request: AtlasRequest) -> Job:
+    allowed = model_access.roots()
+
+    def work(report: Report) -> str:
+        return str(find_atlas(request, report, roots=allowed).path)
+
+    return manager().submit(
+        KIND,
+        artifacts.digest(asdict(request)),
+        work,
+        label=f"Finding networks of {request.model}",
+        device=model_access.device(),
+        stages=STAGES,
+    )

@@ -1,0 +1,127 @@
+"""The table of networks and the other ways to pick one."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import selection, words
+from fnet_core.networks.atlas import Atlas
+
+_TABLE, _PICKER, _LAYER = "network_table", "network_picker", "network_layer"
+
+_COLUMNS = {
+    "network": st.column_config.NumberColumn("#", width=40, help="The network's number, largest variance first."),
+    "label": st.column_config.TextColumn(
+        "Label", width=116, help="The words at which the network is most active, strongest first."
+    ),
+    "variance": st.column_config.NumberColumn(
+        "Variance",
+        format="%.2f %%",
+        width=72,
+        help="How much of all neurons' activity the network accounts for. The neurons are many, so even a "
+        "large network has a small share.",
+    ),
+    "stability": st.column_config.NumberColumn(
+        "Stability",
+        format="%.2f",
+        width=68,
+        help="How well the random restarts agree on this network (ICASSO's I_q). Near 1: the same network is "
+        "found every time. Well below 0.9: do not build on it.",
+    ),
+    "key_neurons": st.column_config.NumberColumn(
+        "Key neurons",
+        format="localized",
+        width=88,
+        help="Neurons whose weight in the network lies beyond the threshold, |z| above it.",
+    ),
+    "layers": st.column_config.NumberColumn("Layers", width=56, help="In how many layers the network has key neurons."),
+}
+
+
+def layer_filter(atlas: Atlas) -> list[int]:
+    """The networks to list: all, or those of one layer when each network lives in one."""
+    if atlas.scope == "model":
+        return list(range(len(atlas)))
+    own = atlas.layers_of(selection.current().network).start
+    selection.mirror(_LAYER, own)
+    st.selectbox(
+        "Layer",
+        range(atlas.layer_count),
+        key=_LAYER,
+        on_change=lambda: selection.choose(network=networks_of_layer(atlas, st.session_state[_LAYER])[0]),
+        help="Each network of this atlas lives in one layer; the table lists one layer's networks.",
+    )
+    return networks_of_layer(atlas, own)
+
+
+def networks_of_layer(atlas: Atlas, layer: int) -> list[int]:
+    """The networks that live in a layer."""
+    return [k for k in range(len(atlas)) if layer in atlas.layers_of(k)]
+
+
+def pick(atlas: Atlas, networks: Sequence[int]) -> None:
+    """Previous, a list to choose from, next."""
+    at = networks.index(selection.current().network)
+    previous, picker, following = st.columns([1, 6, 1], gap="xsmall")
+    previous.button(
+        "",
+        key="previous_network",
+        icon=":material/chevron_left:",
+        help="Previous network",
+        width="stretch",
+        disabled=at == 0,
+        on_click=lambda: selection.choose(network=networks[at - 1]),
+    )
+    selection.mirror(_PICKER, networks[at])
+    picker.selectbox(
+        "Network",
+        networks,
+        key=_PICKER,
+        format_func=lambda k: f"{k} · {atlas.labels[k]}",
+        label_visibility="collapsed",
+        on_change=lambda: selection.choose(network=st.session_state[_PICKER]),
+    )
+    following.button(
+        "",
+        key="next_network",
+        icon=":material/chevron_right:",
+        help="Next network",
+        width="stretch",
+        disabled=at == len(networks) - 1,
+        on_click=lambda: selection.choose(network=networks[at + 1]),
+    )
+
+
+def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
+    """The networks with their numbers; a click on a row selects it."""
+    rows = atlas.table(threshold).iloc[list(networks)].reset_index(drop=True)
+    rows["variance"] = 100.0 * rows["variance"]
+    chosen = networks.index(selection.current().network)
+    selection.mirror(_TABLE, {"selection": {"rows": [chosen], "columns": [], "cells": []}})
+    st.dataframe(
+        rows[list(_COLUMNS)],
+        key=_TABLE,
+        hide_index=True,
+        height=min(470, 35 * len(networks) + 38),
+        column_config=_COLUMNS,
+        on_select=lambda: _selected(networks),
+        selection_mode=["single-row-required", "single-cell"],
+        alt="Networks of the model with label, variance, stability, key neurons and layers",
+    )
+    st.caption(
+        f"{words.count(len(networks), 'network')}, largest variance first. Click one to see it; sort by a "
+        "column's head. The label is made of the words at which a network peaks."
+    )
+
+
+def _selected(networks: Sequence[int]) -> None:
+    picked = st.session_state[_TABLE]["selection"]
+    rows = [row for row, _ in picked["cells"]] or picked["rows"]
+    if rows and 0 <= rows[0] < len(networks):
+        selection.choose(network=networks[rows[0]])
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """A table as it is downloaded."""
+    return table.to_csv(index=False).encode()

@@ -1,0 +1,244 @@
+"""The views of one network, a tab each; only the open tab is drawn."""
+
+import json
+
+import streamlit as st
+
+from dashboard import atlases, charts, coloured_text, selection, words
+from dashboard.networks import table as network_table
+from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.plotting import networks
+from fnet_core.storage import artifacts
+
+LISTED = 1000
+"""The most key neurons that the table on the page lists."""
+_PASSAGE, _SHOWN = "passage", "passage_shown"
+
+
+def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
+    """The network's key neurons per layer, beside those of all networks."""
+    own, everyone = st.columns([1, 2])
+    with own:
+        charts.draw(
+            networks.layer_profile(atlas, network, threshold),
+            "layer_profile",
+            "Where in the depth of the model the network lies: its key neurons per layer. Layer 0 reads the "
+            "input, the top layer decides on the next token.",
+        )
+    with everyone:
+        charts.draw(
+            networks.layers_by_network(atlas, threshold, network, _neighbours(atlas, network)),
+            "layers_by_network",
+            "Every network at once: the stronger the colour, the larger the share of that layer's neurons "
+            "that are its key neurons. The frame marks the selected network.",
+        )
+
+
+def in_text(atlas: Atlas, network: int, threshold: float) -> None:
+    """A passage coloured by the network's time course, and the course as a curve."""
+    at = _passage_picker(atlas, network)
+    course_T = atlas.courses[at][:, network] / atlas.course_scale(network)
+    with st.container(border=True, key="coloured_text"):
+        st.html(coloured_text.coloured(atlas.passages[at].text, atlas.offsets[at], course_T))
+    st.caption(
+        "Red tokens are where the network is active, blue ones where it is below its mean, in standard "
+        f"deviations (SD) over all {words.count(atlas.tokens, 'token')}. Point at a token for its value."
+    )
+    charts.draw(
+        networks.time_course(atlas, network, at),
+        "time_course",
+        "The same activity as a curve, one value per token: the network's time course.",
+    )
+
+
+def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:
+    """The network's key neurons as a table, and the files to download."""
+    neurons = atlas.key_neurons(network, threshold)
+    table, downloads = st.columns([3, 1])
+    with table:
+        st.dataframe(
+            neurons.head(LISTED)[["layer", "neuron", "z"]],
+            key="key_neuron_table",
+            hide_index=True,
+            height=420,
+            column_config={
+                "layer": st.column_config.NumberColumn("Layer"),
+                "neuron": st.column_config.NumberColumn("Neuron", help="Its number in the layer, from 0."),
+                "z": st.column_config.NumberColumn(
+                    "z", format="%.2f", help="Its weight in the network, in standard deviations."
+                ),
+            },
+            alt="Key neurons of the selected network, strongest first",
+        )
+        if len(neurons) > LISTED:
+            st.caption(f"The strongest {LISTED:,} of {len(neurons):,}; the files hold all of them.")
+        elif neurons.empty:
+            st.caption("No neuron passes this threshold; move the threshold to the left.")
+        else:
+            st.caption(f"{words.count(len(neurons), 'key neuron')}, strongest first.")
+    with downloads:
+        st.download_button(
+            f"Network {network} (CSV)",
+            network_table.as_csv(neurons),
+            f"network-{network}-key-neurons.csv",
+            "text/csv",
+            icon=":material/download:",
+            width="stretch",
+            on_click="ignore",
+        )
+        st.download_button(
+            "All networks (CSV)",
+            lambda: network_table.as_csv(atlas.all_key_neurons(threshold)),
+            "all-networks-key-neurons.csv",
+            "text/csv",
+            icon=":material/download:",
+            width="stretch",
+            on_click="ignore",
+        )
+        st.caption(f"Columns: network, label, layer, neuron, z, for |z| above {threshold:.1f}.")
+
+
+def parcellation(atlas: Atlas, network: int, threshold: float) -> None:
+    """Every neuron in the colour of its strongest network."""
+    charts.draw(
+        networks.parcellation(atlas, threshold, network),
+        "parcellation",
+        "Every neuron in the colour of the network in which its |z| is largest, if that is above the "
+        f"threshold. The first {networks.MAX_PARCELS} networks and the selected one have colours, the others are "
+        "grey; neurons without a colour belong to none.",
+    )
+
+
+def connectivity(atlas: Atlas, network: int, threshold: float) -> None:
+    """Which networks work at the same tokens."""
+    figure, words_beside = st.columns([7, 3], vertical_alignment="center")
+    with figure:
+        charts.draw(networks.connectivity(atlas, network, _neighbours(atlas, network)), "connectivity")
+    words_beside.caption(
+        "Which networks rise and fall together over the text: the correlation r of their time courses within "
+        "passages, averaged. Red pairs work at the same tokens, blue pairs take turns. The lines mark the "
+        "selected network."
+    )
+
+
+def recurrence(atlas: Atlas, network: int, threshold: float) -> None:
+    """In which passages the network works."""
+    charts.draw(
+        networks.recurrence(atlas, network),
+        "recurrence",
+        "How much of each passage's activity the network accounts for. Bars of similar length: it works in "
+        "every kind of text. One long bar: it belongs to that passage.",
+    )
+
+
+def recipe(atlas: Atlas, network: int, threshold: float) -> None:
+    """How the atlas was made, what it cost, and its file."""
+    made, settings = st.columns([1, 2])
+    with made:
+        st.metric("Peak memory", words.size(atlas.peak_memory_bytes), help="While the networks were found.")
+        st.metric(
+            "Restarts that converged",
+            f"{100 * atlas.converged:.0f} %",
+            help="Restarts of the separation that reached the tolerance before the limit of iterations.",
+        )
+        seconds = {stage: f"{value:.1f} s" for stage, value in atlas.seconds.items()}
+        seconds["all"] = f"{sum(atlas.seconds.values()):.1f} s"
+        st.table(seconds, border="horizontal")
+        path = artifacts.artifact_path(KIND, selection.current().atlas)
+        if path.is_file():
+            st.download_button(
+                f"Atlas ({words.size(path.stat().st_size)})",
+                path.read_bytes,
+                f"{atlases.file_stem(atlas)}.safetensors",
+                "application/octet-stream",
+                icon=":material/download:",
+                width="stretch",
+                on_click="ignore",
+            )
+    with settings:
+        st.caption("Everything that decided this result. On the same kind of machine it gives the same atlas again.")
+        text = json.dumps(atlas.recipe, indent=2, ensure_ascii=False)
+        st.code(text, language="json", height=420, wrap_lines=True)
+
+
+TABS = {
+    "By layer": by_layer,
+    "In text": in_text,
+    "Key neurons": key_neurons,
+    "Parcellation": parcellation,
+    "Connectivity": connectivity,
+    "Recurrence": recurrence,
+    "Recipe": recipe,
+}
+
+
+def tabs(atlas: Atlas, network: int, threshold: float) -> None:
+    """The tabs; each view explains itself in its caption."""
+    for tab, view in zip(st.tabs(list(TABS), key="view", on_change="rerun"), TABS.values(), strict=True):
+        if tab.open:
+            with tab:
+                view(atlas, network, threshold)
+
+
+def _passage_picker(atlas: Atlas, network: int) -> int:
+    """Previous, list, next, strongest, legend; until one is picked, the passage where the network works most."""
+    strongest = int(atlas.recurrence_SK[:, network].argmax())
+    last = len(atlas.passages) - 1
+    at = st.session_state.get(_SHOWN)
+    at = strongest if at is None or at > last else at
+    selection.mirror(_PASSAGE, at)
+    previous, picker, following, jump, legend = st.columns(
+        [0.6, 4, 0.6, 2, 3], gap="xsmall", vertical_alignment="center"
+    )
+    previous.button(
+        "",
+        key="previous_passage",
+        icon=":material/chevron_left:",
+        help="Previous passage",
+        width="stretch",
+        disabled=at == 0,
+        on_click=_show_passage,
+        args=(at - 1,),
+    )
+    picker.selectbox(
+        "Passage",
+        range(last + 1),
+        key=_PASSAGE,
+        format_func=lambda i: atlas.passages[i].name,
+        label_visibility="collapsed",
+        on_change=lambda: _show_passage(st.session_state[_PASSAGE]),
+    )
+    following.button(
+        "",
+        key="next_passage",
+        icon=":material/chevron_right:",
+        help="Next passage",
+        width="stretch",
+        disabled=at == last,
+        on_click=_show_passage,
+        args=(at + 1,),
+    )
+    jump.button(
+        "Strongest",
+        key="strongest_passage",
+        icon=":material/trending_up:",
+        help="The passage of which this network explains the largest share.",
+        width="stretch",
+        disabled=at == strongest,
+        on_click=_show_passage,
+        args=(None,),
+    )
+    with legend:
+        st.html(coloured_text.legend())
+    return at
+
+
+def _show_passage(passage: int | None) -> None:
+    st.session_state[_SHOWN] = passage
+
+
+def _neighbours(atlas: Atlas, network: int) -> list[int] | None:
+    """The networks to draw beside this one: all, or its layer's when each network lives in one layer."""
+    if atlas.scope == "model":
+        return None
+    return network_table.networks_of_layer(atlas, atlas.layers_of(network).start)

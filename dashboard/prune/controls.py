@@ -1,0 +1,193 @@
+"""The controls of the Prune page: which model, by which method, how much, and what it is measured by."""
+
+import streamlit as st
+
+from dashboard import selection, words
+from dashboard.prune import state
+from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
+from fnet_core import texts
+from fnet_core.evaluation.windows import DEFINITIONS
+from fnet_core.pruning.compensation import COMPENSATIONS
+from fnet_core.pruning.plan import SHARES
+from fnet_core.pruning.scores import METHODS, Scores
+
+OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
+"""What a ratio is a share of."""
+_COMPENSATION_NAMES = {
+    "none": "None",
+    "bias": "Bias (mean)",
+    "bias-sequential": "Bias, layer after layer",
+    "networks": "From the networks",
+}
+_AMOUNT_NAMES = {"neurons": "share of neurons", "parameters": "share of parameters", THRESHOLD: "threshold"}
+
+
+def draw() -> None:
+    """One row for model and recipe; the rest behind 'More'."""
+    with st.container(border=True, key="prune_form"):
+        model, method, compensation, share, heads, more = st.columns(
+            [2, 2.6, 2.1, 1.9, 1.5, 1.2], vertical_alignment="bottom", gap="small"
+        )
+        with model:
+            _model()
+        method.selectbox(
+            "Method",
+            list(METHODS),
+            format_func=lambda name: METHODS[name].title,
+            key="prune_method",
+            persist_state="session",
+            help="What decides which neurons go.\n\n"
+            + "\n".join(f"- **{m.title}**: {m.explanation} Source: {m.source}." for m in METHODS.values()),
+        )
+        compensation.selectbox(
+            "Compensation",
+            list(COMPENSATIONS),
+            format_func=_compensation,
+            key="prune_compensation",
+            persist_state="session",
+            help="What stands in for the removed neurons.\n\n"
+            + "\n".join(f"- **{_compensation(name)}**: {line}." for name, line in COMPENSATIONS.items()),
+        )
+        share.selectbox(
+            "How much goes, by",
+            list(AMOUNTS),
+            format_func=_AMOUNT_NAMES.get,
+            key="prune_share",
+            persist_state="session",
+            help="\n".join(f"- **{_AMOUNT_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items())
+            + f"\n- **{_AMOUNT_NAMES[THRESHOLD]}**: all that scores at most so much goes, as in the published form "
+            "with abs(z).",
+        )
+        heads.toggle(
+            "Heads too",
+            key="prune_heads",
+            persist_state="session",
+            help="Attention heads go as well, the same share of them as of the neurons, in whole groups where heads "
+            "share keys and values.",
+        )
+        with more, st.popover("More", width="stretch"):
+            _more()
+
+
+def _compensation(name: str) -> str:
+    return _COMPENSATION_NAMES.get(name, name)
+
+
+def amount(scores: Scores | None) -> None:
+    """The slider of the ratio, or the threshold with what the scores, if there are any, are like."""
+    if st.session_state["prune_share"] == THRESHOLD:
+        _threshold(scores)
+        return
+    st.slider(
+        f"Remove, of all {OF_WHAT[st.session_state['prune_share']]}",
+        0,
+        HIGHEST,
+        step=1,
+        format="%d %%",
+        key="prune_percent",
+        persist_state="session",
+        help="The share that goes. Moving the slider measures the pruned model at once; nothing is changed or saved.",
+    )
+
+
+def _threshold(scores: Scores | None) -> None:
+    st.number_input(
+        "Remove what scores at most",
+        step=0.1,
+        format="%.4g",
+        key="prune_cutoff",
+        persist_state="session",
+        help="In the units of the method: abs(z) for the published functional networks. All layers that are not "
+        "protected have the same threshold, so they lose unequal shares.",
+    )
+    if scores is not None:
+        low, middle, high = scores.range_mlp
+        st.caption(f"The neurons' scores run from {low:.3g} to {high:.3g}, half of them below {middle:.3g}.")
+
+
+def _model() -> None:
+    names = state.models()
+    chosen = selection.current().model
+    selection.mirror("prune_model", chosen)
+    st.selectbox(
+        "Model",
+        names,
+        index=0 if chosen else None,
+        key="prune_model",
+        placeholder="Choose a model",
+        on_change=lambda: selection.choose(model=st.session_state["prune_model"], atlas=None, network=0),
+        help="Models on this machine; others are added on the Model page.",
+    )
+
+
+def _more() -> None:
+    st.markdown("**What may go**")
+    first, last = st.columns(2)
+    first.number_input(
+        "First layers kept whole",
+        0,
+        key="prune_first",
+        persist_state="session",
+        help="Layers nearest to the input that are not touched. The published code protects three.",
+    )
+    last.number_input(
+        "Last layers kept whole",
+        0,
+        key="prune_last",
+        persist_state="session",
+        help="Layers nearest to the output that are not touched. The published code protects two.",
+    )
+    st.toggle(
+        "As many from every layer",
+        key="prune_even",
+        persist_state="session",
+        help="The same share of every layer that is not protected, so that all of them end with one width. Otherwise "
+        "the method decides how the ratio is spread over the layers.",
+    )
+    st.markdown("**Calibration**: the text that the scores are computed on")
+    source, seed = st.columns([1.6, 1])
+    source.selectbox("Calibration text", [BUNDLED, PASTE], key="prune_source", persist_state="session")
+    seed.number_input(
+        "Seed", 0, key="prune_seed", persist_state="session", help="Where the random draws and the ICA begin."
+    )
+    if st.session_state["prune_source"] == PASTE:
+        st.text_area(
+            "Your text",
+            key="prune_pasted",
+            height=120,
+            persist_state="session",
+            placeholder="It is cut into passages of about 175 words.",
+        )
+    st.number_input(
+        "Networks per layer",
+        1,
+        512,
+        key="prune_components",
+        persist_state="session",
+        help="Networks (ICA components) that are separated in each layer, by the methods that look for networks.",
+    )
+    st.markdown("**Yardstick**: the text that perplexity is measured on")
+    st.slider(
+        "Passages to measure on",
+        1,
+        len(texts.bundled("score")),
+        key="prune_passages",
+        persist_state="session",
+        help="The first so many of the bundled passages that no score was computed on. More narrows the interval and "
+        "takes longer.",
+    )
+    st.selectbox(
+        "Perplexity per",
+        list(DEFINITIONS),
+        key="prune_definition",
+        persist_state="session",
+        help="\n".join(f"- {name}: {line}" for name, line in DEFINITIONS.items()),
+    )
+
+
+def measured_on() -> str:
+    """What the yardstick is, in one line."""
+    return (
+        f"Measured on {words.count(st.session_state['prune_passages'], 'passage')} of the bundled text; 'More' offers "
+        f"up to {len(texts.bundled('score'))}."
+    )

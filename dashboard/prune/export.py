@@ -1,0 +1,94 @@
+"""The plan as a file, and the pruned model saved as an ordinary folder with its card."""
+
+import re
+
+import streamlit as st
+
+from dashboard import model_access, notices
+from dashboard.intervene import export as intervene_export
+from dashboard.prune import jobs
+from dashboard.prune import plan as prune_plan_view
+from dashboard.prune.jobs import EXPORT
+from dashboard.prune.state import PruneRequest
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.jobs import JobReport
+from fnet_core.models.loading import LoadedModel
+from fnet_core.models.saving import new_folder
+from fnet_core.pruning.export import export
+from fnet_core.pruning.plan import PrunePlan
+
+_FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
+
+
+def draw(request: PruneRequest, plan: PrunePlan, figures: dict[str, PerplexityResult]) -> None:
+    """Download of the plan, and export of the model; `figures` are perplexities that the card states."""
+    if sentence := st.session_state.pop(_PROBLEM, None):
+        notices.error(sentence)
+    model, files = st.columns(2, gap="large")
+    with model:
+        _export(request, figures)
+    with files:
+        st.subheader("Save the plan", anchor=False)
+        st.caption("What goes, layer by layer, with the recipe of the scores. The model is not in it.")
+        st.download_button(
+            "Plan (JSON)",
+            prune_plan_view.plan_text(plan),
+            f"plan-{_stem(request)}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _stem(request: PruneRequest) -> str:
+    model = re.sub(r"[^\w.-]+", "-", request.model).strip("-.") or "model"
+    amount = f"above-{request.threshold:g}" if request.ratio is None else f"{round(100 * request.ratio)}"
+    return f"{model}-{request.method}-{amount}"
+
+
+def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
+    st.subheader("Export the pruned model", anchor=False)
+    measured = (
+        "The card states recipe and perplexities."
+        if len(figures) == 2
+        else "The perplexity is still being measured; the card states the recipe alone until then."
+    )
+    st.caption(
+        "Cuts the weights and saves a smaller model with its tokenizer and a model card, which says how transformers "
+        f"loads it. {measured} Give a name, or a new folder."
+    )
+    job = jobs.asked(EXPORT, request.model)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Name", key=_FOLDER, placeholder=_stem(request))
+        st.button(
+            "Export",
+            key="prune_export",
+            type="primary",
+            icon=":material/save:",
+            disabled=jobs.under_way(job),
+            on_click=_submit,
+            args=(request, figures),
+        )
+    jobs.show(job, _done)
+
+
+def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
+    try:
+        name, folder = intervene_export.destination(st.session_state[_FOLDER].strip() or _stem(request))
+        new_folder(folder)
+    except RequestError as error:
+        st.session_state[_PROBLEM] = str(error)
+        return
+
+    def compute(loaded: LoadedModel, report: JobReport, publish) -> str:
+        export(loaded, jobs.prepared(loaded, request, report), folder, figures, report)
+        model_access.cards.clear()
+        return name
+
+    jobs.ask(EXPORT, request, compute, f"Exporting {request.model}", "export", str(folder))
+
+
+def _done(outcome: jobs.Outcome) -> None:
+    st.success("Saved with its model card. Load it on the Model page by this name:", icon=":material/check_circle:")
+    st.code(outcome.value, language=None)

@@ -1,0 +1,182 @@
+"""Perplexity beside the slider: at once where it was measured before, otherwise live from the first window on."""
+
+import math
+from functools import partial
+
+import streamlit as st
+
+from dashboard import intervene_words, notices, words
+from dashboard import jobs as job_panel
+from dashboard.prune import controls
+from dashboard.prune import jobs as prune_jobs
+from dashboard.prune.jobs import MEASURING, SCORING
+from dashboard.prune.state import PruneRequest
+from fnet_core.evaluation.perplexity import PerplexityResult, ratio
+from fnet_core.jobs import Job, manager
+from fnet_core.pruning.measuring import PruneResult
+from fnet_core.pruning.scores import METHODS
+
+_WINDOWS_FOR_INTERVAL = 3
+_STATUS_HEIGHT = 88
+
+
+def scores_missing(request: PruneRequest, methods: list[str]) -> None:
+    """The button that scores the neurons, or the progress of doing so."""
+    job = prune_jobs.find(SCORING, request.scores_key())
+    if prune_jobs.under_way(job):
+        _scoring(job.id)
+        return
+    prune_jobs.draw_again(job)
+    if job and job.state != "done":
+        prune_jobs.show(job, lambda outcome: None)
+    title = METHODS[request.method].title
+    notices.info(
+        f"{request.model} has no scores by '{title}' yet. The model reads the calibration text first, which takes a "
+        "few minutes for a starter on two cores; then the slider is live.",
+        icon=":material/format_list_numbered:",
+    )
+    st.button(
+        "Score the neurons",
+        key="score_neurons",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=prune_jobs.score,
+        args=(request, methods),
+    )
+
+
+@st.fragment(run_every=0.7)
+def _scoring(id: str) -> None:
+    job = manager().get(id)
+    if not prune_jobs.under_way(job):
+        st.rerun()
+    with st.container(border=True):
+        _bar(job)
+        st.caption("The slider is live as soon as the neurons are scored.")
+
+
+def draw(
+    request: PruneRequest,
+    baseline: PerplexityResult | None,
+    pruned: PerplexityResult | None,
+    about: float | None,
+) -> bool:
+    """The two figures; returns whether they are final. Starts the measurement where there is none.
+
+    `about` is what the curve says at this ratio, shown until the first window is measured.
+    """
+    if baseline is not None and pruned is not None:
+        _figures(baseline, pruned, None)
+        _final(baseline, pruned)
+        return True
+    job = prune_jobs.find(MEASURING, request.key())
+    if job is None:
+        job = prune_jobs.measure(request)
+    if prune_jobs.under_way(job):
+        _live(job.id, partial(_running, baseline, about))
+        return False
+    prune_jobs.draw_again(job)
+    if (found := prune_jobs.outcome(job)) and job.state == "done":
+        _figures(found.value.baseline, found.value.pruned, None)
+        _final(found.value.baseline, found.value.pruned)
+        return True
+    _figures(baseline, None, about)
+    if job.state == "failed":
+        job_panel.show(job)
+    st.button(
+        "Measure",
+        key="measure_pruning",
+        icon=":material/play_arrow:",
+        on_click=prune_jobs.measure,
+        args=(request,),
+        help="The measurement was stopped; start it again.",
+    )
+    return False
+
+
+@st.fragment(run_every=0.7)
+def _live(id: str, running) -> None:
+    job = manager().get(id)
+    if not prune_jobs.under_way(job):
+        st.rerun()
+    running(job)
+
+
+def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -> None:
+    found = prune_jobs.outcome(job)
+    if found:
+        result: PruneResult = found.value
+        _figures(result.baseline, result.pruned, None)
+    else:
+        _figures(baseline, None, about)
+    with st.container(height=_STATUS_HEIGHT, border=False, key="prune_status"):
+        _bar(job)
+
+
+def _bar(job: Job) -> None:
+    """Progress with a Cancel that fits a narrow column."""
+    bar, button = st.columns([6, 1], vertical_alignment="center", gap="xsmall")
+    bar.progress(job.fraction or 0.0, text=job_panel.line(job))
+    button.button(
+        "",
+        key=f"cancel_{job.id}",
+        icon=":material/close:",
+        type="tertiary",
+        help="Cancel",
+        disabled=job.stage == "stopping",
+        on_click=manager().cancel,
+        args=(job.id,),
+    )
+
+
+def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:
+    left, right = st.columns(2)
+    with left, st.container(border=True, height="stretch", gap="xsmall", key="prune_untouched"):
+        st.metric("Untouched", intervene_words.perplexity(baseline.value) if baseline else "…", help=_HELP)
+        st.caption(_interval(baseline) if baseline else "being measured")
+    with right, st.container(border=True, height="stretch", gap="xsmall", key="prune_pruned"):
+        if pruned is None:
+            shown = "…" if about is None else f"about {intervene_words.perplexity(about)}"
+            st.metric("Pruned", shown)
+            st.caption("read off the curve" if about is not None else "being measured")
+            return
+        change = ratio(pruned, baseline).value if baseline else None
+        st.metric(
+            "Pruned",
+            intervene_words.perplexity(pruned.value),
+            delta=intervene_words.factor(change) if change is not None else None,
+            delta_color="off" if change is None or 0.999 < change < 1.001 else "red" if change > 1 else "green",
+            delta_arrow="off",
+        )
+        st.caption(_interval(pruned))
+
+
+_HELP = (
+    "Perplexity: how many tokens the model hesitates between, on average, at each place of the text. 1 would be "
+    "certain; lower is better."
+)
+
+
+def _interval(result: PerplexityResult) -> str:
+    if len(result.nll_W) < _WINDOWS_FOR_INTERVAL:
+        return f"after {words.count(len(result.nll_W), 'window')}"
+    return f"95 %: {intervene_words.between(result.interval)}"
+
+
+def _final(baseline: PerplexityResult, pruned: PerplexityResult) -> None:
+    """The change with its paired interval, and what it was measured on."""
+    effect = ratio(pruned, baseline)
+    if not math.isfinite(effect.value):
+        notices.error("The pruned model's output became infinite, so it has no perplexity; remove less.")
+        return
+    with st.container(height=_STATUS_HEIGHT, border=False, gap="xsmall", key="prune_status"):
+        sentence = f"Perplexity changes by **{intervene_words.factor(effect.value)}**"
+        if effect.interval and len(pruned.nll_W) >= _WINDOWS_FOR_INTERVAL:
+            sentence += f" (95 %, paired: {intervene_words.factors(effect.interval)})"
+        st.markdown(sentence + ".")
+        start = f", start token {words.plain(pruned.start)}" if pruned.start else ""
+        st.caption(
+            f"Per {pruned.definition} · {words.count(len(pruned.texts), 'passage')}, "
+            f"{words.count(pruned.tokens, 'token')}, windows of {pruned.window}{start} · {pruned.dtype}",
+            help=controls.measured_on(),
+        )

@@ -1,0 +1,223 @@
+"""What the Prune page asks for: the values of its controls, their place in the address, and the requests they make."""
+
+import math
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from dashboard import model_access, selection
+from fnet_core import texts
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.pruning.compensation import COMPENSATIONS
+from fnet_core.pruning.measuring import CurveSettings
+from fnet_core.pruning.plan import SHARES
+from fnet_core.pruning.scores import DEFAULT_METHOD, METHODS, ScoreRequest
+from fnet_core.storage import artifacts
+
+HIGHEST = 80
+"""The largest ratio that the slider offers, per cent."""
+THRESHOLD = "threshold"
+AMOUNTS = (*SHARES, THRESHOLD)
+"""What says how much goes: a ratio of either kind, or a threshold on the scores."""
+CURVE_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
+"""The ratios that the background job measures."""
+FIRST_PASSAGES = 8
+"""Passages that perplexity is measured on unless more are asked for."""
+CHART_METHODS = ("networks", "wanda-sp", "flap", "random")
+BUNDLED, PASTE = "Bundled passages", "Pasted text"
+
+_STANDARD = CurveSettings()
+_SHARED = {
+    "prune_method": DEFAULT_METHOD,
+    "prune_percent": 20,
+    "prune_compensation": _STANDARD.compensation,
+    "prune_share": _STANDARD.share,
+    "prune_cutoff": 3.0,
+    "prune_first": _STANDARD.protected[0],
+    "prune_last": _STANDARD.protected[1],
+    "prune_even": _STANDARD.even,
+    "prune_heads": _STANDARD.heads,
+    "prune_seed": ScoreRequest.seed,
+}
+"""What stands in the address, with its defaults."""
+_OWN = {
+    "prune_components": ScoreRequest.components,
+    "prune_source": BUNDLED,
+    "prune_pasted": "",
+    "prune_passages": FIRST_PASSAGES,
+    "prune_definition": "token",
+    "prune_methods": list(CHART_METHODS),
+    "prune_fill": True,
+}
+_READ, _VISITED, _PROBLEM = "prune_read", "prune_visited", "prune_address_problem"
+
+
+@dataclass(frozen=True)
+class PruneRequest:
+    """What was asked for: how to prune which model, and what to measure it by."""
+
+    model: str
+    method: str
+    ratio: float | None
+    """None where a threshold was asked for."""
+    threshold: float | None
+    settings: CurveSettings
+    scores: ScoreRequest
+    yardstick: Yardstick
+
+    def key(self, *more: object) -> str:
+        """The digest of all that decides the pruned model and its perplexity."""
+        return artifacts.digest([self.method, self.ratio, self.threshold, self.measure_key(), *more])
+
+    @property
+    def amount(self) -> str:
+        """ "20 %", "threshold 3"."""
+        return f"threshold {self.threshold:g}" if self.ratio is None else f"{round(100 * self.ratio)} %"
+
+    def measure_key(self) -> str:
+        """The digest of what all points of the curves share."""
+        s = self.settings
+        return artifacts.digest(
+            [
+                *(s.compensation, s.share, s.protected, s.even),
+                self.scores_key(),
+                self.yardstick.to_dict(),
+            ]
+        )
+
+    def scores_key(self) -> str:
+        """The digest of what the scores of all methods rest on."""
+        s = self.score_request()
+        return artifacts.digest([self.model, s.texts_digest, s.heads, s.seed, s.components, s.groups])
+
+    def with_ratios(self, ratios: tuple[float, ...]) -> CurveSettings:
+        """The settings for these points of the curve."""
+        return replace(self.settings, ratios=ratios)
+
+    def score_request(self) -> ScoreRequest:
+        """The request for scores, of heads too where heads may go."""
+        return self.scores.with_heads(self.settings.heads)
+
+
+def start() -> None:
+    """Fill the session with defaults and, where the address changed, with what it says."""
+    state = st.session_state
+    for name, value in (_SHARED | _OWN).items():
+        state.setdefault(name, value)
+    written = selection.current().prune
+    if _READ not in state or state[_READ] != written:
+        state[_READ] = written
+        try:
+            values = _SHARED | _parse(written or "")
+        except RequestError as error:
+            values = _SHARED
+            state[_PROBLEM] = str(error)
+        state.update(values)
+
+
+def problem() -> str | None:
+    """The sentence about a value in the address that means nothing, told once."""
+    return st.session_state.pop(_PROBLEM, None)
+
+
+def write() -> None:
+    """Put what the controls say in the address; what is at its default is left out."""
+    state = st.session_state
+    parts = [
+        f"{name.removeprefix('prune_')}:{int(value) if isinstance(value := state[name], bool) else value}"
+        for name, default in _SHARED.items()
+        if state[name] != default
+    ]
+    text = ",".join(parts) or None
+    if text != selection.current().prune:
+        selection.choose(prune=text)
+    state[_READ] = text
+
+
+def _parse(text: str) -> dict[str, object]:
+    """The values that the address names; `RequestError` for what means nothing."""
+    found: dict[str, object] = {}
+    for part in text.split(","):
+        if not part:
+            continue
+        name, _, value = part.partition(":")
+        key = f"prune_{name}"
+        if key not in _SHARED:
+            raise RequestError(f"The address asks for '{name[:40]}' on the Prune page, which has no such setting.")
+        found[key] = _value(key, name, value)
+    return found
+
+
+_CHOICES = {"prune_method": METHODS, "prune_compensation": COMPENSATIONS, "prune_share": AMOUNTS}
+
+
+def _value(key: str, name: str, value: str) -> object:
+    if key in _CHOICES:
+        if value not in _CHOICES[key]:
+            listed = ", ".join(_CHOICES[key])
+            raise RequestError(f"The address asks for {name} '{value[:40]}'; choose one of {listed}.")
+        return value
+    if key == "prune_cutoff":
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a number such as 3.")
+        return number
+    most = {"prune_percent": HIGHEST, "prune_even": 1, "prune_heads": 1}.get(key, 10**9 - 1)
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) <= most):
+        raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a whole number from 0 to {most:,}.")
+    return bool(int(value)) if key in ("prune_even", "prune_heads") else int(value)
+
+
+def request(model: str) -> PruneRequest:
+    """What the controls ask for; `RequestError` if something in them is wrong."""
+    state = st.session_state
+    by_threshold = state["prune_share"] == THRESHOLD
+    ratio = None if by_threshold else state["prune_percent"] / 100
+    visited: set[float] = state.setdefault(_VISITED, set())
+    if ratio is not None:
+        visited.add(ratio)
+    calibration = _calibration()
+    return PruneRequest(
+        model=model,
+        method=state["prune_method"],
+        ratio=ratio,
+        threshold=state["prune_cutoff"] if by_threshold else None,
+        settings=CurveSettings(
+            ratios=tuple(sorted({*CURVE_RATIOS, *visited})),
+            compensation=state["prune_compensation"],
+            share=CurveSettings.share if by_threshold else state["prune_share"],
+            protected=(state["prune_first"], state["prune_last"]),
+            even=state["prune_even"],
+            heads=state["prune_heads"],
+        ),
+        scores=ScoreRequest(
+            calibration,
+            seed=state["prune_seed"],
+            components=state["prune_components"],
+            groups=min(ScoreRequest.groups, len(calibration)),
+        ),
+        yardstick=Yardstick(texts.bundled("score")[: state["prune_passages"]], state["prune_definition"]),
+    )
+
+
+def _calibration() -> tuple[texts.Passage, ...]:
+    if st.session_state["prune_source"] == PASTE:
+        return texts.from_text(st.session_state["prune_pasted"])
+    return texts.bundled("find")
+
+
+def chart_methods() -> list[str]:
+    """The methods whose curves are drawn: those picked, and the chosen one."""
+    picked = {*st.session_state["prune_methods"], st.session_state["prune_method"]}
+    return [method for method in METHODS if method in picked]
+
+
+def models() -> list[str]:
+    """The models on this machine, the chosen one among them."""
+    names = [card.name for card in model_access.cards() if card.cached]
+    chosen = selection.current().model
+    return names if chosen is None or chosen in names else [chosen, *names]

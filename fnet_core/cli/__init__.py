@@ -1,0 +1,11 @@
+"""The commands of the command line, one module each: NAME, HELP, `add_arguments` and `run`.
+
+`run(options, report)` returns the JSON object and the lines for people.
+"""
+
+from fnet_core.cli import atlas, compare, derive, edit, fingerprint, models, perplexity, prune
+from fnet_core.cli.arguments import Parser
+
+COMMANDS = (models, atlas, perplexity, edit, prune, fingerprint, compare, derive)
+
+__all__ = ["COMMANDS", "Parser"]

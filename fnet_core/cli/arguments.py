@@ -1,0 +1,78 @@
+"""Arguments that several commands share."""
+
+import argparse
+
+from fnet_core import texts
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.windows import DEFAULT_WINDOW, DEFINITIONS
+from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.networks.atlas import DEFAULT_THRESHOLD
+from fnet_core.texts import DATASET_PASSAGES, Passage, Split
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with exit status 2."""
+
+    def error(self, message: str) -> None:
+        raise RequestError(f"{message} (see {self.prog} --help)")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """MODEL and --accept-licence."""
+    parser.add_argument("model", metavar="MODEL", help="starter, hub repository, folder or .gguf file")
+    parser.add_argument(
+        "--accept-licence", action="store_true", help="accept the licence that the model asks to accept"
+    )
+
+
+def add_texts(parser: argparse.ArgumentParser, split: Split) -> None:
+    """--texts, --dataset and --passages; the bundled `split` is the default."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--texts", metavar="F", help=f"text file (default: the bundled passages to {split} on)")
+    source.add_argument("--dataset", metavar="D", help="text dataset of the hub, owner/name[:configuration]")
+    parser.add_argument("--passages", type=int, metavar="N", help="use the first N passages only")
+
+
+def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...]:
+    """The passages that --texts, --dataset and --passages name; RequestError if there are not so many."""
+    if options.passages is not None and options.passages < 1:
+        raise RequestError(f"--passages {options.passages} is out of range; choose 1 or more.")
+    if options.dataset:
+        return texts.from_dataset(options.dataset, passages=options.passages or DATASET_PASSAGES)
+    passages = texts.from_file(options.texts) if options.texts else texts.bundled(split)
+    if options.passages is not None:
+        if options.passages > len(passages):
+            raise RequestError(f"--passages {options.passages} is out of range; the text has {len(passages)} passages.")
+        passages = passages[: options.passages]
+    return passages
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """--threshold."""
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=DEFAULT_THRESHOLD,
+        metavar="Z",
+        help="abs(z) above which a neuron is a key neuron (default 3)",
+    )
+
+
+def checked_threshold(options: argparse.Namespace) -> float:
+    """The threshold; RequestError if it is negative or not a number."""
+    if not 0 <= options.threshold < float("inf"):
+        raise RequestError(f"The threshold {options.threshold} is out of range; choose 0 or more, such as 3.")
+    return options.threshold
+
+
+def add_yardstick(parser: argparse.ArgumentParser) -> None:
+    """--definition, --window and --stride."""
+    parser.add_argument("--definition", choices=DEFINITIONS, default="token", help="perplexity per (default token)")
+    parser.add_argument("--window", type=int, metavar="N", help=f"tokens per window (default {DEFAULT_WINDOW})")
+    parser.add_argument("--stride", type=int, metavar="N", help="tokens between windows (default: the window)")
+
+
+def yardstick_of(options: argparse.Namespace) -> Yardstick:
+    """The yardstick that the options name; a text file is one document."""
+    passages = texts.whole_file(options.texts) if options.texts else passages_of(options, "score")
+    return Yardstick(passages, options.definition, options.window, options.stride)

@@ -1,0 +1,71 @@
+"""`atlas`: find a model's functional networks."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fnet_core.cli.arguments import add_model, add_texts, add_threshold, checked_threshold, passages_of
+from fnet_core.decomposition.ica import CONTRASTS
+from fnet_core.models.families import SITES
+from fnet_core.networks import atlas as atlases
+from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.progress import Report
+from fnet_core.storage import artifacts
+
+NAME = "atlas"
+HELP = "find a model's functional networks"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, the texts, and every choice that `AtlasRequest` has."""
+    add_model(parser)
+    add_texts(parser, "find")
+    parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
+    parser.add_argument("--scope", choices=atlases.SCOPES, default="model", help="all layers together or each")
+    parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
+    parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
+    parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
+    add_threshold(parser)
+    parser.add_argument("--out", metavar="F", help="also save the atlas to this file")
+    parser.add_argument("--csv", metavar="F", help="also save the key neurons of every network as CSV")
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Find the atlas and describe it."""
+    threshold = checked_threshold(options)
+    request = AtlasRequest(
+        model=options.model,
+        passages=passages_of(options, "find"),
+        site=options.site,
+        scope=options.scope,
+        components=options.components,
+        seed=options.seed,
+        restarts=options.restarts,
+        contrast=options.contrast,
+    )
+    found = find_atlas(request, report, accept_licence=options.accept_licence)
+    atlas, path = found.atlas, found.path
+    if options.out:
+        path = Path(options.out)
+        atlas.save(path)
+    if options.csv:
+        with artifacts.atomic_file(Path(options.csv)) as temporary:
+            atlas.all_key_neurons(threshold).to_csv(temporary, index=False)
+    result = atlas.summary(threshold) | {"computed": found.computed, "artifact": str(path)}
+    lines = [f"{'#':>3}  {'variance':>8}  {'I_q':>4}  {'neurons':>7}  {'layers':>6}  label"]
+    for row in atlas.table(threshold).itertuples():
+        lines.append(
+            f"{row.network:>3}  {row.variance:>8.2%}  {row.stability:>4.2f}  {row.key_neurons:>7,}  "
+            f"{row.layers:>6}  {row.label}"
+        )
+    if atlas.converged < 1:
+        lines.append(
+            f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "
+            "contrast or fewer components."
+        )
+    lines.append(
+        f"{atlas.tokens:,} tokens in {len(atlas.passages)} passages, "
+        + ("found in " if found.computed else "from the store, found in ")
+        + f"{sum(atlas.seconds.values()):.1f} s; saved as {path}"
+    )
+    return result, lines

@@ -1,0 +1,76 @@
+"""`compare`: two models or fingerprint files, and whether one derives from the other."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fnet_core.cli.fingerprint import add_protocol, request_of
+from fnet_core.lineage.comparison import RESAMPLES, Comparison, check_options, compare
+from fnet_core.lineage.fingerprint import Fingerprint, check_protocols
+from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
+from fnet_core.models.resolving import locate
+from fnet_core.progress import Report
+from fnet_core.reporting.comparison import save_report
+from fnet_core.storage.atomic import check_file
+
+NAME = "compare"
+HELP = "compare two models or fingerprint files: derived, independent or inconclusive"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two sides, how models are fingerprinted, and the report."""
+    side = "starter, hub repository, folder, .gguf file, or fingerprint file (.safetensors)"
+    parser.add_argument("a", metavar="A", help=side)
+    parser.add_argument("b", metavar="B", help=side)
+    parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+    add_protocol(parser)
+    parser.add_argument(
+        "--resamples", type=int, default=RESAMPLES, metavar="N", help="resamples for the interval (default %(default)s)"
+    )
+    parser.add_argument("--report", metavar="F", help="also write one self-contained HTML report")
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Fingerprint what is not a fingerprint yet, compare, and write the report."""
+    check_options(options.seed, options.resamples)
+    if options.report:
+        check_file(Path(options.report))
+    sides = [_side(name, options) for name in (options.a, options.b)]
+    check_protocols(*(part for side in sides for part in _named_protocol(side)))
+    a, b = (_fingerprint(side, options, report) for side in sides)
+    found = compare(a, b, seed=options.seed, resamples=options.resamples)
+    lines = _lines(found)
+    if options.report:
+        save_report(found, Path(options.report))
+        lines.append(f"report saved as {options.report}")
+    return found.summary() | {"report": options.report}, lines
+
+
+def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRequest:
+    """The fingerprint in a file, or what to ask of a model; RequestError if there is neither."""
+    if name.endswith(".safetensors"):
+        return Fingerprint.load(Path(name))
+    locate(name.strip())
+    return request_of(name, options)
+
+
+def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[str, Any]]:
+    if isinstance(side, Fingerprint):
+        return side.model.name, side.protocol
+    return side.model, side.protocol()
+
+
+def _fingerprint(side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report) -> Fingerprint:
+    if isinstance(side, Fingerprint):
+        return side
+    return find_fingerprint(side, report, accept_licence=options.accept_licence).fingerprint
+
+
+def _lines(found: Comparison) -> list[str]:
+    lines = [f"{found.outcome}: {found.a.model.name} and {found.b.model.name}"]
+    lines += [f"  {sentence}" for sentence in found.verdict.reasons]
+    lines += [f"  To do: {sentence}" for sentence in found.verdict.advice]
+    lines.append(f"{'abs(rho)':>8}  {'a':>3}  {'b':>3}  labels")
+    for row in found.table().head(10).itertuples():
+        lines.append(f"{row.value:>8.3f}  {row.network_a:>3}  {row.network_b:>3}  {row.label_a}  |  {row.label_b}")
+    return lines

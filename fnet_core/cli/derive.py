@@ -1,0 +1,61 @@
+"""`derive`: make a model that comes from another, to test the comparison with."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fnet_core.cli.arguments import add_model
+from fnet_core.derivation.derive import WAYS, derive, parse_how
+from fnet_core.derivation.finetune import DEFAULT_WINDOW, LEARNING_RATES, Training
+from fnet_core.errors import RequestError
+from fnet_core.progress import Report
+
+NAME = "derive"
+HELP = "make a derived model to test with: noise, permutation, quantisation, fine-tuning and others"
+
+_DEFAULTS = Training()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, the way, the folder, and how to train."""
+    add_model(parser)
+    ways = "; ".join(f"{name}:{way.value}" if way.value else name for name, way in WAYS.items())
+    parser.add_argument("--how", required=True, metavar="WAY", help=ways)
+    parser.add_argument("--out", required=True, metavar="DIR", help="the new folder")
+    training = parser.add_argument_group("training, for finetune and lora")
+    training.add_argument("--steps", type=int, metavar="N", help=f"default {_DEFAULTS.steps}")
+    rates = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
+    training.add_argument("--learning-rate", type=float, metavar="X", help=f"default {rates}")
+    training.add_argument("--window", type=int, metavar="N", help=f"tokens per window (default {DEFAULT_WINDOW})")
+    training.add_argument("--batch", type=int, metavar="N", help=f"windows per step (default {_DEFAULTS.batch})")
+    training.add_argument("--rank", type=int, metavar="R", help=f"rank of lora's adapters (default {_DEFAULTS.rank})")
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Make it."""
+    way, _ = parse_how(options.how)
+    names = ("steps", "learning_rate", "window", "batch", "rank")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if given and not way.trains:
+        raise RequestError(f"--{min(given).replace('_', '-')} goes with finetune and lora; leave it out here.")
+    derived = derive(
+        options.model,
+        options.how,
+        Path(options.out),
+        seed=options.seed,
+        training=Training(**given),
+        accept_licence=options.accept_licence,
+        report=report,
+    )
+    lines = [
+        f"{derived.folder}: {derived.how} of {derived.parent}, seed {derived.seed}",
+        f"{derived.parameters_after:,} parameters ({derived.parameters_before:,} before), digest {derived.digest[:12]}",
+        *(f"{name.replace('_', ' ')}: {_words(value)}" for name, value in derived.facts.items()),
+    ]
+    return derived.summary(), lines
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(each) for each in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

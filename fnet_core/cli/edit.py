@@ -1,0 +1,120 @@
+"""`edit`: change networks and measure what that does, beside random controls."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fnet_core.cli.arguments import add_model, add_texts, add_threshold, add_yardstick, checked_threshold, yardstick_of
+from fnet_core.cli.perplexity import basis, line_for
+from fnet_core.errors import RequestError
+from fnet_core.interventions.edits import Edit, check_recipe, edit_networks, parse_edits, save_edits
+from fnet_core.interventions.measuring import Damage, Intervention, intervene, rank_networks
+from fnet_core.models import loading as models
+from fnet_core.networks.atlas import Atlas
+from fnet_core.progress import Report
+
+NAME = "edit"
+HELP = "inhibit or amplify networks and see perplexity change, beside random controls"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, the atlas, the edits, and what to measure them by."""
+    add_model(parser)
+    parser.add_argument("--atlas", metavar="F", help="the atlas whose networks are edited")
+    parser.add_argument(
+        "--gain", action="append", default=[], metavar="K=G", help="multiply network K by G: 0 inhibits; repeatable"
+    )
+    parser.add_argument(
+        "--offset", action="append", default=[], metavar="K=O", help="add O to network K's neurons; repeatable"
+    )
+    parser.add_argument("--all", type=float, metavar="G", dest="all_gain", help="multiply every network by G")
+    parser.add_argument("--load", metavar="F", help="edits saved earlier, instead of --atlas")
+    parser.add_argument("--rank", action="store_true", help="inhibit each network in turn and sort by damage")
+    parser.add_argument("--controls", type=int, default=5, metavar="N", help="random controls (default 5)")
+    parser.add_argument("--save", metavar="F", help="save the edits to this file")
+    add_threshold(parser)
+    add_texts(parser, "score")
+    add_yardstick(parser)
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Measure the edits, or every network in turn."""
+    yardstick = yardstick_of(options)
+    threshold = checked_threshold(options)
+    named = options.gain or options.offset or options.all_gain is not None
+    if named and (options.load or options.rank):
+        raise RequestError("--gain, --offset and --all do not go with --load or --rank; choose one way.")
+    atlas = Atlas.load(Path(options.atlas)) if options.atlas else None
+    if options.rank and atlas is None:
+        raise RequestError("--rank needs an atlas; give one with --atlas.")
+    edits, recipe = ((), atlas.recipe) if options.rank else _edits_of(options, atlas, threshold)
+    loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
+    check_recipe(loaded, recipe)
+    if options.rank:
+        ranking = rank_networks(
+            loaded, atlas, yardstick, threshold=threshold, controls=options.controls, seed=options.seed, report=report
+        )
+        return {"model": loaded.name, "ranking": [_row(d) for d in ranking]}, _ranking_lines(ranking)
+    if options.save:
+        save_edits(Path(options.save), edits, recipe)
+    measured = intervene(loaded, edits, yardstick, controls=options.controls, seed=options.seed, report=report)
+    return measured.summary() | {"model": loaded.name}, _lines(measured)
+
+
+def _edits_of(
+    options: argparse.Namespace, atlas: Atlas | None, threshold: float
+) -> tuple[tuple[Edit, ...], dict[str, Any]]:
+    """The edits and the recipe of the atlas that they come from."""
+    if options.load:
+        try:
+            return parse_edits(Path(options.load).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise RequestError(f"'{options.load}' cannot be read; give a file that --save wrote.") from None
+    if atlas is None:
+        raise RequestError("Which networks? Give an atlas with --atlas, or saved edits with --load.")
+    edits = [edit_networks(atlas, [k], threshold, gain=gain) for k, gain in map(_pair, options.gain)]
+    edits += [edit_networks(atlas, [k], threshold, offset=offset) for k, offset in map(_pair, options.offset)]
+    if options.all_gain is not None:
+        edits.append(edit_networks(atlas, range(len(atlas)), threshold, gain=options.all_gain))
+    return tuple(edits), atlas.recipe
+
+
+def _pair(text: str) -> tuple[int, float]:
+    network, _, value = text.partition("=")
+    try:
+        return int(network), float(value)
+    except ValueError:
+        raise RequestError(f"'{text}' does not name a network and a number; write 8=0 to inhibit network 8.") from None
+
+
+def _row(damage: Damage) -> dict[str, Any]:
+    return {
+        "network": damage.network,
+        "label": damage.label,
+        "key_neurons": damage.key_neurons,
+        **damage.measured.summary(),
+    }
+
+
+def _lines(measured: Intervention) -> list[str]:
+    lines = [f"untouched  {line_for(measured.baseline)}", f"edited     {line_for(measured.edited)}"]
+    lines += [f"control {i}  {line_for(control)}" for i, control in enumerate(measured.controls, start=1)]
+    lines += [
+        f"{edit.name}: {len(edit.neurons):,} neurons, gain {edit.gain:g}"
+        + (f", offset {edit.offset:g}" if edit.offset else "")
+        for edit in measured.edits
+    ]
+    return [*lines, basis(measured.baseline)]
+
+
+def _ranking_lines(ranking: tuple[Damage, ...]) -> list[str]:
+    lines = [f"{'#':>3}  {'neurons':>7}  {'inhibited':>10}  {'control median (range)':>26}  label"]
+    for row in ranking:
+        values = sorted(control.value for control in row.measured.controls)
+        spread = f"{np.median(values):.4g} ({values[0]:.4g} to {values[-1]:.4g})" if values else "none"
+        lines.append(
+            f"{row.network:>3}  {row.key_neurons:>7,}  {row.measured.edited.value:>10.4g}  {spread:>26}  {row.label}"
+        )
+    return [*lines, f"untouched {line_for(ranking[0].measured.baseline)}", basis(ranking[0].measured.baseline)]

@@ -1,0 +1,79 @@
+"""`fingerprint`: take a model's functional network fingerprint."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fnet_core import texts
+from fnet_core.cli.arguments import add_model
+from fnet_core.lineage.fingerprint import DEFAULT_COMPONENTS, DEFAULT_SITE, DEFAULT_THRESHOLD
+from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
+from fnet_core.models.families import SITES
+from fnet_core.progress import Report
+from fnet_core.storage.atomic import check_file
+
+NAME = "fingerprint"
+HELP = "take a model's fingerprint, a small file that compares without the model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model and what the fingerprint is taken of."""
+    add_model(parser)
+    add_protocol(parser)
+    parser.add_argument("--out", metavar="F", help="also save the fingerprint to this file")
+
+
+def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """The choices that two fingerprints must share to be compared."""
+    parser.add_argument("--site", choices=SITES, default=DEFAULT_SITE, help=f"where to read (default {DEFAULT_SITE})")
+    parser.add_argument(
+        "--components", type=int, default=DEFAULT_COMPONENTS, metavar="K", help="networks (default %(default)s)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=DEFAULT_THRESHOLD,
+        metavar="Z",
+        help="abs(z) above which a neuron is a key neuron (default %(default)s)",
+    )
+    parser.add_argument("--find", metavar="F", help="text to find networks on (default: the bundled passages)")
+    parser.add_argument("--score", metavar="F", help="text to score on (default: the bundled passages)")
+
+
+def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
+    """What the options ask for of one model."""
+    return FingerprintRequest(
+        model=model,
+        find=texts.from_file(options.find) if options.find else (),
+        score=texts.from_file(options.score) if options.score else (),
+        site=options.site,
+        components=options.components,
+        threshold=options.threshold,
+        seed=options.seed,
+    )
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Take the fingerprint and describe it."""
+    if options.out:
+        check_file(Path(options.out))
+    found = find_fingerprint(request_of(options.model, options), report, accept_licence=options.accept_licence)
+    taken, path = found.fingerprint, found.path
+    if options.out:
+        path = Path(options.out)
+        taken.save(path)
+    lines = [
+        f"{taken.model.name}: {len(taken)} networks, {int(taken.empty_K.sum())} of them without a key neuron, on "
+        f"{len(taken.passages)} passages",
+        f"weights {taken.model.digest[:16]}, protocol {taken.protocol_digest[:16]}",
+    ]
+    if not taken.reads_probes:
+        lines.append(
+            f"It needs {taken.bits_per_byte:.2f} bits per byte of these passages, a file compressor "
+            f"{taken.compressor_bits_per_byte:.2f}: it hardly reads their language."
+        )
+    lines.append(
+        ("taken in " if found.computed else "from the store, taken in ")
+        + f"{sum(taken.seconds.values()):.1f} s; saved as {path} ({path.stat().st_size / 1e6:.1f} MB)"
+    )
+    return taken.summary() | {"computed": found.computed, "artifact": str(path)}, lines

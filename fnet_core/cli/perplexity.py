@@ -1,0 +1,45 @@
+"""`perplexity`: how well a model predicts a text."""
+
+import argparse
+from typing import Any
+
+from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
+from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.interventions.measuring import perplexity
+from fnet_core.models import loading as models
+from fnet_core.progress import Report
+
+NAME = "perplexity"
+HELP = "measure a model's perplexity on a text"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, the texts and the definition."""
+    add_model(parser)
+    add_texts(parser, "score")
+    add_yardstick(parser)
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Measure, or read what was measured before."""
+    yardstick = yardstick_of(options)
+    loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
+    result = perplexity(loaded, yardstick, report=report)
+    return result.summary() | {"model": loaded.name}, [line_for(result), basis(result)]
+
+
+def line_for(result: PerplexityResult) -> str:
+    """The perplexity with its interval, as people read it."""
+    if not result.finite:
+        return "not a number: the model's output became infinite"
+    interval = result.interval
+    return f"{result.value:.4g}" + (f"  (95 % interval {interval[0]:.4g} to {interval[1]:.4g})" if interval else "")
+
+
+def basis(result: PerplexityResult) -> str:
+    """What the perplexity was measured on."""
+    start = f"start token {result.start}" if result.start else "no start token"
+    return (
+        f"per {result.definition}; {len(result.texts)} texts, {result.tokens:,} tokens, {len(result.nll_W)} windows of "
+        f"{result.window} (stride {result.stride}), {start}, {result.dtype}"
+    )

@@ -1,0 +1,119 @@
+"""`prune`: take neurons and heads away, and measure what that costs."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fnet_core import texts
+from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
+from fnet_core.cli.perplexity import basis, line_for
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import finite_interval
+from fnet_core.models import loading as models
+from fnet_core.models.memory import gigabytes
+from fnet_core.models.saving import new_folder
+from fnet_core.progress import Report
+from fnet_core.pruning.anatomy import anatomy
+from fnet_core.pruning.compensation import COMPENSATIONS, DEFAULT_COMPENSATION
+from fnet_core.pruning.export import check_removes, export
+from fnet_core.pruning.masking import prepare
+from fnet_core.pruning.measuring import PruneResult, measure_pruning
+from fnet_core.pruning.plan import PROTECTED, SHARES, check_asked, make_plan
+from fnet_core.pruning.scores import DEFAULT_METHOD, METHODS, ScoreRequest, find_scores
+
+NAME = "prune"
+HELP = "remove MLP neurons and attention heads, see perplexity, save the smaller model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model, what goes and how, what to measure by, and where to save."""
+    add_model(parser)
+    parser.add_argument("--ratio", type=float, metavar="R", help="share to remove, from 0 to less than 1")
+    parser.add_argument("--threshold", type=float, metavar="Z", help="remove what scores at most Z, instead of a ratio")
+    parser.add_argument("--share", choices=SHARES, default="neurons", help="what the ratio is a share of")
+    parser.add_argument("--method", choices=METHODS, default=DEFAULT_METHOD, help=f"default {DEFAULT_METHOD}")
+    parser.add_argument("--heads", action="store_true", help="prune attention heads too, in whole key/value groups")
+    parser.add_argument("--bias", action="store_true", help="short for --compensation bias")
+    parser.add_argument(
+        "--compensation",
+        choices=COMPENSATIONS,
+        help=f"what stands in for removed neurons (default {DEFAULT_COMPENSATION})",
+    )
+    parser.add_argument(
+        "--protect",
+        nargs=2,
+        type=int,
+        default=PROTECTED,
+        metavar=("FIRST", "LAST"),
+        help="layers at the start and at the end that stay whole (default 3 2)",
+    )
+    parser.add_argument(
+        "--even",
+        action="store_true",
+        help="as many neurons from every layer: with --protect 0 0 and --compensation none the result needs no code of "
+        "its own to load (heads apart in gpt2, gpt_neox and opt)",
+    )
+    parser.add_argument("--calibration", metavar="F", help="text file to score on (default: the bundled passages)")
+    parser.add_argument("--components", type=int, default=32, metavar="K", help="networks per layer (default 32)")
+    parser.add_argument("--groups", type=int, default=4, metavar="G", help="groups of texts for fn (default 4)")
+    parser.add_argument("--out", metavar="DIR", help="save the pruned model in this new folder")
+    add_texts(parser, "score")
+    add_yardstick(parser)
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Plan, measure, save."""
+    if options.bias and options.compensation not in (None, "bias"):
+        raise RequestError("--bias and --compensation disagree; give one of them.")
+    compensation = options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION)
+    if options.out:
+        new_folder(Path(options.out))
+    passages = texts.from_file(options.calibration) if options.calibration else texts.bundled("find")
+    request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
+    yardstick = yardstick_of(options)
+    loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
+    sizes = anatomy(loaded)
+    asked = {
+        "ratio": options.ratio,
+        "threshold": options.threshold,
+        "share": options.share,
+        "protected": tuple(options.protect),
+        "heads": options.heads,
+    }
+    check_asked(sizes, **asked)
+    scores = find_scores(loaded, [options.method], request, report)[options.method]
+    plan = make_plan(sizes, scores, even=options.even, **asked)
+    if options.out:
+        check_removes(plan)
+    pruning = prepare(loaded, plan, compensation, request, report)
+    result = measure_pruning(loaded, pruning, yardstick, report)
+    artifact = None
+    if options.out:
+        figures = {"before": result.baseline, "after": result.pruned}
+        artifact = str(export(loaded, pruning, Path(options.out), figures, report))
+    summary = pruning.summary() | {
+        "model": loaded.name,
+        "baseline": result.baseline.summary(),
+        "perplexity": result.pruned.summary(),
+        "effect": {"value": result.effect.value, "interval": finite_interval(result.effect.interval)},
+        "artifact": artifact,
+    }
+    return summary, _lines(result, summary)
+
+
+def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
+    parameters, size = summary["parameters"], summary["bytes"]
+    lines = [
+        f"untouched  {line_for(result.baseline)}",
+        f"pruned     {line_for(result.pruned)}",
+        f"parameters {parameters['before']:,} to {parameters['after']:,} "
+        f"({1 - parameters['after'] / parameters['before']:.1%} fewer), {gigabytes(size['before'])} to "
+        f"{gigabytes(size['after'])}",
+        f"neurons    {summary['neurons']['before']:,} to {summary['neurons']['after']:,}; "
+        f"heads {summary['heads']['before']:,} to {summary['heads']['after']:,}",
+        f"estimated {summary['estimated_speed']:.2f} times as many tokens per second",
+        basis(result.baseline),
+    ]
+    if summary["artifact"]:
+        lines.append(f"saved in {summary['artifact']}")
+    return lines

@@ -1,0 +1,285 @@
+"""CanICA, the group ICA of brain imaging, on the activations of a language model.
+
+Shape legend: T tokens, N neurons, K networks, k directions of one subject, R restarts, S subjects.
+Sources: Varoquaux et al. 2010 (CanICA: subject reduction, group canonical correlation, ICA over space);
+Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stability index).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from sklearn.cluster import AgglomerativeClustering
+from torch import Tensor
+
+from fnet_core.decomposition.ica import Contrast, fastica, random_starts, whiten
+from fnet_core.decomposition.spill import Spill
+from fnet_core.errors import RequestError
+from fnet_core.profiling import Stopwatch
+from fnet_core.progress import Report, silent
+
+SKETCH_FACTOR = 4
+"""The group step carries this many times K directions while subjects arrive."""
+
+_ROWS_IN_CACHE = 16
+"""Tokens squared at a time, so that no second copy of the recording is made."""
+
+_RANK_TOLERANCE = 1e-5
+"""Eigenvalues below this share of the largest are rounding noise of float32 products, not directions."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The functional networks of one group of subjects over one block of neurons."""
+
+    maps_KN: Tensor
+    """float32 z-values over neurons, the larger tail positive, strongest network first."""
+    time_courses: tuple[Tensor, ...]
+    """(T, K) float32 per subject, in standard deviations of a neuron's activity."""
+    variance_K: Tensor
+    """Share of the variance of the z-scored activations that each network carries."""
+    recurrence_SK: Tensor
+    """The same share within each subject."""
+    stability_K: Tensor
+    """ICASSO's I_q: 1 when every restart finds the network, near 0 when none repeats it. Needs two restarts or more."""
+    converged: float
+    """Share of restarts that reached the tolerance."""
+
+
+def standardize(activations_TN: Tensor, out_TN: Tensor | None = None) -> Tensor:
+    """Z-score each neuron over tokens, (T, N) float32, into `out_TN` if given; a constant neuron becomes 0."""
+    mean = activations_TN.mean(dim=0)
+    z = torch.sub(activations_TN, mean, out=out_TN)
+    square = torch.zeros_like(mean)
+    for rows in z.split(_ROWS_IN_CACHE):
+        square += rows.square().sum(dim=0)
+    spread = (square / len(z)).sqrt()
+    varies = spread > 1e-6 * mean.abs() + torch.finfo(spread.dtype).tiny
+    return z.mul_(torch.where(varies, spread.reciprocal(), 0))
+
+
+def _gram(rows_RN: Tensor) -> Tensor:
+    """Products of all pairs of rows, (R, R) float64 from float32 products; the block below the diagonal is mirrored."""
+    first, second = rows_RN.tensor_split(2)
+    cross = first @ second.T
+    return torch.cat(
+        [torch.cat([first @ first.T, cross], dim=1), torch.cat([cross.T, second @ second.T], dim=1)]
+    ).double()
+
+
+def _leading(gram: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Eigenvectors (columns) and singular values of the leading directions that carry variance."""
+    values, vectors = torch.linalg.eigh(gram)
+    keep = values > values[-1].clamp_min(1e-30) * _RANK_TOLERANCE
+    keep[: max(0, len(values) - count)] = False
+    order = keep.nonzero().flatten().flip(0)
+    return vectors[:, order], values[order].sqrt()
+
+
+def leading_directions(rows_RN: Tensor, count: int, out_kN: Tensor | None = None) -> Tensor:
+    """The leading right singular vectors of a matrix, strongest first, unit norm.
+
+    (count, N), or fewer where fewer carry variance, into the first rows of `out_kN` if given. Works on the
+    smaller Gram side.
+    """
+    rows, columns = rows_RN.shape
+    if rows > columns:
+        vectors, _ = _leading(_gram(rows_RN.T), count)
+        mix = vectors.T
+        directions = mix.to(rows_RN.dtype)
+        return directions if out_kN is None else out_kN[: len(mix)].copy_(directions)
+    vectors, singular = _leading(_gram(rows_RN), count)
+    mix = (vectors / singular).T.to(rows_RN.dtype)
+    return torch.matmul(mix, rows_RN, out=None if out_kN is None else out_kN[: len(mix)])
+
+
+class GroupBasis:
+    """The directions that subjects share, merged as they arrive so that memory does not grow with text.
+
+    Holds a sketch of the stacked directions: orthogonal rows of shrinking norm, `SKETCH_FACTOR` x K of
+    them, beside room for one subject.
+    """
+
+    def __init__(self, components: int, neurons: int, device: torch.device) -> None:
+        self.components = components
+        self._limit = SKETCH_FACTOR * components
+        self._per_subject = 2 * components
+        self._sketch, self._spare = torch.empty(2, self._limit + self._per_subject, neurons, device=device).unbind()
+        self._singular = torch.empty(0, dtype=torch.float64, device=device)
+
+    def add(self, z_TN: Tensor) -> None:
+        """Reduce one subject to its leading unit-norm directions and merge them."""
+        held = len(self._singular)
+        new = leading_directions(z_TN, self._per_subject, self._sketch[held:])
+        if held + len(new) == 0:
+            return
+        rows = self._sketch[: held + len(new)]
+        gram = torch.eye(len(rows), dtype=torch.float64, device=rows.device)
+        gram[:held, :held] = torch.diag(self._singular.square())
+        cross = (rows[:held] @ new.T).double()
+        gram[:held, held:], gram[held:, :held] = cross, cross.T
+        vectors, self._singular = _leading(gram, self._limit)
+        torch.matmul(vectors.T.to(rows.dtype), rows, out=self._spare[: len(self._singular)])
+        self._sketch, self._spare = self._spare, self._sketch
+
+    def result(self) -> Tensor:
+        """The leading K directions of all subjects, (K, N) with unit norm; RequestError if there are fewer."""
+        if len(self._singular) < self.components:
+            raise RequestError(
+                f"The texts allow at most {len(self._singular)} components and {self.components} were asked "
+                "for; ask for fewer components or give more text."
+            )
+        scale = self._singular[: self.components, None].to(self._sketch.dtype)
+        return self._sketch[: self.components] / scale
+
+
+def cluster_restarts(unmixing_RKK: Tensor) -> tuple[Tensor, Tensor]:
+    """One unmixing row per network out of R restarts, with its stability: (K, K) and (K,).
+
+    The R x K rows are clustered by abs correlation (their dot product, since the data are white) with
+    average linkage; each network is its cluster's centrotype and I_q the mean similarity inside the
+    cluster less that to the rows outside.
+    """
+    restarts, components, _ = unmixing_RKK.shape
+    rows = unmixing_RKK.reshape(-1, components)
+    similarity = (rows @ rows.T).abs().clamp(max=1).cpu()
+    if components == 1:
+        cluster = torch.zeros(restarts, dtype=torch.int64)
+    else:
+        labels = AgglomerativeClustering(components, metric="precomputed", linkage="average").fit_predict(
+            (1 - similarity).numpy()
+        )
+        cluster = torch.from_numpy(labels)
+    chosen, stability = [], []
+    for label in range(components):
+        inside = cluster == label
+        within = similarity[inside][:, inside]
+        between = similarity[inside][:, ~inside]
+        member = within.sum(dim=1).argmax()
+        chosen.append(int(inside.nonzero().flatten()[member]))
+        stability.append(float(within.mean() - (between.mean() if between.numel() else 0.0)))
+    return rows[chosen], torch.tensor(stability)
+
+
+def oriented_z(maps_KN: Tensor) -> Tensor:
+    """Z-score each map over neurons and turn it so that its larger tail is positive."""
+    z = (maps_KN - maps_KN.mean(dim=1, keepdim=True)) / maps_KN.std(dim=1, keepdim=True, correction=0)
+    tail = z.pow(3).sum(dim=1, keepdim=True)
+    return torch.where(tail < 0, -z, z)
+
+
+def _skewed_upward(directions_KN: Tensor) -> Tensor:
+    """Directions turned so that their skewness is positive, which does not depend on the order of neurons."""
+    skew_K1 = directions_KN.pow(3).sum(dim=1, keepdim=True)
+    return torch.where(skew_K1 < 0, -directions_KN, directions_KN)
+
+
+def separate(
+    groups: Sequence[Tensor], seed: int, restarts: int, contrast: Contrast, report: Report
+) -> list[tuple[Tensor, Tensor, float]]:
+    """Maps, stability and share of converged restarts of each block's (K, N) group directions, in order.
+
+    Blocks of one width are separated as one batch, each from the same starts.
+    """
+    found: dict[int, tuple[Tensor, Tensor, float]] = {}
+    widths = [group_KN.shape[1] for group_KN in groups]
+    for width in dict.fromkeys(widths):
+        alike = [i for i, w in enumerate(widths) if w == width]
+        begun, share = len(found) / len(groups), len(alike) / len(groups)
+        white_BKN = whiten(torch.stack([_skewed_upward(groups[i].double()) for i in alike]))
+        starts = random_starts(1, restarts, white_BKN.shape[1], seed).expand(len(alike), -1, -1, -1)
+        result = fastica(
+            white_BKN,
+            starts,
+            contrast,
+            on_iteration=lambda n, begun=begun, share=share: report("separating", begun + share * n / (n + 20)),
+        )
+        for row, i in enumerate(alike):
+            unmixing_KK, stability_K = cluster_restarts(result.unmixing_BRKK[row])
+            maps_KN = oriented_z(unmixing_KK @ white_BKN[row]).float()
+            found[i] = maps_KN, stability_K, float(result.converged_BR[row].double().mean())
+    return [found[i] for i in range(len(groups))]
+
+
+def canica(
+    subjects: Iterable[Tensor],
+    widths: Sequence[int],
+    components: int,
+    *,
+    seed: int = 0,
+    restarts: int = 10,
+    contrast: Contrast = "cube",
+    report: Report = silent,
+    clock: Stopwatch | None = None,
+) -> list[Networks]:
+    """The functional networks of each block of neurons, found across subjects.
+
+    `subjects` yields (T, N) float32 activations, one at a time; `widths` cuts the N neurons into blocks
+    that are decomposed on their own (one block of all neurons, or one per layer). Returns one `Networks`
+    per block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than `components`
+    directions.
+    """
+    clock = clock or Stopwatch()
+    bases: list[GroupBasis] = []
+    buffer = torch.empty(0)
+    with Spill() as spill:
+        iterator = iter(subjects)
+        while True:
+            with clock.stage("capturing"):
+                activations_TN = next(iterator, None)
+            if activations_TN is None:
+                break
+            with clock.stage("reducing"):
+                if not bases:
+                    bases = [GroupBasis(components, width, activations_TN.device) for width in widths]
+                if buffer.numel() < activations_TN.numel():
+                    buffer = torch.empty_like(activations_TN).flatten()
+                z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))
+                for basis, block_TN in zip(bases, z_TN.split(list(widths), dim=1), strict=True):
+                    basis.add(block_TN)
+            with clock.stage("spilling"):
+                spill.append(z_TN)
+        with clock.stage("separating"):
+            found = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
+        with clock.stage("projecting"):
+            return _project(spill, widths, found, report)
+
+
+def _project(
+    spill: Spill,
+    widths: Sequence[int],
+    found: Sequence[tuple[Tensor, Tensor, float]],
+    report: Report,
+) -> list[Networks]:
+    """Second visit to the subjects: time courses on the maps' pseudo-inverse, variance, order."""
+    maps, stability, converged = zip(*found, strict=True)
+    inverses = [torch.linalg.pinv(m.double()).float() for m in maps]
+    power = [m.double().square().sum(dim=1).cpu() for m in maps]
+    courses: list[list[Tensor]] = [[] for _ in maps]
+    carried: list[list[Tensor]] = [[] for _ in maps]
+    total: list[list[int]] = [[] for _ in maps]
+    for i, z_TN in enumerate(spill):
+        report("projecting", i / len(spill))
+        for b, block_TN in enumerate(z_TN.to(maps[0].device).split(list(widths), dim=1)):
+            course_TK = (block_TN @ inverses[b]).cpu()
+            courses[b].append(course_TK)
+            carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
+            total[b].append(len(block_TN) * int((block_TN[0] != 0).sum()))
+    results = []
+    for b, maps_KN in enumerate(maps):
+        carried_SK = torch.stack(carried[b])
+        total_S = torch.tensor(total[b]).clamp_min(1e-30)
+        variance_K = carried_SK.sum(dim=0) / total_S.sum()
+        order = variance_K.argsort(descending=True, stable=True)
+        results.append(
+            Networks(
+                maps_KN.cpu()[order],
+                tuple(c[:, order] for c in courses[b]),
+                variance_K[order].float(),
+                (carried_SK / total_S[:, None])[:, order].float(),
+                stability[b][order].float(),
+                converged[b],
+            )
+        )
+    report("projecting", 1.0)
+    return results

@@ -1,0 +1,315 @@
+"""Make a derived model: a model folder that comes from another by a named change, with a card that says so."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fnet_core import texts
+from fnet_core.checks import check_seed
+from fnet_core.derivation import symmetries, weights
+from fnet_core.derivation.finetune import Training, fine_tune
+from fnet_core.errors import RequestError
+from fnet_core.lineage.fingerprint import published_name
+from fnet_core.models import loading as models
+from fnet_core.models.folder import model_digest, read_licence, write_card
+from fnet_core.models.loading import LoadedModel
+from fnet_core.models.memory import available_memory, estimate, gigabytes
+from fnet_core.models.saving import new_folder, saving_model
+from fnet_core.progress import Report, silent
+from fnet_core.pruning.anatomy import anatomy
+from fnet_core.pruning.cutting import cut
+from fnet_core.pruning.masking import prepare
+from fnet_core.pruning.plan import make_plan
+from fnet_core.pruning.scores import ScoreRequest, find_scores
+from fnet_core.texts import whole_file
+
+CARD = "fnet-derived.json"
+"""The note in the folder of a derived model: parent, way, seed, versions. It names models and texts by their own names,
+not by where they lie; digests tell which they were."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A derived model on disk; `how` is the way with names in place of paths, `facts` what else the way has to say."""
+
+    folder: Path
+    digest: str
+    parent: str
+    parent_digest: str
+    how: str
+    seed: int
+    parameters_before: int
+    parameters_after: int
+    facts: dict[str, Any]
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON object of the command line."""
+        return {
+            "how": self.how,
+            "parent": self.parent,
+            "parent_digest": self.parent_digest,
+            "seed": self.seed,
+            "artifact": str(self.folder),
+            "digest": self.digest,
+            "parameters": {"before": self.parameters_before, "after": self.parameters_after},
+            **self.facts,
+        }
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a way works on: the copy to change in place, the checked value, and where the randomness comes from."""
+
+    loaded: LoadedModel
+    value: Any
+    seed: int
+    training: Training
+    roots: Sequence[Path] | None
+    accept_licence: bool
+    report: Report
+
+    @property
+    def model(self) -> nn.Module:
+        """The copy's weights."""
+        return self.loaded.model
+
+    def generator(self) -> torch.Generator:
+        """A fresh generator of the seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to derive a model: `check` turns what follows the colon into a value, `change` applies it."""
+
+    value: str
+    """An example of what follows the colon; empty if nothing does."""
+    explanation: str
+    check: Callable[[str], Any]
+    change: Callable[[Task], dict[str, Any] | None]
+    copies: int = 1
+    """How many times the weights must fit in memory."""
+    trains: bool = False
+
+
+def _number(name: str, low: float, high: float, whole: bool = False) -> Callable[[str], float]:
+    """A check that a value is a number above `low` (from `low`, if whole) and at most `high`."""
+
+    def check(text: str) -> float:
+        try:
+            number = int(text) if whole else float(text)
+        except ValueError:
+            number = math.nan
+        if not (low <= number <= high and (whole or low < number)):
+            span = f"a whole number from {low:g} to {high:g}" if whole else f"above {low:g} and at most {high:g}"
+            raise RequestError(f"The {name} '{text}' is out of range; choose {span}.")
+        return number
+
+    return check
+
+
+def _other_model(text: str) -> str:
+    if not text.strip():
+        raise RequestError("Merge with which model? Write merge:OTHER with its name or folder.")
+    return text
+
+
+def _text_file(text: str) -> str:
+    whole_file(text)
+    return text
+
+
+def _merge(task: Task) -> dict[str, Any]:
+    other = models.load(
+        task.value,
+        device_map="cpu",
+        dtype=torch.float32,
+        accept_licence=task.accept_licence,
+        roots=task.roots,
+        report=task.report,
+    )
+    if other.digest == task.loaded.digest:
+        raise RequestError(f"{task.value} is the model itself; merge with another one.")
+    if other.family != task.loaded.family:
+        raise RequestError(
+            f"{task.value} is a {other.family} model and the first a {task.loaded.family} one; merge models of one "
+            "configuration."
+        )
+    weights.merge(task.model, other.model, task.report)
+    return {"merged_with": published_name(other.name, other.path), "merged_with_digest": other.digest}
+
+
+def _prune(task: Task) -> dict[str, Any]:
+    request = ScoreRequest(texts.bundled("find"))
+    scores = find_scores(task.loaded, ["wanda-sp"], request, task.report)["wanda-sp"]
+    plan = make_plan(anatomy(task.loaded), scores, ratio=task.value, protected=(0, 0), even=True)
+    cut(task.model, prepare(task.loaded, plan, "none", request))
+    return {"removed_neurons": plan.removed_neurons}
+
+
+WAYS: dict[str, Way] = {
+    "noise": Way(
+        "0.1",
+        "gaussian noise of so many standard deviations of each weight matrix",
+        _number("noise", 0, 1),
+        lambda task: weights.add_noise(task.model, task.value, task.generator(), task.report),
+    ),
+    "permute": Way(
+        "",
+        "MLP neurons in another order; the function is unchanged",
+        str,
+        lambda task: symmetries.permute_neurons(task.model, task.generator(), task.report),
+    ),
+    "permute-residual": Way(
+        "",
+        "dimensions of the residual stream in another order; the function is unchanged",
+        str,
+        lambda task: symmetries.permute_residual(task.model, task.generator(), task.report),
+    ),
+    "rescale": Way(
+        "2",
+        "each MLP neuron scaled by up to this factor and scaled back; the function is unchanged",
+        _number("factor", 1, 100),
+        lambda task: symmetries.rescale_neurons(task.model, task.value, task.generator(), task.report),
+    ),
+    "quantise": Way(
+        "4",
+        "weights of the decoder layers rounded to so many bits",
+        _number("number of bits", 2, 8, whole=True),
+        lambda task: weights.quantise(task.model, task.value, task.report),
+    ),
+    "prune": Way(
+        "0.3",
+        "this share of the MLP neurons removed from every layer, lowest Wanda-sp scores first",
+        _number("ratio", 0, 0.9),
+        _prune,
+    ),
+    "drop-layers": Way(
+        "4",
+        "so many layers left out, evenly spread, never the first or the last",
+        _number("number of layers", 1, 10_000, whole=True),
+        lambda task: {"dropped_layers": weights.drop_layers(task.model, task.value)},
+    ),
+    "merge": Way(
+        "OTHER",
+        "the average with another model of the same shape",
+        _other_model,
+        _merge,
+        copies=2,
+    ),
+    "finetune": Way(
+        "FILE",
+        "all weights trained on a text file",
+        _text_file,
+        lambda task: fine_tune(task.loaded, task.value, "finetune", task.training, task.seed, task.report),
+        copies=4,
+        trains=True,
+    ),
+    "lora": Way(
+        "FILE",
+        "low-rank adapters trained on a text file and merged into the weights",
+        _text_file,
+        lambda task: fine_tune(task.loaded, task.value, "lora", task.training, task.seed, task.report),
+        copies=2,
+        trains=True,
+    ),
+}
+"""Every way, under the name that the command line and the page use."""
+
+
+def parse_how(how: str) -> tuple[Way, Any]:
+    """The way that `NAME` or `NAME:VALUE` asks for, and its checked value; RequestError lists the known ways."""
+    name, colon, text = how.partition(":")
+    if name not in WAYS:
+        known = ", ".join(f"{known}:{way.value}" if way.value else known for known, way in WAYS.items())
+        raise RequestError(f"There is no way '{name}' to derive a model; choose one of {known}.")
+    way = WAYS[name]
+    if way.value and not text:
+        raise RequestError(f"'{name}' needs a value; write {name}:{way.value}.")
+    if colon and not way.value:
+        raise RequestError(f"'{name}' takes no value; write {name}.")
+    return way, way.check(text)
+
+
+def derive(
+    name: str,
+    how: str,
+    folder: Path,
+    *,
+    seed: int = 0,
+    training: Training | None = None,
+    accept_licence: bool = False,
+    roots: Sequence[Path] | None = None,
+    report: Report = silent,
+) -> Derived:
+    """Save a model that comes from the named one by the way `how` in a new folder; the parent is not touched.
+
+    The folder holds float32 weights, the parent's tokenizer and licence, and `CARD`. Same seed, same machine: same
+    weights. `RequestError` for an unknown way, a value out of range, a folder that exists, a model for which the way
+    does not hold, and too little memory or disk; then, and when `report` raises, nothing is left behind.
+    """
+    way, value = parse_how(how)
+    training = training or Training()
+    check_seed(seed)
+    training.check()
+    folder = new_folder(folder)
+    parent = models.resolve(name, accept_licence=accept_licence, roots=roots, report=report)
+    _check_memory(parent.path, way)
+    loaded = models.load(str(parent.path), device_map="cpu", dtype=torch.float32, report=report)
+    before = loaded.model.num_parameters()
+    report("changing", 0.0)
+    facts = way.change(Task(loaded, value, seed, training, roots, accept_licence, report)) or {}
+    _check_finite(loaded.model)
+    report("saving", 0.0)
+    name, how = published_name(parent.name, parent.path), _published_how(how, facts)
+    origin = {"parent": name, "parent_digest": loaded.digest, "how": how, "seed": seed}
+    licence = read_licence(parent.path)
+    with saving_model(loaded.model, loaded.tokenizer, folder) as temporary:
+        versions = {package: version(package) for package in ("transformers", "torch")}
+        (temporary / CARD).write_text(json.dumps(origin | facts | {"written_with": versions}, indent=2), "utf-8")
+        write_card(
+            temporary,
+            {"name": folder.name, "title": f"{name}, {how}", "source": origin}
+            | ({"licence": licence.name, "licence_url": licence.url} if licence.name else {}),
+        )
+        report("saving", 0.9)
+    return Derived(
+        folder=folder,
+        digest=model_digest(folder),
+        parent=name,
+        parent_digest=loaded.digest,
+        how=how,
+        seed=seed,
+        parameters_before=before,
+        parameters_after=loaded.model.num_parameters(),
+        facts=facts,
+    )
+
+
+def _published_how(how: str, facts: dict[str, Any]) -> str:
+    """The way with the name of the text or of the other model in place of its path."""
+    way, _, _ = how.partition(":")
+    named = facts.get("text", facts.get("merged_with"))
+    return how if named is None else f"{way}:{named}"
+
+
+def _check_memory(parent: Path, way: Way) -> None:
+    need = estimate(parent, torch.float32)
+    needed = way.copies * need.weight_bytes + (need.activation_bytes if way.trains else 0)
+    if needed > (free := available_memory()):
+        raise RequestError(
+            f"This way of deriving needs {gigabytes(needed)} of memory and {gigabytes(free)} are free; close other "
+            "models or choose a smaller one."
+        )
+
+
+def _check_finite(model: nn.Module) -> None:
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        raise RequestError("The derived weights are not all finite numbers; choose a milder change.")

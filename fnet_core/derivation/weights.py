@@ -1,0 +1,112 @@
+"""Ways to change a model's weights without training: noise, quantisation, fewer layers, an average of two.
+
+Shape legend: R output rows, C input columns of a weight matrix, G columns of one group.
+
+Every function changes the model it is given, which is the caller's own copy.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from fnet_core.errors import RequestError
+from fnet_core.models.families import decoder_layers, family_for, weight_of
+from fnet_core.progress import Report, silent
+
+GROUP = 32
+"""Input columns of one output row that share a quantisation scale."""
+
+
+def linear_maps(model: nn.Module) -> Iterator[tuple[int, str, nn.Module]]:
+    """(layer, module path in the layer, module) of every linear map of the decoder layers, first layer first."""
+    for number, layer in enumerate(decoder_layers(model)):
+        for name, module in layer.named_modules():
+            if isinstance(module, nn.Linear | Conv1D):
+                yield number, name, module
+
+
+@torch.no_grad()
+def add_noise(model: nn.Module, ratio: float, generator: torch.Generator, report: Report = silent) -> None:
+    """Add gaussian noise to every weight matrix, of `ratio` times the matrix's own standard deviation.
+
+    Embeddings included; biases and norms, which are vectors, stay as they are.
+    """
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim == 2]
+    for done, matrix in enumerate(matrices):
+        report("changing", done / len(matrices))
+        noise = torch.randn(matrix.shape, generator=generator)
+        matrix += (noise * (ratio * matrix.float().std())).to(matrix)
+
+
+@torch.no_grad()
+def quantise(model: nn.Module, bits: int, report: Report = silent) -> None:
+    """Round every linear weight of the decoder layers to at most 2^bits - 1 values per group, stored dequantised.
+
+    Round to nearest, symmetric: a group of `GROUP` columns of a row has the scale max(abs(w)) / (2^(bits-1) - 1).
+    """
+    maps = list(linear_maps(model))
+    for done, (_, _, module) in enumerate(maps):
+        report("changing", done / len(maps))
+        weight = weight_of(module)
+        for group_RG in weight.split(GROUP, dim=1):
+            group_RG.copy_(rounded(group_RG, bits))
+
+
+def rounded(group_RG: Tensor, bits: int) -> Tensor:
+    """Each row rounded to multiples of its own largest magnitude over 2^(bits-1) - 1."""
+    levels = 2 ** (bits - 1) - 1
+    scale_R1 = group_RG.abs().amax(dim=1, keepdim=True) / levels
+    return torch.where(scale_R1 > 0, (group_RG / scale_R1).round(), 0.0) * scale_R1
+
+
+def dropped_layers(count: int, layers: int) -> tuple[int, ...]:
+    """The `count` layers of `layers` to leave out: evenly spread over all but the first and the last.
+
+    RequestError if there are not so many between.
+    """
+    between = layers - 2
+    if not 1 <= count <= between:
+        raise RequestError(
+            f"{count} layers cannot be dropped from {layers}, of which the first and last stay; "
+            + (f"choose 1 to {between}." if between > 0 else "choose a deeper model.")
+        )
+    return tuple(1 + int((i + 0.5) * between / count) for i in range(count))
+
+
+def drop_layers(model: nn.Module, count: int) -> tuple[int, ...]:
+    """Leave out `count` decoder layers, in the model and in its configuration; returns their numbers."""
+    layers = decoder_layers(model)
+    dropped = dropped_layers(count, len(layers))
+    kept = [number for number in range(len(layers)) if number not in dropped]
+    parent, _, name = family_for(model.config.model_type).layers.rpartition(".")
+    setattr(model.get_submodule(parent), name, nn.ModuleList(layers[number] for number in kept))
+    if types := getattr(model.config, "layer_types", None):
+        model.config.layer_types = [types[number] for number in kept]
+    model.config.num_hidden_layers = len(kept)
+    return dropped
+
+
+@torch.no_grad()
+def merge(model: nn.Module, other: nn.Module, report: Report = silent) -> None:
+    """Make every parameter the mean of both models'; RequestError unless their parameters have the same shapes."""
+    ours, theirs = dict(model.named_parameters()), dict(other.named_parameters())
+    if ours.keys() != theirs.keys():
+        raise RequestError(
+            f"The two models hold different tensors ({min(ours.keys() ^ theirs.keys())}, ...); merge models of one "
+            "configuration."
+        )
+    for name, parameter in ours.items():
+        if parameter.shape != theirs[name].shape:
+            raise RequestError(
+                f"{name} is {_shape(parameter)} in one model and {_shape(theirs[name])} in the other; merge models of "
+                "one configuration."
+            )
+    for done, (name, parameter) in enumerate(ours.items()):
+        report("changing", done / len(ours))
+        parameter.lerp_(theirs[name].to(parameter), 0.5)
+
+
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape))

@@ -1,0 +1,130 @@
+"""How a text is cut into the windows that a model's perplexity is measured on.
+
+Token perplexity slides a window with a stride, as the Hugging Face documentation does; words and bytes use the
+disjoint windows of lm-evaluation-harness behind a prefix token.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fnet_core.errors import RequestError
+from fnet_core.models.loading import LoadedModel
+from fnet_core.texts import Passage
+
+Definition = Literal["token", "word", "byte"]
+
+DEFINITIONS: dict[str, str] = {
+    "token": "per token of this model's tokenizer, sliding window: not comparable between tokenizers",
+    "word": "per word of the original text, as lm-evaluation-harness counts: comparable between models",
+    "byte": "per byte of the original text (its base-2 logarithm is bits per byte): comparable between models",
+}
+
+DEFAULT_WINDOW = 512
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of tokens to run at once, of which the last `scored` are predicted and counted."""
+
+    document: int
+    ids: tuple[int, ...]
+    scored: int
+    first_scored: int
+    """Index in the document's tokens of the first scored one."""
+
+
+def sliding_windows(length: int, window: int, stride: int, start: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, first scored) of each window over a document's tokens; `start` places are for start tokens.
+
+    Without start tokens nothing comes before a window's first token, which is then not scored. A stride longer than
+    the room that start tokens leave is shortened to it, so that no token is passed over.
+    """
+    room = window - start
+    stride = min(stride, room)
+    done = begin = 0
+    while done < length:
+        end = min(begin + room, length)
+        first = max(done, begin if start else begin + 1)
+        if end > first:
+            yield begin, end, first
+        done = max(done, end)
+        begin += stride
+
+
+def disjoint_windows(length: int, window: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, first scored) as lm-evaluation-harness rolls: begin -1 stands for the prefix token.
+
+    Every window but the first and last is read behind the one token before it; the last is filled up with the
+    tokens before it.
+    """
+    end = min(window, length)
+    yield -1, end, 0
+    while end < length:
+        done, end = end, min(end + window, length)
+        yield end - window - 1, end, done
+
+
+def start_tokens(loaded: LoadedModel) -> tuple[int, ...]:
+    """The special tokens that the model's tokenizer puts before a text; empty if it puts none."""
+    encoded = loaded.tokenizer("a", return_special_tokens_mask=True)
+    special = encoded["special_tokens_mask"]
+    return tuple(encoded["input_ids"][: special.index(0)])
+
+
+def _prefix_token(loaded: LoadedModel) -> int:
+    """The token that lm-evaluation-harness puts before a document; RequestError if the tokenizer has none."""
+    tokenizer = loaded.tokenizer
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return token
+    raise RequestError(f"The tokenizer of {loaded.name} has no start or end token; choose the definition token.")
+
+
+def text_windows(
+    loaded: LoadedModel, passages: Sequence[Passage], definition: Definition, window: int, stride: int
+) -> tuple[list[Window], list[np.ndarray], str]:
+    """Windows of every document, character offsets of their tokens, and the start tokens in words."""
+    tokenizer = loaded.tokenizer
+    start = start_tokens(loaded) if definition == "token" else (_prefix_token(loaded),)
+    if len(start) >= window:
+        raise RequestError(f"A window of {window} tokens has no room behind {len(start)} start tokens; choose more.")
+    windows, offsets = [], []
+    for number, passage in enumerate(passages):
+        encoded = tokenizer(passage.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        ids = encoded["input_ids"]
+        offsets.append(np.asarray(encoded["offset_mapping"], dtype=np.int64).reshape(-1, 2))
+        if len(ids) < 2:
+            raise RequestError(f"The text '{passage.name}' has {len(ids)} token(s); give at least a few sentences.")
+        if definition == "token":
+            spans = sliding_windows(len(ids), window, stride, len(start))
+        else:
+            spans = disjoint_windows(len(ids), window)
+        for begin, end, first in spans:
+            prefix = start if definition == "token" or begin < 0 else ()
+            windows.append(Window(number, (*prefix, *ids[max(begin, 0) : end]), end - first, first))
+    return windows, offsets, "".join(tokenizer.convert_ids_to_tokens(list(start)))
+
+
+def window_and_stride(
+    loaded: LoadedModel, definition: Definition, window: int | None, stride: int | None
+) -> tuple[int, int]:
+    """Window and stride in tokens where the caller leaves them open."""
+    window = min(DEFAULT_WINDOW, loaded.max_tokens) if window is None else window
+    return window, window if stride is None or definition != "token" else stride
+
+
+def check_windows(loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int) -> None:
+    """`RequestError` for what cannot be cut into windows of this model, before anything runs."""
+    if definition not in DEFINITIONS:
+        raise RequestError(f"There is no definition '{definition}'; choose one of {', '.join(DEFINITIONS)}.")
+    if not passages:
+        raise RequestError("There is no text to measure; give at least one passage.")
+    if not 2 <= window <= loaded.max_tokens:
+        raise RequestError(
+            f"A window of {window} tokens is out of range; {loaded.name} reads 2 to {loaded.max_tokens}."
+        )
+    if not 1 <= stride <= window:
+        raise RequestError(f"A stride of {stride} tokens is out of range; choose 1 to the window, {window}.")

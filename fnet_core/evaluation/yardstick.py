@@ -1,0 +1,88 @@
+"""What perplexity is measured on, and estimates of it that are never computed twice."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from fnet_core.activations.reading import main_device
+from fnet_core.evaluation.perplexity import KIND, PerplexityResult, measure
+from fnet_core.evaluation.windows import Definition, window_and_stride
+from fnet_core.models.loading import LoadedModel
+from fnet_core.progress import Report, silent
+from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
+
+METHOD_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """The texts and the definition of perplexity that changes of a model are measured by."""
+
+    passages: tuple[Passage, ...]
+    definition: Definition = "token"
+    window: int | None = None
+    stride: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What decides the measurement, as plain JSON values."""
+        return {
+            "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
+            "definition": self.definition,
+            "window": self.window,
+            "stride": self.stride,
+        }
+
+
+def perplexity_key(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> str:
+    """The digest of everything that decides one perplexity; `changes` says as JSON what is done to the model."""
+    window, stride = window_and_stride(loaded, yardstick.definition, yardstick.window, yardstick.stride)
+    return artifacts.digest(
+        {
+            "model_digest": loaded.digest,
+            "device": main_device(loaded.model).type,
+            "dtype": loaded.dtype,
+            "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
+            "edits": changes,
+            "method_version": METHOD_VERSION,
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+        }
+    )
+
+
+def known_perplexity(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> PerplexityResult | None:
+    """The perplexity under these changes if it was measured before."""
+    path = artifacts.artifact_path(KIND, perplexity_key(loaded, yardstick, changes))
+    return PerplexityResult.load(path) if path.exists() else None
+
+
+def changed_estimates(
+    loaded: LoadedModel,
+    yardstick: Yardstick,
+    changes: Any,
+    around: Callable[[], AbstractContextManager],
+    report: Report = silent,
+) -> Iterator[PerplexityResult]:
+    """Running estimates of the perplexity inside `around`, the last one final and saved; at once if it is known.
+
+    `changes` describes as JSON what `around` does; it stands in the key.
+    """
+    if known := known_perplexity(loaded, yardstick, changes):
+        report("measuring", 1.0)
+        yield known
+        return
+    path = artifacts.artifact_path(KIND, perplexity_key(loaded, yardstick, changes))
+    for result in measure(
+        loaded,
+        yardstick.passages,
+        definition=yardstick.definition,
+        window=yardstick.window,
+        stride=yardstick.stride,
+        around=around,
+        report=report,
+    ):
+        if len(result.nll_W) == result.total_windows:
+            result.save(path)
+        yield result

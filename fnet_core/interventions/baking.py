@@ -1,0 +1,66 @@
+"""Fold edits into the weights: an ordinary saved model that behaves as the edited one does."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from fnet_core.errors import RequestError
+from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
+from fnet_core.models.families import head_size, site_widths, taps
+from fnet_core.models.loading import LoadedModel, private_copy
+from fnet_core.models.saving import new_folder, saving_model
+from fnet_core.progress import Report, silent
+
+FOLDABLE = ("mlp", "heads")
+"""Sites whose activation goes straight into a linear map, which can take the gain over."""
+
+
+def bake(
+    loaded: LoadedModel, edits: Sequence[Edit], folder: Path, recipe: dict[str, Any], report: Report = silent
+) -> Path:
+    """Save the model with the edits folded into its projections; the loaded model is left as it is.
+
+    The folder gets what `save_pretrained` writes, the tokenizer, and the recipe as `fnet-edits.json`. Raises
+    RequestError for a site that cannot be folded, an offset where the projection has no bias, and a folder that
+    exists or cannot be written.
+    """
+    check_edits(loaded, edits)
+    for edit in edits:
+        if edit.site not in FOLDABLE:
+            raise RequestError(
+                f"An edit at site {edit.site} cannot be folded into weights; choose site {' or '.join(FOLDABLE)}."
+            )
+    folder = new_folder(folder)
+    report("reading", 0.0)
+    model = private_copy(loaded, report)
+    fold(model, edits)
+    report("saving", 0.0)
+    with saving_model(model, loaded.tokenizer, folder) as temporary:
+        origin = {"baked_from": loaded.name, "baked_from_digest": loaded.digest}
+        save_edits(temporary / "fnet-edits.json", edits, recipe | origin)
+        report("saving", 1.0)
+    return folder
+
+
+@torch.no_grad()
+def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
+    """Change the model's projections in place so that it computes what the edits would; sites mlp and heads."""
+    for site in dict.fromkeys(edit.site for edit in edits):
+        tapped = taps(model, site)
+        chosen = [edit for edit in edits if edit.site == site]
+        for layer, (gain, offset) in affine(chosen, site_widths(model, site)).items():
+            projection = tapped[layer].module
+            columns = projection.weight.T if not isinstance(projection, Conv1D) else projection.weight
+            if site == "heads":
+                gain, offset = (t.repeat_interleave(head_size(model)) for t in (gain, offset))
+            if (offset != 0).any():
+                if projection.bias is None:
+                    raise RequestError(
+                        f"Layer {layer}'s projection has no bias to hold an offset; use gains, or do not save."
+                    )
+                projection.bias += (columns.double().T @ offset).to(projection.bias.dtype)
+            columns.copy_(columns.double() * gain[:, None])

@@ -1,0 +1,241 @@
+"""Measure what edits do: baseline, edited and random controls side by side, each answered from the store if known."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio
+from fnet_core.evaluation.yardstick import Yardstick, changed_estimates
+from fnet_core.interventions.edits import Edit, NoControlError, check_edits, edit_networks, editing, random_controls
+from fnet_core.models.families import site_widths
+from fnet_core.models.loading import LoadedModel
+from fnet_core.networks.atlas import Atlas
+from fnet_core.progress import Report, silent
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention:
+    """Perplexity untouched, edited, and with each random control; running estimates before the end."""
+
+    edits: tuple[Edit, ...]
+    baseline: PerplexityResult
+    edited: PerplexityResult
+    controls: tuple[PerplexityResult, ...]
+    done: bool
+
+    @property
+    def effect(self) -> Ratio:
+        """Edited over baseline perplexity, with its paired interval."""
+        return ratio(self.edited, self.baseline)
+
+    @property
+    def control_effects(self) -> tuple[Ratio, ...]:
+        """Each control over baseline."""
+        return tuple(ratio(control, self.baseline) for control in self.controls)
+
+    @property
+    def control_values(self) -> np.ndarray:
+        """The controls' perplexities, float64."""
+        return np.array([control.value for control in self.controls])
+
+    def worsening(self, document: int) -> np.ndarray:
+        """By how many nats each token of a document became harder to predict, (T,) float32, NaN if unscored."""
+        return self.edited.token_nll[document] - self.baseline.token_nll[document]
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON object of the command line."""
+        controls = self.control_values
+        return {
+            "edits": [
+                {"name": e.name, "site": e.site, "neurons": len(e.neurons), "gain": e.gain, "offset": e.offset}
+                for e in self.edits
+            ],
+            "baseline": self.baseline.summary(),
+            "edited": self.edited.summary(),
+            "controls": [control.summary() for control in self.controls],
+            "ratio": _plain(self.effect),
+            "control_ratios": [_plain(effect) for effect in self.control_effects],
+            "control_median": float(np.median(controls)) if len(controls) and np.isfinite(controls).all() else None,
+        }
+
+
+def _plain(effect: Ratio) -> dict[str, Any]:
+    finite = np.isfinite(effect.value)
+    return {
+        "value": effect.value if finite else None,
+        "interval": finite_interval(effect.interval),
+    }
+
+
+def edit_changes(edits: Sequence[Edit]) -> list[dict[str, Any]]:
+    """Edits as they stand in a perplexity's key; their names decide nothing."""
+    return [{k: v for k, v in edit.to_dict().items() if k != "name"} for edit in edits]
+
+
+def estimates(
+    loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = (), report: Report = silent
+) -> Iterator[PerplexityResult]:
+    """Running estimates of the perplexity under edits, the last one final and saved; at once if it is known."""
+    edits = tuple(edits)
+    return changed_estimates(loaded, yardstick, edit_changes(edits), partial(editing, loaded, edits), report)
+
+
+def perplexity(
+    loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = (), report: Report = silent
+) -> PerplexityResult:
+    """The final perplexity under edits, from the store or measured."""
+    *_, result = estimates(loaded, yardstick, edits, report)
+    return result
+
+
+def intervene(
+    loaded: LoadedModel,
+    edits: Sequence[Edit],
+    yardstick: Yardstick,
+    *,
+    controls: int = 5,
+    seed: int = 0,
+    report: Report = silent,
+    publish: Callable[[Intervention], None] = lambda intervention: None,
+) -> Intervention:
+    """Measure baseline, edits and `controls` matched random controls, batch by batch in turn.
+
+    `publish` gets the running estimates, the first after one batch of baseline and edited. Raises RequestError
+    when an edit does not fit the model or no control of its size can be drawn.
+    """
+    edits = tuple(edits)
+    if not edits:
+        raise RequestError("There is no edit to measure; choose a network and a gain other than 1.")
+    if not 0 <= controls <= 50:
+        raise RequestError(f"{controls} controls are out of range; choose 0 to 50.")
+    check_edits(loaded, edits)
+    draws = random_controls(edits, site_widths(loaded.model, edits[0].site), controls, seed) if controls else []
+    tracks = [estimates(loaded, yardstick, chosen) for chosen in ((), edits, *draws)]
+    latest: list[PerplexityResult | None] = [None] * len(tracks)
+    while True:
+        moved = False
+        for number, track in enumerate(tracks):
+            report("measuring", _share_done(latest))
+            step = next(track, None)
+            if step is not None:
+                latest[number], moved = step, True
+            if number and moved and latest[1] is not None:
+                publish(_bundle(edits, latest, done=False))
+        if not moved:
+            break
+    report("measuring", 1.0)
+    return _bundle(edits, latest, done=True)
+
+
+def _share_done(latest: Sequence[PerplexityResult | None]) -> float:
+    shares = [0.0 if result is None else len(result.nll_W) / result.total_windows for result in latest]
+    return sum(shares) / len(shares)
+
+
+def _bundle(edits: tuple[Edit, ...], latest: Sequence[PerplexityResult | None], done: bool) -> Intervention:
+    baseline, edited, *controls = latest
+    return Intervention(edits, baseline, edited, tuple(c for c in controls if c is not None), done)
+
+
+def _beside_possible_controls(
+    loaded: LoadedModel, edit: Edit, yardstick: Yardstick, controls: int, seed: int, report: Report
+) -> Intervention:
+    """Measure the edit beside its controls, or alone where it is too large to draw one."""
+    measuring = partial(intervene, loaded, (edit,), yardstick, seed=seed, report=report)
+    try:
+        return measuring(controls=controls)
+    except NoControlError:
+        return measuring(controls=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Dose:
+    """One gain of a dose-response curve."""
+
+    gain: float
+    measured: Intervention
+
+
+GAINS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.05, 1.1, 1.25, 1.5, 2.0)
+
+
+def dose_response(
+    loaded: LoadedModel,
+    edit: Edit,
+    yardstick: Yardstick,
+    *,
+    gains: Sequence[float] = GAINS,
+    controls: int = 3,
+    seed: int = 0,
+    report: Report = silent,
+    publish: Callable[[tuple[Dose, ...]], None] = lambda doses: None,
+) -> tuple[Dose, ...]:
+    """The edit at each gain beside controls of the same draw; `publish` gets the doses so far.
+
+    An edit too large for a random control stands without.
+    """
+    doses: tuple[Dose, ...] = ()
+    for i, gain in enumerate(gains):
+        measured = _beside_possible_controls(
+            loaded,
+            replace(edit, gain=gain),
+            yardstick,
+            controls,
+            seed,
+            lambda stage, fraction, i=i: report(stage, (i + fraction) / len(gains)),
+        )
+        doses += (Dose(gain, measured),)
+        publish(doses)
+    return doses
+
+
+@dataclass(frozen=True, eq=False)
+class Damage:
+    """What inhibiting one network does."""
+
+    network: int
+    label: str
+    key_neurons: int
+    measured: Intervention
+
+
+def rank_networks(
+    loaded: LoadedModel,
+    atlas: Atlas,
+    yardstick: Yardstick,
+    *,
+    threshold: float,
+    gain: float = 0.0,
+    controls: int = 1,
+    seed: int = 0,
+    report: Report = silent,
+    publish: Callable[[tuple[Damage, ...]], None] = lambda ranking: None,
+) -> tuple[Damage, ...]:
+    """Edit each network in turn and sort by damage, the most damaging first.
+
+    Networks without key neurons are left out; one too large for a random control stands without. What was measured
+    before, in a cancelled ranking too, is read from the store. `publish` gets the ranking so far.
+    """
+    counts_K = atlas.key_counts(threshold).sum(axis=1)
+    networks = [int(k) for k in np.flatnonzero(counts_K)]
+    if not networks:
+        raise RequestError(f"No network has a neuron with |z| above {threshold:g}; lower the threshold.")
+    ranking: tuple[Damage, ...] = ()
+    for i, network in enumerate(networks):
+        edit = edit_networks(atlas, [network], threshold, gain=gain)
+        measured = _beside_possible_controls(
+            loaded,
+            edit,
+            yardstick,
+            controls,
+            seed,
+            lambda stage, fraction, i=i: report("ranking", (i + fraction) / len(networks)),
+        )
+        row = Damage(network, atlas.labels[network], int(counts_K[network]), measured)
+        ranking = tuple(sorted((*ranking, row), key=lambda d: -d.measured.edited.log_value))
+        publish(ranking)
+    return ranking

@@ -1,0 +1,337 @@
+"""Take a model's fingerprint: answered from the store when asked before, measured and saved otherwise.
+
+Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks, U entries of an upper triangle.
+"""
+
+import bz2
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fnet_core import texts
+from fnet_core.activations.hooks import touching
+from fnet_core.activations.reading import main_device, read_subjects, tokenize
+from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import measure
+from fnet_core.lineage.cka import packed_gram
+from fnet_core.lineage.fingerprint import (
+    DEFAULT_COMPONENTS,
+    DEFAULT_SITE,
+    DEFAULT_THRESHOLD,
+    KIND,
+    Fingerprint,
+    ModelCard,
+    published_name,
+    recipe_key,
+)
+from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
+from fnet_core.lineage.weight_curves import weight_curves
+from fnet_core.models import loading as models
+from fnet_core.models.families import Site, attention_weights, taps
+from fnet_core.models.memory import default_dtype
+from fnet_core.networks import finding
+from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.finding import AtlasRequest, compute_atlas, expected_device, find_atlas, read_kept
+from fnet_core.profiling import PeakMemory, Stopwatch
+from fnet_core.progress import Report, silent
+from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
+
+Signal = Literal["weighted", "mean"]
+
+SIGNALS: dict[str, str] = {
+    "weighted": "z-scored activations of the key neurons, weighted by their z-values in the map",
+    "mean": "mean activation of the key neurons, as arXiv 2601.22692 has it",
+}
+"""How a network's signal is read from its key neurons."""
+
+METHOD_VERSION = 2
+"""Raised when the method or the score of two fingerprints changes, so that nothing is held against figures of an older
+method."""
+
+RESTARTS = 10
+CONTRAST = "cube"
+MARKS = 200
+"""About how many places in the probes the layers are compared at."""
+
+READING_PASSAGES, READING_CHARACTERS = 4, 400
+"""The sample on which it is measured how well a model reads the probes."""
+
+STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 0.5, "scoring": 8.0, "reading": 1.0}
+"""Relative lengths of the stages of `find_fingerprint`, for the time left."""
+
+
+@dataclass(frozen=True)
+class FingerprintRequest:
+    """What to measure of which model; everything here affects the result. No passages mean the bundled ones."""
+
+    model: str
+    find: tuple[Passage, ...] = ()
+    score: tuple[Passage, ...] = ()
+    site: Site = DEFAULT_SITE
+    components: int = DEFAULT_COMPONENTS
+    threshold: float = DEFAULT_THRESHOLD
+    seed: int = 0
+    signal: Signal = "weighted"
+
+    def __post_init__(self) -> None:
+        for split in ("find", "score"):
+            object.__setattr__(self, split, tuple(getattr(self, split)) or texts.bundled(split))
+        if not 0 <= self.threshold < float("inf"):
+            raise RequestError(f"The threshold {self.threshold} is out of range; choose 0 or more, such as 3.6.")
+        if self.signal not in SIGNALS:
+            raise RequestError(f"There is no signal '{self.signal}'; choose one of {', '.join(SIGNALS)}.")
+        self.atlas_request()
+
+    def atlas_request(self) -> AtlasRequest:
+        """The atlas whose networks are the fingerprint's; raises RequestError for choices that it does not know."""
+        return AtlasRequest(
+            model=self.model,
+            passages=self.find,
+            site=self.site,
+            components=self.components,
+            seed=self.seed,
+            restarts=RESTARTS,
+            contrast=CONTRAST,
+        )
+
+    def protocol(self) -> dict[str, Any]:
+        """What two fingerprints must share to be compared, JSON-able."""
+        return {
+            "find": artifacts.digest([p.text for p in self.find]),
+            "score": artifacts.digest([p.text for p in self.score]),
+            "passages": [len(self.find), len(self.score)],
+            "step": STEP,
+            "marks": MARKS,
+            "site": self.site,
+            "components": self.components,
+            "threshold": self.threshold,
+            "signal": self.signal,
+            "restarts": RESTARTS,
+            "contrast": CONTRAST,
+            "sketch_factor": SKETCH_FACTOR,
+            "method_versions": [METHOD_VERSION, finding.METHOD_VERSION],
+        }
+
+    def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
+        """Everything that decides the fingerprint, JSON-able, and the model's name."""
+        return {
+            "model": name,
+            "model_digest": model_digest,
+            "device": device,
+            "dtype": dtype,
+            "texts": [sorted({p.source for p in split}) for split in (self.find, self.score)],
+            "protocol": self.protocol(),
+            "seed": self.seed,
+            "versions": {name: version(name) for name in ("torch", "transformers", "scikit-learn")},
+        }
+
+
+@dataclass(frozen=True)
+class FoundFingerprint:
+    """A fingerprint and the file that holds it."""
+
+    fingerprint: Fingerprint
+    path: Path
+    computed: bool
+    """False when the store already had it."""
+
+
+def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loading: Any) -> FoundFingerprint:
+    """The fingerprint that a request asks for, from the store or measured and saved; its atlas is saved too.
+
+    It bears the model's published name as asked for now, whatever it was called when it was measured; a file of the
+    store that cannot be read is made again. `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets
+    the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
+    """
+    folder = models.resolve(request.model, report=report, **loading)
+    device = expected_device()
+    recipe, path, kept = _kept(request, folder, device)
+    if kept:
+        return FoundFingerprint(kept, path, computed=False)
+    loaded = models.get_loaded(request.model, report=report, **loading)
+    if (held := main_device(loaded.model).type) != device:
+        recipe, path, kept = _kept(request, folder, held)
+        if kept:
+            return FoundFingerprint(kept, path, computed=False)
+    peak = PeakMemory()
+    atlas = find_atlas(request.atlas_request(), report, **loading).atlas
+    found = compute_fingerprint(loaded, atlas, request, recipe, report, peak)
+    found.save(path)
+    return FoundFingerprint(found, path, computed=True)
+
+
+def _kept(
+    request: FingerprintRequest, folder: models.ModelFolder, device: str
+) -> tuple[dict[str, Any], Path, Fingerprint | None]:
+    """Recipe, place in the store, and the fingerprint there under the name asked for, None if it is unusable."""
+    dtype = str(default_dtype()).removeprefix("torch.")
+    name = published_name(folder.name, folder.path)
+    recipe = request.recipe(name, models.model_digest(folder.path), device, dtype)
+    path = artifacts.artifact_path(KIND, recipe_key(recipe))
+    kept = read_kept(Fingerprint.load, path)
+    if kept:
+        kept = replace(kept, model=replace(kept.model, name=name), recipe=kept.recipe | {"model": name})
+    return recipe, path, kept
+
+
+def fingerprint(
+    loaded: models.LoadedModel,
+    *,
+    site: Site = DEFAULT_SITE,
+    components: int = DEFAULT_COMPONENTS,
+    threshold: float = DEFAULT_THRESHOLD,
+    seed: int = 0,
+    signal: Signal = "weighted",
+    find: Sequence[Passage] | None = None,
+    score: Sequence[Passage] | None = None,
+    report: Report = silent,
+) -> Fingerprint:
+    """The fingerprint of a loaded model, measured without the store; the bundled probes unless others are given.
+
+    Raises RequestError as `find_fingerprint`.
+    """
+    request = FingerprintRequest(
+        loaded.name, tuple(find or ()), tuple(score or ()), site, components, threshold, seed, signal
+    )
+    name = published_name(loaded.name, loaded.path)
+    recipe = request.recipe(name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
+    peak = PeakMemory()
+    atlas_recipe = {"model": loaded.name, "model_digest": loaded.digest, "site": site, "scope": "model"}
+    atlas = compute_atlas(loaded, request.atlas_request(), atlas_recipe, report)
+    return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
+
+
+def compute_fingerprint(
+    loaded: models.LoadedModel,
+    atlas: Atlas,
+    request: FingerprintRequest,
+    recipe: dict[str, Any],
+    report: Report = silent,
+    peak: PeakMemory | None = None,
+) -> Fingerprint:
+    """Read an atlas's networks on the passages to score on, in one pass that also gives the layers' Gram matrices."""
+    peak = peak or PeakMemory()
+    clock = Stopwatch()
+    weights_KN = key_weights(atlas.maps[0], request.threshold, request.signal)
+    with clock.stage("scoring"):
+        signals, grids, grams_LU = _read(loaded, request, weights_KN, report)
+    with clock.stage("weighing"):
+        curves_4L = weight_curves(attention_weights(loaded.model))
+    with clock.stage("reading"):
+        bits = bits_per_byte(loaded, request.score, report)
+    spent = atlas.seconds | {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()}
+    return Fingerprint(
+        model=ModelCard(
+            name=recipe["model"],
+            digest=loaded.digest,
+            family=loaded.family,
+            layers=len(grams_LU),
+            width=loaded.model.config.hidden_size,
+            parameters=loaded.model.num_parameters(),
+            dtype=loaded.dtype,
+        ),
+        recipe=recipe,
+        passages=request.score,
+        signals=signals,
+        grids=grids,
+        key_counts_KL=atlas.key_counts(request.threshold),
+        labels=atlas.labels,
+        variance_K=atlas.variance_K,
+        stability_K=atlas.stability_K,
+        curves_4L=curves_4L,
+        grams_LU=grams_LU,
+        bits_per_byte=bits,
+        compressor_bits_per_byte=compressor_bits_per_byte((*request.find, *request.score)),
+        seconds=spent,
+        peak_memory_bytes=peak.bytes(),
+    )
+
+
+def _read(
+    loaded: models.LoadedModel, request: FingerprintRequest, weights_KN: Tensor, report: Report
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], np.ndarray]:
+    """Signals and grids per passage, and the packed Gram matrix of each layer's residual stream at the marks."""
+    tokens = [tokenize(loaded, passage) for passage in request.score]
+    offsets = [t.offsets_T2[t.text_T].numpy() for t in tokens]
+    marks = [_marks(p, len(request.score), i, o) for i, (p, o) in enumerate(zip(request.score, offsets, strict=True))]
+    places = [t.text_T.nonzero().flatten()[m] for t, m in zip(tokens, marks, strict=True)]
+    rows: list[list[Tensor]] = [[] for _ in taps(loaded.model, "residual")]
+
+    def keep(layer: int, activation: Tensor) -> None:
+        place = places[len(rows[layer])].to(activation.device)
+        rows[layer].append(activation.reshape(-1, activation.shape[-1])[place].float().cpu())
+
+    signals = []
+    relabelled = _as_stage(report, "scoring")
+    with touching(loaded.model, "residual", keep):
+        for subject in read_subjects(loaded, request.score, request.site, relabelled):
+            activations_TN = subject.activations_TN
+            if request.signal == "weighted":
+                activations_TN = standardize(activations_TN, activations_TN)
+            weights_KN = weights_KN.to(activations_TN.device)
+            signals.append(network_signals(activations_TN, weights_KN))
+    grids = tuple(
+        tokens_at(grid_positions(len(p.text)), o).astype(np.int32) for p, o in zip(request.score, offsets, strict=True)
+    )
+    grams_LU = np.stack([packed_gram(torch.cat(layer).numpy()) for layer in rows]).astype(np.float16)
+    return tuple(signals), grids, grams_LU
+
+
+def _as_stage(report: Report, name: str) -> Report:
+    return lambda stage, fraction: report(name, fraction)
+
+
+def key_weights(maps_KN: np.ndarray, threshold: float, signal: Signal) -> Tensor:
+    """What turns activations into network signals: 0 but for key neurons, absolute sum 1, (K, N) float32."""
+    key_KN = np.abs(maps_KN) > threshold
+    weights_KN = torch.from_numpy(np.where(key_KN, maps_KN if signal == "weighted" else 1.0, 0.0).astype(np.float32))
+    return weights_KN / weights_KN.abs().sum(dim=1, keepdim=True).clamp_min(1e-30)
+
+
+def network_signals(activations_TN: Tensor, weights_KN: Tensor) -> np.ndarray:
+    """Each network's weighted sum of activations per token, mean 0 and deviation 1, (K, T) float16 on the CPU.
+
+    A signal that does not vary beyond rounding becomes zeros.
+    """
+    series_KT = (weights_KN @ activations_TN.T).double().cpu().numpy()
+    centred = series_KT - series_KT.mean(axis=1, keepdims=True)
+    spread_K1 = centred.std(axis=1, keepdims=True)
+    varies_K1 = spread_K1 > 1e-6 * np.abs(series_KT).max(axis=1, keepdims=True)
+    return np.divide(centred, spread_K1, out=np.zeros_like(centred), where=varies_K1).astype(np.float16)
+
+
+def _marks(passage: Passage, passages: int, index: int, offsets_T2: np.ndarray) -> np.ndarray:
+    """The tokens of one passage at which layers are compared: in the middle of equal stretches of its characters.
+
+    The first token, where some models park attention, is so left out; of more than `MARKS` passages only some count.
+    """
+    each = MARKS // passages
+    if not each:
+        each = int((index * MARKS) // passages != ((index + 1) * MARKS) // passages)
+    positions = ((np.arange(each) + 0.5) / max(each, 1) * len(passage.text)).astype(int)
+    return tokens_at(positions, offsets_T2)
+
+
+def bits_per_byte(loaded: models.LoadedModel, passages: Sequence[Passage], report: Report = silent) -> float | None:
+    """Bits per byte on the beginnings of a few passages spread over all; None where it cannot be measured."""
+    step = max(1, len(passages) // READING_PASSAGES)
+    sample = [replace(p, text=p.text[:READING_CHARACTERS]) for p in passages[::step][:READING_PASSAGES]]
+    try:
+        *_, result = measure(loaded, sample, definition="byte", report=_as_stage(report, "reading"))
+    except RequestError:
+        return None
+    return result.bits_per_byte if result.finite else None
+
+
+def compressor_bits_per_byte(passages: Sequence[Passage]) -> float:
+    """Bits per byte that bzip2 needs for the passages, one after the other."""
+    content = "\n\n".join(p.text for p in passages).encode()
+    return 8 * len(bz2.compress(content)) / len(content)

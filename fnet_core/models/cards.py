@@ -1,0 +1,193 @@
+"""What a person should know about a model before loading it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PretrainedConfig
+
+from fnet_core.errors import RequestError
+from fnet_core.models.folder import mlp_width, read_card, read_config, read_licence
+from fnet_core.models.licences import is_accepted
+from fnet_core.models.memory import MemoryEstimate, estimate
+from fnet_core.models.resolving import Kind, gguf_folder, locate
+from fnet_core.models.sources import hub
+from fnet_core.models.sources.starter_table import STARTERS, Starter
+from fnet_core.models.sources.starters import is_ready, starter_folder
+from fnet_core.progress import Report, silent
+from fnet_core.storage.artifacts import home
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A model in words and numbers; what cannot be known without fetching or converting it is None.
+
+    `download_bytes` is what a fetch would take, 0 for a local model; `must_accept`: the licence must be
+    accepted before the model is fetched, and was not yet.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    description: str
+    licence: str | None
+    licence_url: str | None
+    must_accept: bool
+    download_bytes: int
+    cached: bool
+    parameters: int | None
+    architecture: str | None
+    layers: int | None
+    width: int | None
+    mlp_width: int | None
+    heads: int | None
+    vocabulary: int | None
+    context: int | None
+    memory: MemoryEstimate | None
+
+
+def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = silent) -> ModelCard:
+    """The card of the named model, with no weight loaded, downloaded or converted.
+
+    Only a hub repository that is not on this machine is asked for, at the hub. `RequestError` as `resolve`.
+    """
+    name = name.strip()
+    kind, path = locate(name, roots)
+    if kind == "starter":
+        return _starter_card(STARTERS[name])
+    if kind == "hub":
+        folder = hub.cached_snapshot(name)
+        return _folder_card(name, "hub", folder) if folder else _hub_card(hub.look_up(name, report))
+    if kind == "gguf":
+        folder = gguf_folder(path, report)
+        if folder.is_dir():
+            return _folder_card(name, "gguf", folder)
+        return _unread_card(name, "gguf", path.stem, "A GGUF file, converted on first use.", cached=False)
+    return _folder_card(name, "folder", path)
+
+
+def available() -> list[ModelCard]:
+    """The starters, then every other usable model in the cache folder, by name."""
+    cards = [_starter_card(starter) for starter in STARTERS.values()]
+    for config in sorted((home() / "models").glob("*/config.json")):
+        folder = config.parent
+        if folder.name in STARTERS or folder.name.startswith("."):
+            continue
+        try:
+            cards.append(_folder_card(folder.name, "folder", folder))
+        except RequestError as error:
+            cards.append(_unread_card(folder.name, "folder", folder.name, str(error), cached=True))
+    return cards
+
+
+def _starter_card(starter: Starter) -> ModelCard:
+    ready = is_ready(starter.name)
+    folder = starter_folder(starter.name)
+    sizes = starter.sizes
+    return ModelCard(
+        name=starter.name,
+        kind="starter",
+        title=starter.title,
+        description=starter.description,
+        licence=starter.licence.name,
+        licence_url=starter.licence.url,
+        must_accept=not ready and not is_accepted(starter.licence),
+        download_bytes=starter.download_bytes,
+        cached=ready,
+        parameters=starter.parameters,
+        architecture=starter.model_type,
+        layers=sizes["num_hidden_layers"],
+        width=sizes["hidden_size"],
+        mlp_width=sizes["intermediate_size"],
+        heads=sizes["num_attention_heads"],
+        vocabulary=sizes["vocab_size"],
+        context=sizes["max_position_embeddings"],
+        memory=estimate(folder if ready else starter.config()),
+    )
+
+
+def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
+    note, licence = read_card(folder), read_licence(folder)
+    return _configured_card(
+        name,
+        kind,
+        title=note.get("title") or folder.name,
+        description="A model on this machine.",
+        licence=licence.name,
+        licence_url=licence.url,
+        download_bytes=0,
+        config=read_config(folder),
+        memory=estimate(folder),
+    )
+
+
+def _hub_card(repository: hub.Repository) -> ModelCard:
+    return _configured_card(
+        repository.name,
+        "hub",
+        title=repository.name,
+        description="A model of the Hugging Face hub, not on this machine yet.",
+        licence=repository.licence,
+        licence_url=None,
+        download_bytes=repository.bytes,
+        config=repository.config,
+        memory=estimate(repository.config),
+    )
+
+
+def _configured_card(
+    name: str,
+    kind: Kind,
+    *,
+    title: str,
+    description: str,
+    licence: str | None,
+    licence_url: str | None,
+    download_bytes: int,
+    config: PretrainedConfig,
+    memory: MemoryEstimate,
+) -> ModelCard:
+    return ModelCard(
+        name=name,
+        kind=kind,
+        title=title,
+        description=description,
+        licence=licence,
+        licence_url=licence_url,
+        must_accept=False,
+        download_bytes=download_bytes,
+        cached=download_bytes == 0,
+        parameters=memory.parameters,
+        architecture=config.model_type,
+        layers=config.num_hidden_layers,
+        width=config.hidden_size,
+        mlp_width=mlp_width(config),
+        heads=config.num_attention_heads,
+        vocabulary=config.vocab_size,
+        context=config.max_position_embeddings,
+        memory=memory,
+    )
+
+
+def _unread_card(name: str, kind: Kind, title: str, description: str, cached: bool) -> ModelCard:
+    """The card of a model whose configuration cannot be read yet, or at all."""
+    return ModelCard(
+        name=name,
+        kind=kind,
+        title=title,
+        description=description,
+        licence=None,
+        licence_url=None,
+        must_accept=False,
+        download_bytes=0,
+        cached=cached,
+        parameters=None,
+        architecture=None,
+        layers=None,
+        width=None,
+        mlp_width=None,
+        heads=None,
+        vocabulary=None,
+        context=None,
+        memory=None,
+    )

@@ -1,0 +1,181 @@
+"""What a model folder on disk holds, judged without loading a weight."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import metadata_load
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, PretrainedConfig
+from yaml import YAMLError
+
+from fnet_core.errors import RequestError
+from fnet_core.models.families import family_for
+from fnet_core.models.licences import Licence
+from fnet_core.progress import Report, silent
+from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors, file_digest
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
+"""What decides how a text becomes tokens, start tokens included."""
+CARD = "fnet.json"
+"""FNet's own note in a folder it made: name, licence, source and digests."""
+
+
+@dataclass(frozen=True)
+class TensorHeader:
+    """A stored tensor's name, shape and element type (the safetensors name, such as F32)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def check_config(config: Any, name: str) -> str:
+    """The `model_type` of a parsed config.json; `RequestError` if unsupported or quantised."""
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise RequestError(f"The config.json of {name} names no model_type; choose a causal language model.")
+    family_for(config["model_type"])
+    if quantised := config.get("quantization_config"):
+        method = quantised.get("quant_method", "some") if isinstance(quantised, dict) else "some"
+        raise RequestError(
+            f"{name} holds weights quantised by {method}, and FNet reads and changes plain ones; choose the "
+            "unquantised model or a .gguf file."
+        )
+    return config["model_type"]
+
+
+def check_folder(folder: Path) -> None:
+    """`RequestError` unless the folder holds a supported configuration and all the weights it needs."""
+    check_config(_read_json(folder / "config.json", folder), str(folder))
+    tensor_headers(folder)
+
+
+def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
+    """The configuration of the model `name` (default: the folder); `RequestError` if it cannot be used."""
+    name = name or str(folder)
+    check_config(_read_json(folder / "config.json", folder), name)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that make up the model, sorted; `RequestError` if one is missing."""
+    if (folder / INDEX).is_file():
+        index = _read_json(folder / INDEX, folder)
+        try:
+            names = sorted(set(index["weight_map"].values()))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RequestError(f"{folder / INDEX} has no weight_map; copy it again.") from error
+        if missing := [name for name in names if not (folder / name).is_file()]:
+            raise RequestError(
+                f"{folder} lacks {len(missing)} of the {len(names)} files that its index names "
+                f"({missing[0]}, ...); copy or download them again."
+            )
+        return [folder / name for name in names]
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    raise RequestError(_no_weights(folder))
+
+
+def tensor_headers(folder: Path) -> list[TensorHeader]:
+    """Every tensor of the model, from the files' headers; `RequestError` if a file is damaged."""
+    found = []
+    for path in weight_files(folder):
+        try:
+            with disk_errors(folder), safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 (not a dict: it has no __iter__)
+                    tensor = file.get_slice(name)
+                    found.append(TensorHeader(name, tuple(tensor.get_shape()), tensor.get_dtype()))
+        except SafetensorError as error:
+            raise RequestError(f"{path} is cut short or not a safetensors file; copy or download it again.") from error
+    return found
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """FNet's note in a folder that it made, else an empty dict; `RequestError` if the note is damaged."""
+    return _read_json(folder / CARD, folder) if (folder / CARD).is_file() else {}
+
+
+def read_licence(folder: Path) -> Licence:
+    """The licence in FNet's note or the model card (README.md); its name is None if none is legible."""
+    note = read_card(folder)
+    if "licence" in note:
+        return Licence(note["licence"], note.get("licence_url"))
+    try:
+        facts = metadata_load(folder / "README.md") if (folder / "README.md").is_file() else None
+    except (ValueError, YAMLError):
+        facts = None
+    facts = facts or {}
+    return Licence(facts.get("license_name") or facts.get("license"), facts.get("license_link"))
+
+
+def write_card(folder: Path, facts: dict[str, Any]) -> None:
+    """Leave FNet's note in a folder it made: the facts, the model's digest and the versions that wrote it."""
+    versions = {package: version(package) for package in ("transformers", "gguf", "torch")}
+    card = facts | {"model_digest": _model_digest(folder, file_digest), "written_with": versions}
+    (folder / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
+
+
+def model_digest(folder: Path, report: Report = silent) -> str:
+    """What tells one model from another: SHA-256 over the configuration, the weights and the tokenizer.
+
+    The folder's place and the library version that saved it do not matter. Files are read once and remembered
+    until they change. `RequestError` if the folder is not a usable model.
+    """
+    return _model_digest(folder, partial(cached_file_digest, report=report))
+
+
+def mlp_width(config: PretrainedConfig) -> int:
+    """MLP neurons per layer, which each architecture's configuration names in its own way."""
+    for attribute in ("intermediate_size", "ffn_dim", "n_inner"):
+        if width := getattr(config, attribute, None):
+            return width
+    return 4 * config.hidden_size
+
+
+def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
+    config = _read_json(folder / "config.json", folder)
+    check_config(config, str(folder))
+    for key in ("_name_or_path", "transformers_version"):
+        config.pop(key, None)
+    tokenizer = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
+    files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer)}
+    return digest({"config": config, "files": files})
+
+
+def _read_json(path: Path, folder: Path) -> Any:
+    if not folder.is_dir():
+        raise RequestError(f"There is no folder {folder}; check the path.")
+    try:
+        with disk_errors(folder):
+            return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RequestError(
+            f"{folder} has no {path.name}; choose a folder that save_pretrained made, with config.json and "
+            "*.safetensors files."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{path} is not valid JSON; copy it again.") from error
+
+
+def _no_weights(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    if other := [name for name in names if name.endswith(".safetensors")]:
+        return f"{folder} holds {other[0]} but neither {SINGLE} nor {INDEX}; save the model again with save_pretrained."
+    if pickles := [name for name in names if name.endswith(PICKLES)]:
+        return (
+            f"{folder} holds only pickled weights ({pickles[0]}), which can run any code when opened; save "
+            "the model again as safetensors."
+        )
+    return f"{folder} has no *.safetensors file; choose a folder with weights."

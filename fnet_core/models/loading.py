@@ -1,0 +1,276 @@
+"""Load a model and its tokenizer, and keep the last ones loaded."""
+
+import gc
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from fnet_core.errors import RequestError
+from fnet_core.models.families import decoder_layers
+from fnet_core.models.folder import model_digest, read_config
+from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
+from fnet_core.models.modeling_fnet import resized_class
+from fnet_core.models.resized_config import check_resized
+from fnet_core.models.resolving import ModelFolder, resolve
+from fnet_core.progress import Report, silent
+from fnet_core.storage.artifacts import home
+from fnet_core.storage.locks import turn
+
+__all__ = ["LoadedModel", "ModelFolder", "get_loaded", "load", "model_digest", "release_loaded", "resolve"]
+
+KEPT_MODELS = 2
+
+_loading = threading.Lock()
+"""One load at a time: two would each count the other's memory as free."""
+_table = threading.Lock()
+"""Guards `_kept`, for moments only: who asks for a kept model does not wait for another to load."""
+_kept: OrderedDict[tuple[str, str, str], "LoadedModel"] = OrderedDict()
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to run (evaluation mode, no gradients), never changed in place, and what it is.
+
+    `digest` tells it from every other model; `family` is the configuration's model_type; `device` says where
+    the weights are; `max_tokens` is the context the model was made for.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    digest: str
+    family: str
+    path: Path
+    layers: int
+    dtype: str
+    device: str
+    max_tokens: int
+
+
+def load(
+    name: str,
+    *,
+    device_map: str | Mapping[str, Any] = "auto",
+    dtype: torch.dtype | None = None,
+    max_memory: Mapping[int | str, int | str] | None = None,
+    offload_folder: Path | None = None,
+    accept_licence: bool = False,
+    roots: Sequence[Path] | None = None,
+    report: Report = silent,
+) -> LoadedModel:
+    """Load the named model through accelerate, after asking whether it fits.
+
+    bfloat16 or float16 on a GPU, float32 on a CPU unless `dtype` says otherwise; what does not fit on the
+    device goes to main memory and then stays on disk. `RequestError` as `resolve`, and if it does not fit at
+    all, lacks weights or has no fast tokenizer; what `report` raises stops the loading.
+    """
+    folder = resolve(name, accept_licence=accept_licence, roots=roots, report=report)
+    with turn(_loading, report):
+        return _load(folder, device_map, dtype, max_memory, offload_folder, report)
+
+
+def get_loaded(
+    name: str,
+    *,
+    device_map: str | Mapping[str, Any] = "auto",
+    dtype: torch.dtype | None = None,
+    accept_licence: bool = False,
+    roots: Sequence[Path] | None = None,
+    report: Report = silent,
+) -> LoadedModel:
+    """The named model, loaded unless it is one of the two used last; the others' memory is freed.
+
+    Callers share the model: edits are hooks that are taken off again. Raises like `load`.
+    """
+    folder = resolve(name, accept_licence=accept_licence, roots=roots, report=report)
+    key = (model_digest(folder.path, report), str(dtype or default_dtype()), str(device_map))
+    found = _kept_model(key)
+    if found is None:
+        with turn(_loading, report):
+            found = _kept_model(key)
+            if found is None:
+                release_loaded(KEPT_MODELS - 1)
+                if estimate(folder.path, dtype).fits != "device":
+                    release_loaded()
+                found = _load(folder, device_map, dtype, None, None, report)
+                with _table:
+                    _kept[key] = found
+    if (found.name, found.path) == (folder.name, folder.path):
+        return found
+    return replace(found, name=folder.name, path=folder.path)
+
+
+def release_loaded(keep: int = 0) -> None:
+    """Forget all but the `keep` models used last; their memory is freed once no computation uses them."""
+    with _table:
+        if len(_kept) <= keep:
+            return
+        while len(_kept) > keep:
+            _kept.popitem(last=False)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _kept_model(key: tuple[str, str, str]) -> LoadedModel | None:
+    """The kept model of this key, which is then the one used last."""
+    with _table:
+        if key in _kept:
+            _kept.move_to_end(key)
+        return _kept.get(key)
+
+
+def _load(
+    folder: ModelFolder,
+    device_map: str | Mapping[str, Any],
+    dtype: torch.dtype | None,
+    max_memory: Mapping[int | str, int | str] | None,
+    offload_folder: Path | None,
+    report: Report,
+) -> LoadedModel:
+    dtype = dtype or default_dtype()
+    config = read_config(folder.path)
+    need = estimate(folder.path, dtype)
+    if need.fits == "no":
+        raise RequestError(f"{folder.name}: {need.sentence}")
+    tokenizer = _tokenizer(folder.path)
+    offload_folder = offload_folder or home() / "offload"
+    digest = model_digest(folder.path, report)
+    with _reported_bars(report):
+        model, info = model_class(config, folder.name).from_pretrained(
+            folder.path,
+            dtype=dtype,
+            device_map=device_map,
+            max_memory=dict(max_memory) if max_memory else _room_for_activations(need),
+            offload_folder=offload_folder,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    if wrong := sorted(name for name, *_ in info["mismatched_keys"]):
+        raise RequestError(
+            f"{folder.name} does not agree with its config.json on the size of {len(wrong)} tensors "
+            f"({wrong[0]}, ...); save the model again with save_pretrained."
+        )
+    if missing := sorted(info["missing_keys"]):
+        raise RequestError(
+            f"{folder.name} lacks the weights of {len(missing)} tensors ({missing[0]}, ...); save the model "
+            "again with save_pretrained."
+        )
+    model.eval().requires_grad_(False)
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        name=folder.name,
+        digest=digest,
+        family=config.model_type,
+        path=folder.path,
+        layers=len(decoder_layers(model)),
+        dtype=need.dtype,
+        device=_places(model),
+        max_tokens=config.max_position_embeddings,
+    )
+
+
+def private_copy(loaded: LoadedModel, report: Report = silent) -> PreTrainedModel:
+    """A second copy of a model's weights in main memory, of the same number type, to change and save.
+
+    Raises RequestError when memory has no room for it.
+    """
+    needed, free = estimate(loaded.path, next(loaded.model.parameters()).dtype).weight_bytes, available_memory()
+    if needed > free:
+        raise RequestError(
+            f"Saving needs a second copy of the weights in memory, {gigabytes(needed)}, and {gigabytes(free)} are "
+            "free; close other models first."
+        )
+    with turn(_loading, report), _reported_bars(report):
+        model = model_class(read_config(loaded.path), loaded.name).from_pretrained(
+            loaded.path,
+            dtype=next(loaded.model.parameters()).dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    return model.eval().requires_grad_(False)
+
+
+def model_class(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:
+    """The causal language model of a configuration; with its own sizes where FNet resized it (see `modeling_fnet`).
+
+    Raises RequestError when the sizes that the model `name` lists are not those of a pruned model.
+    """
+    base = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    if getattr(config, "fnet_resized", None) is None:
+        return base
+    check_resized(config, name)
+    return resized_class(base)
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the tokenizers library raises nothing more specific
+        raise RequestError(f"{folder} has no usable tokenizer; add the model's tokenizer.json.") from error
+    if not tokenizer.is_fast:
+        raise RequestError(f"The tokenizer of {folder} gives no character positions; add the model's tokenizer.json.")
+    return tokenizer
+
+
+def _room_for_activations(need: MemoryEstimate) -> dict[int | str, int] | None:
+    """What weights may take of each device when not all fit, so that a forward pass still has its part."""
+    if need.fits == "device":
+        return None
+    room: dict[int | str, int] = {"cpu": max(available_memory() - need.activation_bytes, 0)}
+    for index in range(torch.cuda.device_count()):
+        room[index] = max(torch.cuda.mem_get_info(index)[0] - need.activation_bytes, 0)
+    return room
+
+
+@contextmanager
+def _reported_bars(report: Report) -> Iterator[None]:
+    """Turn the progress bar of the load in this thread into reports, which may cancel it.
+
+    The library's hook is global, so bars of other threads are passed on.
+    """
+    thread = threading.get_ident()
+
+    def steps(items: Collection[Any]) -> Iterator[Any]:
+        for done, item in enumerate(items):
+            report("loading", done / len(items))
+            yield item
+
+    def reported(factory: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if threading.get_ident() == thread and arguments:
+            return steps(arguments[0])
+        return factory(*arguments, **options)
+
+    previous = logging.set_tqdm_hook(reported)
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(previous)
+
+
+def _places(model: PreTrainedModel) -> str:
+    """Where the modules are: "cpu", "cuda:0", "12 modules on cuda:0, 5 modules on cpu"."""
+    places = getattr(model, "hf_device_map", None) or {"": model.device}
+    named = Counter(f"cuda:{place}" if isinstance(place, int) else str(place) for place in places.values())
+    if len(named) == 1:
+        return next(iter(named))
+    return ", ".join(f"{count} modules on {place}" for place, count in named.items())

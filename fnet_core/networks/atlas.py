@@ -1,0 +1,288 @@
+"""The atlas: all functional networks of one model at one site, with what is needed to reproduce them.
+
+Shape legend: S passages, T tokens of one passage, L layers, N neurons of all layers side by side, K networks.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from fnet_core.errors import RequestError
+from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
+
+Scope = Literal["model", "layer"]
+
+SCOPES: dict[str, str] = {
+    "model": "one decomposition over all layers: a network may run across layers",
+    "layer": "one decomposition per layer: each network lives in one layer",
+}
+
+KIND = "atlas"
+FORMAT = 1
+DEFAULT_THRESHOLD = 3.0
+"""abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
+
+
+def recipe_key(recipe: dict[str, Any]) -> str:
+    """The digest of what decides an atlas: the recipe without the names of model and texts."""
+    return artifacts.digest({name: value for name, value in recipe.items() if name not in ("model", "texts")})
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Spatial maps, time courses, labels and recipe of one model's networks; frozen, saved without pickle."""
+
+    recipe: dict[str, Any]
+    """Everything that decides the result: model, texts, parameters, seed, versions."""
+    passages: tuple[Passage, ...]
+    widths_L: tuple[int, ...]
+    """Neurons per layer."""
+    maps: tuple[np.ndarray, ...]
+    """One (K, N) block for scope "model"; for scope "layer" one (K, neurons of the layer) block per layer."""
+    courses: tuple[np.ndarray, ...]
+    """Per passage, (T, networks) float32: standard deviations of a neuron's activity, summed over the map."""
+    offsets: tuple[np.ndarray, ...]
+    """Per passage, (T, 2): start and end character of each token."""
+    variance_K: np.ndarray
+    """Share, 0 to 1, of the variance of z-scored activity (of the layer, for scope "layer")."""
+    recurrence_SK: np.ndarray
+    """The same share in each passage: does the network come back in every text?"""
+    stability_K: np.ndarray
+    """ICASSO's I_q, at most 1."""
+    labels: tuple[str, ...]
+    converged: float
+    """Share of ICA restarts that reached the tolerance."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+
+    @property
+    def site(self) -> str:
+        return self.recipe["site"]
+
+    @property
+    def scope(self) -> Scope:
+        return self.recipe["scope"]
+
+    @property
+    def model_name(self) -> str:
+        return self.recipe["model"]
+
+    @property
+    def key(self) -> str:
+        """The atlas's name in the store."""
+        return recipe_key(self.recipe)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def layer_count(self) -> int:
+        return len(self.widths_L)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of text that the networks were found on."""
+        return sum(len(course) for course in self.courses)
+
+    @cached_property
+    def _starts_L(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.widths_L)])
+
+    @cached_property
+    def _place_K(self) -> list[tuple[int, int]]:
+        """Block and row of each network."""
+        return [(block, row) for block, maps in enumerate(self.maps) for row in range(len(maps))]
+
+    def _layers_of_block(self, block: int) -> range:
+        return range(self.layer_count) if self.scope == "model" else range(block, block + 1)
+
+    def layers_of(self, network: int) -> range:
+        """The layers a network may run across: all, or its own for scope "layer"."""
+        return self._layers_of_block(self._place(network)[0])
+
+    def _place(self, network: int) -> tuple[int, int]:
+        if not 0 <= network < len(self):
+            raise RequestError(
+                f"There is no network {network}; this atlas of {self.model_name} has 0 to {len(self) - 1}."
+            )
+        return self._place_K[network]
+
+    def map_rows(self, network: int) -> dict[int, np.ndarray]:
+        """A network's z-values by layer, (neurons of the layer,) float32 each; RequestError if unknown."""
+        block, row = self._place(network)
+        layers = self._layers_of_block(block)
+        cuts = np.cumsum([self.widths_L[layer] for layer in layers])[:-1]
+        return dict(zip(layers, np.split(self.maps[block][row], cuts), strict=True))
+
+    def map_grid(self, network: int) -> np.ndarray:
+        """A network's map as (L, widest layer) float32; NaN where it has no neuron."""
+        grid = np.full((self.layer_count, max(self.widths_L)), np.nan, dtype=np.float32)
+        for layer, z in self.map_rows(network).items():
+            grid[layer, : len(z)] = z
+        return grid
+
+    def key_counts(self, threshold: float) -> np.ndarray:
+        """Neurons with abs(z) above the threshold per network and layer, (K, L) int64."""
+        counts = np.zeros((len(self), self.layer_count), dtype=np.int64)
+        first = 0
+        for block, maps_KN in enumerate(self.maps):
+            layers = self._layers_of_block(block)
+            starts = self._starts_L[layers.start : layers.stop] - self._starts_L[layers.start]
+            above = np.abs(maps_KN) > threshold
+            counts[first : first + len(maps_KN), layers.start : layers.stop] = np.add.reduceat(
+                above, starts, axis=1, dtype=np.int64
+            )
+            first += len(maps_KN)
+        return counts
+
+    def key_neurons(self, network: int, threshold: float) -> pd.DataFrame:
+        """A network's key neurons, strongest first: columns network, label, layer, neuron, z."""
+        rows = self.map_rows(network)
+        found = [
+            pd.DataFrame({"layer": layer, "neuron": np.flatnonzero(above), "z": z[above]})
+            for layer, z in rows.items()
+            for above in [np.abs(z) > threshold]
+        ]
+        table = pd.concat(found, ignore_index=True)
+        table = table.iloc[np.argsort(-table["z"].abs().to_numpy(), kind="stable")].reset_index(drop=True)
+        table.insert(0, "network", network)
+        table.insert(1, "label", self.labels[network])
+        return table
+
+    def all_key_neurons(self, threshold: float) -> pd.DataFrame:
+        """The key neurons of every network, network by network, in the columns of `key_neurons`."""
+        return pd.concat([self.key_neurons(k, threshold) for k in range(len(self))], ignore_index=True)
+
+    def table(self, threshold: float) -> pd.DataFrame:
+        """One row per network: network, label, variance, stability, key_neurons, layers, first_layer, last_layer.
+
+        `variance` is a share (0 to 1); `layers` counts the layers that hold key neurons, and first and last
+        name them (-1 where there are none).
+        """
+        counts_KL = self.key_counts(threshold)
+        some = counts_KL > 0
+        return pd.DataFrame(
+            {
+                "network": np.arange(len(self)),
+                "label": self.labels,
+                "variance": self.variance_K,
+                "stability": self.stability_K,
+                "key_neurons": counts_KL.sum(axis=1),
+                "layers": some.sum(axis=1),
+                "first_layer": np.where(some.any(axis=1), some.argmax(axis=1), -1),
+                "last_layer": np.where(some.any(axis=1), self.layer_count - 1 - some[:, ::-1].argmax(axis=1), -1),
+            }
+        )
+
+    def parcellation(self, threshold: float) -> np.ndarray:
+        """Every neuron's strongest network, (L, widest layer) int64; -1 where no abs(z) passes the threshold."""
+        grid = np.full((self.layer_count, max(self.widths_L)), -1, dtype=np.int64)
+        first = 0
+        for block, maps_KN in enumerate(self.maps):
+            size = np.abs(maps_KN)
+            best = np.where(size.max(axis=0) > threshold, size.argmax(axis=0) + first, -1)
+            layers = self._layers_of_block(block)
+            for layer in layers:
+                start = self._starts_L[layer] - self._starts_L[layers.start]
+                grid[layer, : self.widths_L[layer]] = best[start : start + self.widths_L[layer]]
+            first += len(maps_KN)
+        return grid
+
+    def connectivity(self) -> np.ndarray:
+        """Pearson correlation of time courses within passages, averaged over them, (K, K) float64.
+
+        A network that is silent in a passage is left out there; NaN if it is silent in all of them.
+        """
+        total = np.zeros((len(self), len(self)))
+        seen = np.zeros_like(total)
+        for course_TK in self.courses:
+            centred = course_TK - course_TK.mean(axis=0, dtype=np.float64)
+            norm = np.linalg.norm(centred, axis=0)
+            unit = np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 0)
+            total += unit.T @ unit
+            seen += np.outer(norm > 0, norm > 0)
+        return np.divide(total, seen, out=np.full_like(total, np.nan), where=seen > 0)
+
+    def course_scale(self, network: int) -> float:
+        """The standard deviation of a network's time course over all tokens, to show it in those units."""
+        self._place(network)
+        return float(np.concatenate([course[:, network] for course in self.courses]).std()) or 1.0
+
+    def summary(self, threshold: float = DEFAULT_THRESHOLD) -> dict[str, Any]:
+        """The JSON object that the command line prints, without the artifact's path."""
+        table = self.table(threshold)
+        counts_KL = self.key_counts(threshold)
+        return {
+            "model": self.model_name,
+            "site": self.site,
+            "scope": self.scope,
+            "threshold": threshold,
+            "networks": [
+                {
+                    "id": int(row.network),
+                    "label": row.label,
+                    "variance": float(row.variance),
+                    "stability": float(row.stability),
+                    "key_neurons": int(row.key_neurons),
+                    "layers": {int(i): int(counts_KL[row.network, i]) for i in counts_KL[row.network].nonzero()[0]},
+                }
+                for row in table.itertuples()
+            ],
+            "passages": len(self.passages),
+            "tokens": self.tokens,
+            "converged": self.converged,
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "recipe": self.recipe,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the atlas as one safetensors file, whole or not at all; RequestError if the disk refuses."""
+        arrays = {f"maps.{i}": maps for i, maps in enumerate(self.maps)}
+        for i, (course, offsets) in enumerate(zip(self.courses, self.offsets, strict=True)):
+            arrays[f"course.{i}"], arrays[f"offsets.{i}"] = course, offsets
+        arrays |= {
+            "variance": self.variance_K,
+            "recurrence": self.recurrence_SK,
+            "stability": self.stability_K,
+        }
+        header = {
+            "recipe": self.recipe,
+            "passages": [[p.name, p.text, p.source] for p in self.passages],
+            "widths": list(self.widths_L),
+            "labels": list(self.labels),
+            "converged": self.converged,
+            "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+        }
+        artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
+
+    @classmethod
+    def load(cls, path: Path) -> "Atlas":
+        """Read a saved atlas; RequestError says when it is missing, damaged, or of another format."""
+        arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
+
+        def series(name: str) -> tuple[np.ndarray, ...]:
+            count = sum(key.startswith(f"{name}.") for key in arrays)
+            return tuple(arrays[f"{name}.{i}"] for i in range(count))
+
+        return cls(
+            recipe=header["recipe"],
+            passages=tuple(Passage(*fields) for fields in header["passages"]),
+            widths_L=tuple(header["widths"]),
+            maps=series("maps"),
+            courses=series("course"),
+            offsets=series("offsets"),
+            variance_K=arrays["variance"],
+            recurrence_SK=arrays["recurrence"],
+            stability_K=arrays["stability"],
+            labels=tuple(header["labels"]),
+            converged=header["converged"],
+            seconds=header["seconds"],
+            peak_memory_bytes=header["peak_memory_bytes"],
+        )

@@ -1,0 +1,203 @@
+"""Find the networks of a model: answered from the store when asked before, computed and saved otherwise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from fnet_core.activations.reading import main_device, read_subjects, tokenize
+from fnet_core.checks import check_seed
+from fnet_core.decomposition.canica import SKETCH_FACTOR, canica
+from fnet_core.decomposition.ica import CONTRASTS, Contrast
+from fnet_core.errors import RequestError
+from fnet_core.models import loading as models
+from fnet_core.models.families import SITES, Site, site_widths
+from fnet_core.models.memory import default_dtype
+from fnet_core.networks.atlas import KIND, SCOPES, Atlas, Scope, recipe_key
+from fnet_core.networks.labels import label_networks, words_of_tokens
+from fnet_core.profiling import PeakMemory, Stopwatch
+from fnet_core.progress import Report, silent
+from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
+
+Kept = TypeVar("Kept")
+
+METHOD_VERSION = 3
+"""Raised when the method changes, so that atlases of an older method are not taken for answers."""
+
+MOST_CLUSTERED = 10_000
+"""Components times restarts that are clustered at once: the similarity matrix has the square of it."""
+
+STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0}
+"""Relative lengths of the stages of `find_atlas`, for the time left."""
+
+
+@dataclass(frozen=True)
+class AtlasRequest:
+    """What to ask of which model; everything here affects the result."""
+
+    model: str
+    passages: tuple[Passage, ...]
+    site: Site = "mlp"
+    scope: Scope = "model"
+    components: int = 32
+    seed: int = 0
+    restarts: int = 10
+    contrast: Contrast = "cube"
+
+    def __post_init__(self) -> None:
+        for value, known, name in (
+            (self.site, SITES, "site"),
+            (self.scope, SCOPES, "scope"),
+            (self.contrast, CONTRASTS, "contrast"),
+        ):
+            if value not in known:
+                raise RequestError(f"There is no {name} '{value}'; choose one of {', '.join(known)}.")
+        for value, name, least, most in (
+            (self.components, "components", 1, 512),
+            (self.restarts, "restarts", 2, 100),
+        ):
+            if not least <= value <= most:
+                raise RequestError(f"{value} {name} is out of range; choose {least} to {most}.")
+        if self.components * self.restarts > MOST_CLUSTERED:
+            raise RequestError(
+                f"{self.components} components times {self.restarts} restarts is more than {MOST_CLUSTERED:,}; "
+                "choose fewer of one."
+            )
+        check_seed(self.seed)
+        if not self.passages:
+            raise RequestError("There is no text to find networks on; give at least one passage.")
+
+    def recipe(self, folder: models.ModelFolder, device: str) -> dict[str, Any]:
+        """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
+        return {
+            "model": folder.name,
+            "model_digest": models.model_digest(folder.path),
+            "device": device,
+            "dtype": str(default_dtype()).removeprefix("torch."),
+            "texts": sorted({p.source for p in self.passages}),
+            "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
+            "passages": len(self.passages),
+            "site": self.site,
+            "scope": self.scope,
+            "components": self.components,
+            "seed": self.seed,
+            "restarts": self.restarts,
+            "contrast": self.contrast,
+            "sketch_factor": SKETCH_FACTOR,
+            "method_version": METHOD_VERSION,
+            "versions": {name: version(name) for name in ("torch", "transformers", "scikit-learn")},
+        }
+
+
+@dataclass(frozen=True)
+class FoundAtlas:
+    """An atlas and the file that holds it."""
+
+    atlas: Atlas
+    path: Path
+    computed: bool
+    """False when the store already had it."""
+
+
+def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -> FoundAtlas:
+    """The atlas that a request asks for, from the store or computed and saved.
+
+    `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets the stages of `STAGES` and may raise
+    to stop; nothing is left behind then. Raises RequestError when the request cannot be met.
+    """
+    folder = models.resolve(request.model, report=report, **loading)
+    device = expected_device()
+    recipe, path, kept = _kept(request, folder, device)
+    if kept:
+        return FoundAtlas(kept, path, computed=False)
+    loaded = models.get_loaded(request.model, report=report, **loading)
+    if (held := main_device(loaded.model).type) != device:
+        recipe, path, kept = _kept(request, folder, held)
+        if kept:
+            return FoundAtlas(kept, path, computed=False)
+    atlas = compute_atlas(loaded, request, recipe, report)
+    atlas.save(path)
+    return FoundAtlas(atlas, path, computed=True)
+
+
+def _kept(request: AtlasRequest, folder: models.ModelFolder, device: str) -> tuple[dict[str, Any], Path, Atlas | None]:
+    """Recipe, place in the store, and the atlas there; None if there is none or the file cannot be read."""
+    recipe = request.recipe(folder, device)
+    path = artifacts.artifact_path(KIND, recipe_key(recipe))
+    return recipe, path, read_kept(Atlas.load, path)
+
+
+def read_kept(load: Callable[[Path], Kept], path: Path) -> Kept | None:
+    """An artifact of the store; None if it is not there, or damaged, for then it can be made again."""
+    try:
+        return load(path) if path.exists() else None
+    except RequestError:
+        return None
+
+
+def expected_device() -> str:
+    """The type of device that a model will most likely be on; only the loaded model tells for sure."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def largest_components(tokens_S: list[int], widths: tuple[int, ...], components: int) -> int:
+    """The most components that these texts and blocks of neurons can give when `components` are asked for."""
+    directions = sum(min(2 * components, tokens - 1) for tokens in tokens_S)
+    return min(directions, min(widths) - 1)
+
+
+def compute_atlas(
+    loaded: models.LoadedModel, request: AtlasRequest, recipe: dict[str, Any], report: Report = silent
+) -> Atlas:
+    """Capture, decompose, label; RequestError before any of it when the data cannot give so many networks."""
+    peak = PeakMemory()
+    clock = Stopwatch()
+    widths_L = site_widths(loaded.model, request.site)
+    blocks = (sum(widths_L),) if request.scope == "model" else widths_L
+    tokens = [tokenize(loaded, passage) for passage in request.passages]
+    most = largest_components([int(t.text_T.sum()) for t in tokens], blocks, request.components)
+    if request.components > most:
+        raise RequestError(
+            f"{request.components} components are more than these texts and neurons allow ({most}); ask for fewer"
+            + (" or choose scope model." if request.scope == "layer" else " or give more text.")
+        )
+    subjects = read_subjects(loaded, request.passages, request.site, report)
+    found = canica(
+        (subject.activations_TN for subject in subjects),
+        blocks,
+        request.components,
+        seed=request.seed,
+        restarts=request.restarts,
+        contrast=request.contrast,
+        report=report,
+        clock=clock,
+    )
+    with clock.stage("labelling"):
+        offsets = tuple(t.offsets_T2[t.text_T].numpy() for t in tokens)
+        courses = tuple(np.concatenate([n.time_courses[s].numpy() for n in found], axis=1) for s in range(len(tokens)))
+        words = [
+            word
+            for passage, offsets_T2 in zip(request.passages, offsets, strict=True)
+            for word in words_of_tokens(passage.text, offsets_T2)
+        ]
+        labels = label_networks(words, np.concatenate(courses))
+    return Atlas(
+        recipe=recipe,
+        passages=request.passages,
+        widths_L=widths_L,
+        maps=tuple(n.maps_KN.numpy() for n in found),
+        courses=courses,
+        offsets=offsets,
+        variance_K=np.concatenate([n.variance_K.numpy() for n in found]),
+        recurrence_SK=np.concatenate([n.recurrence_SK.numpy() for n in found], axis=1),
+        stability_K=np.concatenate([n.stability_K.numpy() for n in found]),
+        labels=labels,
+        converged=float(np.mean([n.converged for n in found])),
+        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+        peak_memory_bytes=peak.bytes(),
+    )

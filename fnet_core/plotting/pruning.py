@@ -1,0 +1,319 @@
+"""What pruning takes and costs, as tables and plotly figures: curves, keep and drop maps, what networks keep.
+
+A method has one colour everywhere; the chosen one is drawn wide, the untouched model is a grey line.
+Shape legend: L layers, N neurons of a layer, B bins of neighbouring neurons, H heads of a layer, K networks.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from fnet_core.evaluation.perplexity import Ratio, ratio
+from fnet_core.networks.atlas import Atlas
+from fnet_core.plotting.interventions import LOG_FROM
+from fnet_core.plotting.style import ACCENT, GREY, POSITIVE, bin_size, colorbar, finish, network_colour, rgba
+from fnet_core.pruning.measuring import CurvePoint
+from fnet_core.pruning.plan import PrunePlan
+from fnet_core.pruning.scores import METHODS
+from fnet_core.pruning.survival import Survival
+
+MAX_NETWORKS = 64
+"""The most networks that the figure of survival draws, the first ones; the table has all."""
+CURVES_HEIGHT = 400
+"""Pixels, for what stands in the place of the curves while there is no point."""
+_COLOURS = {
+    "networks": rgba(ACCENT, 1.0),
+    "fn": network_colour(4),
+    "wanda-sp": network_colour(0),
+    "flap": network_colour(1),
+    "magnitude": network_colour(5),
+    "random": rgba(GREY, 1.0),
+}
+_LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
+
+
+def method_colour(method: str) -> str:
+    """A method's fixed colour in every view."""
+    return _COLOURS[method]
+
+
+def point_table(points: Sequence[CurvePoint]) -> pd.DataFrame:
+    """One row per point, by ratio and then as the methods are listed.
+
+    Columns method, title, ratio and removed (shares from 0 to 1, the second of all parameters), perplexity, low, high
+    (its 95 % interval), problem; NaN where there is no perplexity or no interval.
+    """
+    order = list(METHODS)
+    rows = []
+    for point in sorted(points, key=lambda p: (p.ratio, order.index(p.method))):
+        found = point.perplexity
+        low, high = (found and found.interval) or (np.nan, np.nan)
+        removed = 1 - point.plan.parameters / point.plan.anatomy.parameters if point.plan else np.nan
+        value = found.value if found else np.nan
+        row = (point.method, METHODS[point.method].title, point.ratio, removed, value, low, high, point.problem)
+        rows.append(row)
+    numbers = ["ratio", "removed", "perplexity", "low", "high"]
+    table = pd.DataFrame(rows, columns=["method", "title", *numbers, "problem"])
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def curves(
+    points: Sequence[CurvePoint],
+    untouched: float | None,
+    position: float,
+    chosen: str,
+    of_what: str = "MLP neurons",
+    measured: float | None = None,
+) -> go.Figure:
+    """Perplexity against ratio, a line per method that starts at the untouched model.
+
+    The position is marked, at its `measured` perplexity or else at what the chosen method's line says there.
+    """
+    table = point_table(points).replace(np.inf, np.nan)
+    figure = go.Figure()
+    methods = [method for method in METHODS if method != chosen and method in set(table["method"])]
+    for method in [*methods, *([chosen] if chosen in set(table["method"]) else [])]:
+        rows = table[table["method"] == method]
+        start = [] if untouched is None else [(0.0, untouched, np.nan, np.nan, 0.0)]
+        columns = ["ratio", "perplexity", "low", "high", "removed"]
+        rows = [*start, *rows.loc[rows["ratio"] > 0, columns].itertuples(index=False)]
+        figure.add_scatter(
+            x=[100 * row[0] for row in rows],
+            y=[row[1] for row in rows],
+            customdata=[[_between(row[2], row[3]), 100 * row[4]] for row in rows],
+            mode="lines+markers",
+            connectgaps=False,
+            name=METHODS[method].title,
+            line={
+                "color": method_colour(method),
+                "width": 3.2 if method == chosen else 1.6,
+                "dash": "dash" if METHODS[method].source == "control" else "solid",
+            },
+            marker={"size": 9 if method == chosen else 6},
+            hovertemplate=f"{METHODS[method].title}<br>ratio %{{x:.0f}} %, %{{customdata[1]:.1f}} % of all parameters"
+            "<br><b>perplexity %{y:,.1f}</b>%{customdata[0]}<extra></extra>",
+        )
+    values = table["perplexity"].to_numpy()
+    farthest = 100 * max([position, *table["ratio"].tolist(), 0.5])
+    if untouched is not None:
+        values = np.append(values, untouched)
+        figure.add_scatter(
+            x=[-2.0, farthest + 3],
+            y=[untouched] * 2,
+            mode="lines",
+            name="untouched",
+            line={"color": rgba(GREY, 0.8), "width": 1.4, "dash": "dot"},
+            hoverinfo="skip",
+        )
+    figure.add_vline(x=100 * position, line={"color": rgba(GREY, 0.8), "width": 1.5})
+    at = read_off(points, untouched, chosen, position) if measured is None else measured
+    if at is not None and np.isfinite(at):
+        colour = method_colour(chosen)
+        marker = {"size": 15, "color": rgba(GREY, 0.0), "line": {"color": colour, "width": 2.5}, "symbol": "circle"}
+        figure.add_scatter(
+            x=[100 * position], y=[at], mode="markers", marker=marker, hoverinfo="skip", showlegend=False, name="slider"
+        )
+    finite = values[np.isfinite(values)]
+    if len(finite) and finite.max() / finite.min() >= LOG_FROM:
+        figure.update_yaxes(type="log", dtick="D2" if finite.max() / finite.min() < 100 else 1, tickformat=",")
+    figure.update_xaxes(range=[-1.5, farthest + 2], ticksuffix=" %")
+    finish(figure, "Perplexity by ratio", f"removed, of all {of_what}", _quantity(points), height=CURVES_HEIGHT)
+    figure.update_yaxes(showgrid=True)
+    return figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 92})
+
+
+def _quantity(points: Sequence[CurvePoint]) -> str:
+    """ "perplexity per token", as the points define it."""
+    definitions = {point.perplexity.definition for point in points if point.perplexity}
+    return " ".join(["perplexity", *(f"per {definition}" for definition in definitions)])
+
+
+def _between(low: float, high: float) -> str:
+    return f" (95 %: {low:,.1f} to {high:,.1f})" if np.isfinite(low) and np.isfinite(high) else ""
+
+
+def read_off(points: Sequence[CurvePoint], untouched: float | None, method: str, position: float) -> float | None:
+    """The perplexity at a ratio: measured, or between its measured neighbours on a straight line of its logarithm.
+
+    The untouched model is the point at ratio 0. None beyond the points, and where a neighbour is not finite.
+    """
+    known = {0.0: untouched} if untouched is not None else {}
+    known |= {p.ratio: p.perplexity.value for p in points if p.method == method and p.perplexity is not None}
+    below = max((r for r in known if r <= position), default=None)
+    above = min((r for r in known if r >= position), default=None)
+    if below is None or above is None or not np.isfinite([known[below], known[above]]).all():
+        return None
+    if below == above:
+        return known[below]
+    share = (position - below) / (above - below)
+    return float(np.exp((1 - share) * np.log(known[below]) + share * np.log(known[above])))
+
+
+def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:
+    """The points at the ratio nearest to a position at which two methods or more were measured, best first.
+
+    Empty where the position is 0, at which nothing is removed and all methods are the untouched model.
+    """
+    if position == 0:
+        return []
+    measured = [p for p in points if p.perplexity is not None and p.ratio > 0]
+    counts = {p.ratio: sum(q.ratio == p.ratio for q in measured) for p in measured}
+    shared = [r for r, count in counts.items() if count > 1]
+    if not shared:
+        return []
+    nearest = min(shared, key=lambda r: (abs(r - position), r))
+    return sorted((p for p in measured if p.ratio == nearest), key=lambda p: p.perplexity.value)
+
+
+def against(better: CurvePoint, other: CurvePoint) -> Ratio:
+    """The other point's perplexity over the better one's, paired over windows."""
+    return ratio(other.perplexity, better.perplexity)
+
+
+def keep_map(plan: PrunePlan) -> go.Figure:
+    """Which MLP neurons stay, layers x neurons: the share of each bin of neighbouring neurons that is kept."""
+    width = max(plan.anatomy.widths_L)
+    size = bin_size(width)
+    bins = -(-width // size)
+    kept_LB = np.full((len(plan.keep_mlp), bins), np.nan, dtype=np.float32)
+    for layer, keep in enumerate(plan.keep_mlp):
+        starts = np.arange(0, len(keep), size)
+        kept_LB[layer, : len(starts)] = np.add.reduceat(keep, starts, dtype=np.int64) / np.diff([*starts, len(keep)])
+    first = np.broadcast_to(np.arange(bins) * size, kept_LB.shape)
+    last = np.minimum(first + size - 1, np.array(plan.anatomy.widths_L)[:, None] - 1)
+    hover = "layer %{y}, neurons %{customdata[0]} to %{customdata[1]}" if size > 1 else "layer %{y}, neuron %{x}"
+    figure = go.Figure(
+        go.Heatmap(
+            z=100 * kept_LB,
+            x=np.arange(bins) * size + (size - 1) / 2,
+            y=np.arange(len(plan.keep_mlp)),
+            customdata=np.stack([first, last], axis=-1).astype(np.int32),
+            colorscale=_keep_scale(),
+            zmin=0,
+            zmax=100,
+            hoverongaps=False,
+            hovertemplate=hover + "<br><b>%{z:.0f} % kept</b><extra></extra>",
+            colorbar=colorbar("% kept"),
+        )
+    )
+    title = "neuron of the layer" + (f" ({size} per column)" if size > 1 else "")
+    return finish(figure, "MLP neurons that stay", title, "layer", height=430)
+
+
+def head_map(plan: PrunePlan) -> go.Figure:
+    """Which attention heads stay, layers x heads."""
+    most = max(plan.anatomy.heads_L)
+    kept_LH = np.full((len(plan.keep_heads), most), np.nan, dtype=np.float32)
+    for layer, keep in enumerate(plan.keep_heads):
+        kept_LH[layer, : len(keep)] = keep
+    names = np.where(kept_LH > 0, "stays", "goes")
+    figure = go.Figure(
+        go.Heatmap(
+            z=100 * kept_LH,
+            x=np.arange(most),
+            y=np.arange(len(plan.keep_heads)),
+            customdata=names,
+            colorscale=_keep_scale(),
+            zmin=0,
+            zmax=100,
+            xgap=2,
+            ygap=1,
+            showscale=False,
+            hoverongaps=False,
+            hovertemplate="layer %{y}, head %{x}<br><b>%{customdata}</b><extra></extra>",
+        )
+    )
+    figure.update_xaxes(dtick=1 if most <= 16 else None)
+    return finish(figure, "Attention heads that stay", "head of the layer", "layer", height=430)
+
+
+def _keep_scale() -> list[list]:
+    """Red where all go, teal where all stay; a plain step between none and some, so that emptied bins stand out."""
+    none, few, half, all_ = rgba(POSITIVE, 0.9), rgba(POSITIVE, 0.55), rgba(GREY, 0.15), rgba(ACCENT, 0.95)
+    return [[0.0, none], [0.01, few], [0.5, half], [1.0, all_]]
+
+
+def layer_profile(plan: PrunePlan) -> go.Figure:
+    """The share of each layer's neurons, and of its heads where any go, that a plan removes."""
+    series = [("MLP neurons", plan.keep_mlp, rgba(POSITIVE, 0.85))]
+    if plan.removed_heads:
+        series.append(("heads", plan.keep_heads, rgba(GREY, 0.8)))
+    figure = go.Figure()
+    for name, keeps, colour in series:
+        gone = [int((~keep).sum()) for keep in keeps]
+        figure.add_bar(
+            x=[100 * count / len(keep) for count, keep in zip(gone, keeps, strict=True)],
+            y=np.arange(len(keeps)),
+            customdata=gone,
+            orientation="h",
+            name=name,
+            marker={"color": colour},
+            hovertemplate=f"layer %{{y}}<br><b>%{{customdata:,}} {name} removed</b>, %{{x:.1f}} %<extra></extra>",
+        )
+    figure.update_xaxes(rangemode="tozero", ticksuffix=" %")
+    finish(figure, "Removed by layer", "removed, of the layer's own", "layer", height=430)
+    if len(series) > 1:
+        figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 76})
+    return figure.update_layout(barmode="group")
+
+
+def random_kept(atlas: Atlas, plan: PrunePlan, threshold: float) -> np.ndarray:
+    """What removing as many neurons of each layer at random keeps of each network's key neurons, (K,) float64 share.
+
+    NaN where a network has none.
+    """
+    counts_KL = atlas.key_counts(threshold)
+    share_L = np.array([keep.mean() for keep in plan.keep_mlp])
+    keys_K = counts_KL.sum(axis=1)
+    return np.divide(counts_KL @ share_L, keys_K, out=np.full(len(keys_K), np.nan), where=keys_K > 0)
+
+
+def survival_table(found: Survival, random_K: np.ndarray) -> pd.DataFrame:
+    """One row per network, shares from 0 to 1: network, label, key_neurons, kept, random, beyond, kept_energy.
+
+    `random` is what a random cut keeps, `beyond` what the plan keeps more than that.
+    """
+    table = pd.DataFrame(found.table())
+    table["random"] = random_K
+    table["beyond"] = table["kept"] - random_K
+    return table[["network", "label", "key_neurons", "kept", "random", "beyond", "kept_energy"]]
+
+
+def survival(found: Survival, random_K: np.ndarray, colour_of: Callable[[int], str]) -> go.Figure:
+    """The share of each network's key neurons that stays, as a line up or down from what a random cut keeps."""
+    table = survival_table(found, random_K).dropna(subset="kept").head(MAX_NETWORKS)
+    names = [str(network) for network in table["network"]]
+    figure = go.Figure()
+    for name, low, high, network in zip(names, table["random"], table["kept"], table["network"], strict=True):
+        line = {"color": colour_of(network), "width": 3}
+        ends = [100 * low, 100 * high]
+        figure.add_scatter(x=[name] * 2, y=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(
+        x=names,
+        y=100 * table["random"],
+        mode="markers",
+        name="a random cut, as many of each layer",
+        marker={"color": rgba(GREY, 1.0), "size": 8, "symbol": "circle-open"},
+        hovertemplate="network %{x}<br><b>a random cut keeps %{y:.1f} %</b><extra></extra>",
+    )
+    figure.add_scatter(
+        x=names,
+        y=100 * table["kept"],
+        mode="markers",
+        name="this plan",
+        marker={"color": [colour_of(network) for network in table["network"]], "size": 10},
+        customdata=np.stack(
+            [table["label"], table["key_neurons"], 100 * table["kept_energy"], 100 * table["beyond"]], axis=-1
+        ),
+        hovertemplate="network %{x}: %{customdata[0]}<br><b>%{y:.1f} % of %{customdata[1]:,} key neurons stay</b>, "
+        "%{customdata[3]:+.1f} points against a random cut<br>%{customdata[2]:.1f} % of the whole map, as z squared"
+        "<extra></extra>",
+    )
+    lowest = 100 * min([1.0, *table["kept"], *table["random"]])
+    figure.update_yaxes(range=[max(-2.0, lowest - 8), 102], ticksuffix=" %")
+    figure.update_xaxes(type="category", nticks=40, range=[-0.6, len(names) - 0.4])
+    finish(figure, "What stays of each network", "network", "key neurons that stay", height=380)
+    figure.update_yaxes(showgrid=True)
+    return figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 76})

@@ -1,0 +1,86 @@
+"""The sizes that a pruning plan needs to know of a model.
+
+Shape legend: L layers.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fnet_core.models.families import attention_projections, head_size, heads_per_group, mlp_projections, site_widths
+from fnet_core.models.loading import LoadedModel
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The sizes that a plan needs to know of a model."""
+
+    model: str
+    model_digest: str
+    widths_L: tuple[int, ...]
+    heads_L: tuple[int, ...]
+    head_size: int
+    heads_per_group: int
+    neuron_parameters_L: tuple[int, ...]
+    """Parameters that go with one MLP neuron of each layer: a row of gate and up with its biases, a column of down."""
+    group_parameters_L: tuple[int, ...]
+    """Parameters that go with one key/value group of heads of each layer."""
+    hidden_size: int
+    parameters: int
+    parameters_per_token: int
+    """Parameters that every token is multiplied with, learned positions included: all but an input embedding that is
+    only looked up."""
+    bytes_each: int
+
+
+def anatomy(loaded: LoadedModel) -> Anatomy:
+    """The sizes of a loaded model."""
+    model = loaded.model
+    size, shared = head_size(model), heads_per_group(model)
+    widths_L = site_widths(model, "mlp")
+    neuron_L = tuple(
+        sum(_row_parameters(up) * _blocks(up, width) for up in mlp.up) + _outputs(mlp.down)
+        for mlp, width in zip(mlp_projections(model), widths_L, strict=True)
+    )
+    group_L = tuple(
+        _row_parameters(attention.qkv[0]) * size * (shared + 2) + size * shared * _outputs(attention.out)
+        for attention in attention_projections(model)
+    )
+    parameters = {id(p): p.numel() for p in model.parameters()}
+    embedding = model.get_input_embeddings().weight
+    tied = model.get_output_embeddings() is not None and _same(model.get_output_embeddings().weight, embedding, model)
+    total = sum(parameters.values())
+    return Anatomy(
+        model=loaded.name,
+        model_digest=loaded.digest,
+        widths_L=widths_L,
+        heads_L=site_widths(model, "heads"),
+        head_size=size,
+        heads_per_group=shared,
+        neuron_parameters_L=neuron_L,
+        group_parameters_L=group_L,
+        hidden_size=model.config.hidden_size,
+        parameters=total,
+        parameters_per_token=total if tied else total - embedding.numel(),
+        bytes_each=next(model.parameters()).element_size(),
+    )
+
+
+def _same(first: Any, second: Any, model: Any) -> bool:
+    return first is second or bool(getattr(model.config, "tie_word_embeddings", False))
+
+
+def _outputs(projection: Any) -> int:
+    """Outputs of a projection: its weight less its inputs."""
+    return projection.weight.numel() // _inputs(projection)
+
+
+def _inputs(projection: Any) -> int:
+    return projection.nx if hasattr(projection, "nx") else projection.in_features
+
+
+def _row_parameters(projection: Any) -> int:
+    return _inputs(projection) + (projection.bias is not None)
+
+
+def _blocks(projection: Any, width: int) -> int:
+    return _outputs(projection) // width

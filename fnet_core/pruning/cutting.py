@@ -1,0 +1,151 @@
+"""Cut neurons and heads out of a model's projections: a smaller model that computes what masking them computes.
+
+Shape legend: L layers, N MLP neurons of a layer, C attention channels of a layer, H query heads, G key/value groups.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from fnet_core.models.families import (
+    attention_projections,
+    family_for,
+    head_rows,
+    head_size,
+    heads_per_group,
+    mlp_projections,
+    site_widths,
+)
+from fnet_core.models.modeling_fnet import new_projection, set_attribute
+from fnet_core.pruning.compensation import Replacement
+from fnet_core.pruning.masking import Pruning
+from fnet_core.pruning.plan import PrunePlan
+
+
+@torch.no_grad()
+def cut(model: nn.Module, pruning: Pruning) -> None:
+    """Make the model smaller in place; its configuration then says so, or lists what it cannot say.
+
+    The configuration gets ordinary fields where all layers end alike and no bias was added, and `fnet_resized` (see
+    `modeling_fnet`) otherwise.
+    """
+    plan = pruning.plan
+    names = {id(module): name for name, module in model.named_modules()}
+    before = _shapes(model, names)
+    attributes: dict[str, int] = {}
+    for layer, keep in enumerate(plan.keep_mlp):
+        if not keep.all():
+            _cut_mlp(model, names, layer, keep, pruning)
+    for layer, keep in enumerate(plan.keep_heads):
+        if not keep.all():
+            attributes |= _cut_heads(model, names, layer, keep, pruning)
+    for path, value in attributes.items():
+        set_attribute(model, path, value)
+    _describe(model, plan, before, attributes)
+
+
+def _shapes(model: nn.Module, names: dict[int, str]) -> dict[str, list]:
+    """[inputs, outputs, has bias] of every projection that pruning may change, by module path."""
+    modules = [m for mlp in mlp_projections(model) for m in (*mlp.up, mlp.down)]
+    modules += [m for attention in attention_projections(model) for m in (*attention.qkv, attention.out)]
+    return {names[id(module)]: _shape(module) for module in modules}
+
+
+def _shape(projection: nn.Module) -> list:
+    if isinstance(projection, Conv1D):
+        return [projection.nx, projection.nf, True]
+    return [projection.in_features, projection.out_features, projection.bias is not None]
+
+
+def _put(model: nn.Module, names: dict[int, str], old: nn.Module, weight_ON: Tensor, bias_O: Tensor | None) -> None:
+    """Replace a projection by one with these weights."""
+    outputs, inputs = weight_ON.shape
+    new = new_projection(old, inputs, outputs, bias_O is not None)
+    new.weight.copy_(weight_ON.T if isinstance(new, Conv1D) else weight_ON)
+    if bias_O is not None:
+        new.bias.copy_(bias_O)
+    path = names.pop(id(old))
+    owner, _, name = path.rpartition(".")
+    setattr(model.get_submodule(owner), name, new)
+    names[id(new)] = path
+
+
+def _weight(projection: nn.Module) -> Tensor:
+    return projection.weight.T if isinstance(projection, Conv1D) else projection.weight
+
+
+def _cut_rows(model: nn.Module, names: dict[int, str], projection: nn.Module, rows: Tensor) -> None:
+    bias = projection.bias[rows] if projection.bias is not None else None
+    _put(model, names, projection, _weight(projection)[rows], bias)
+
+
+def _cut_columns(
+    model: nn.Module, names: dict[int, str], projection: nn.Module, keep_N: Tensor, replacement: Replacement
+) -> None:
+    """Drop inputs; what stands in for them goes into the kept weights and the bias."""
+    weight_ON, bias_O = _weight(projection), projection.bias
+    kept_ON = weight_ON[:, keep_N]
+    if replacement.changes_projection:
+        kept_ON, added_O = replacement.fold(weight_ON, keep_N)
+        bias_O = added_O if bias_O is None else bias_O + added_O
+    _put(model, names, projection, kept_ON, bias_O)
+
+
+def _cut_mlp(model: nn.Module, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning) -> None:
+    mlp = mlp_projections(model)[layer]
+    kept = torch.from_numpy(np.flatnonzero(keep))
+    for up in mlp.up:
+        blocks = _weight(up).shape[0] // len(keep)
+        _cut_rows(model, names, up, torch.cat([kept + block * len(keep) for block in range(blocks)]))
+    _cut_columns(model, names, mlp.down, torch.from_numpy(keep), pruning.mlp_L[layer])
+
+
+def _cut_heads(
+    model: nn.Module, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning
+) -> dict[str, int]:
+    """Cut one layer's attention; returns the attributes, by path, that count its heads."""
+    family = family_for(model.config.model_type)
+    attention = attention_projections(model)[layer]
+    size, shared = head_size(model), heads_per_group(model)
+    queries = torch.from_numpy(np.repeat(keep, size))
+    keys = torch.from_numpy(np.repeat(keep[::shared], size))
+    _cut_columns(model, names, attention.out, queries, pruning.attention_L[layer])
+    if len(attention.qkv) == 1:
+        rows = head_rows(model, len(keep))
+        kept = torch.cat([rows["q"][queries], rows["k"][keys], rows["v"][keys]]).sort().values
+        _cut_rows(model, names, attention.qkv[0], kept)
+    else:
+        for projection, mask in zip(attention.qkv, (queries, keys, keys), strict=True):
+            _cut_rows(model, names, projection, mask.nonzero().flatten())
+    path, heads = names[id(attention.module)], int(keep.sum())
+    counted = {name: heads for name in family.head_counters}
+    counted |= {name: heads // shared for name in family.group_counters}
+    counted |= {name: heads * size for name in family.head_sums}
+    return {f"{path}.{name}": value for name, value in counted.items()}
+
+
+def _describe(model: nn.Module, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int]) -> None:
+    """Let the configuration say what the model has become."""
+    config, family = model.config, family_for(model.config.model_type)
+    names = {id(module): name for name, module in model.named_modules()}
+    after = _shapes(model, names)
+    added_bias = any(shape[2] and not before[path][2] for path, shape in after.items())
+    earlier: dict[str, Any] = getattr(config, "fnet_resized", None) or {"projections": {}, "attributes": {}}
+    plain = plan.uniform and not added_bias and not earlier["projections"]
+    if plain and (plan.removed_heads == 0 or family.heads_in_config):
+        setattr(config, family.width_field, site_widths(model, "mlp")[0])
+        if plan.removed_heads:
+            size, shared = head_size(model), heads_per_group(model)
+            heads = int(plan.keep_heads[0].sum())
+            config.head_dim, config.num_attention_heads = size, heads
+            config.num_key_value_heads = heads // shared
+        return
+    changed = {path: shape for path, shape in after.items() if shape != before[path]}
+    config.fnet_resized = {
+        "projections": earlier["projections"] | changed,
+        "attributes": earlier["attributes"] | attributes,
+    }
+    config.auto_map = {"AutoModelForCausalLM": f"modeling_fnet.{type(model).__name__}"}

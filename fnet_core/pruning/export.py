@@ -1,0 +1,134 @@
+"""Save a pruned model as an ordinary folder that loads without FNet, with a card that says how it was made."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel
+
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.models.folder import read_licence
+from fnet_core.models.loading import LoadedModel, private_copy
+from fnet_core.models.saving import CODE, needs_code, new_folder, saving_model
+from fnet_core.progress import Report, silent
+from fnet_core.pruning.compensation import COMPENSATIONS
+from fnet_core.pruning.cutting import cut
+from fnet_core.pruning.masking import Pruning
+from fnet_core.pruning.plan import PrunePlan, check_plan
+from fnet_core.pruning.scores import METHODS
+
+CARD = "fnet-pruning.json"
+
+
+def pruned_copy(loaded: LoadedModel, pruning: Pruning, report: Report = silent) -> PreTrainedModel:
+    """A second, smaller model with the plan applied; the loaded one is left as it is.
+
+    Raises RequestError for a plan of another model, and when memory has no room for a second copy.
+    """
+    check_plan(loaded, pruning.plan)
+    model = private_copy(loaded, report)
+    cut(model, pruning)
+    return model
+
+
+def export(
+    loaded: LoadedModel,
+    pruning: Pruning,
+    folder: Path,
+    figures: dict[str, PerplexityResult] | None = None,
+    report: Report = silent,
+) -> Path:
+    """Save the pruned model with its tokenizer, recipe and model card, all of it or nothing.
+
+    `figures` are perplexities by name ("before", "after") that the card states. Raises RequestError for a plan that
+    removes nothing, a folder that exists or cannot be written, and a full disk.
+    """
+    folder = new_folder(folder)
+    check_removes(pruning.plan)
+    report("cutting", 0.0)
+    model = pruned_copy(loaded, pruning, report)
+    report("saving", 0.0)
+    with saving_model(model, loaded.tokenizer, folder) as temporary:
+        recipe = _recipe(loaded, pruning, figures or {})
+        (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
+        (temporary / "README.md").write_text(_model_card(loaded, pruning, figures or {}, needs_code(model)), "utf-8")
+        report("saving", 1.0)
+    return folder
+
+
+def check_removes(plan: PrunePlan) -> None:
+    """RequestError for a plan that removes nothing."""
+    if plan.removes_nothing:
+        raise RequestError("This plan removes nothing; choose a ratio above 0.")
+
+
+def _recipe(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult]) -> dict[str, Any]:
+    return {
+        "pruned_from": loaded.name,
+        "pruned_from_digest": loaded.digest,
+        "plan": pruning.plan.recipe(),
+        "compensation": pruning.compensation,
+        "summary": pruning.summary(),
+        "perplexity": {name: result.summary() for name, result in figures.items()},
+    }
+
+
+def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult], code: bool) -> str:
+    plan, summary = pruning.plan, pruning.summary()
+    licence = read_licence(loaded.path)
+    method = METHODS[plan.method]
+    header = ["---", f"base_model: {loaded.name}", "library_name: transformers", "tags: [pruned, fnet]"]
+    if licence.name:
+        header.append(f"license: {licence.name}")
+    asked = f"ratio {plan.ratio:g} {plan.share}" if plan.ratio is not None else f"threshold {plan.threshold:g}"
+    removed = 1 - pruning.parameters / plan.anatomy.parameters
+    lines = [
+        *header,
+        "---",
+        "",
+        f"# {loaded.name}, pruned",
+        "",
+        f"Made by FNet from {loaded.name} (digest {loaded.digest[:12]}): {method.title}, {asked}.",
+        "",
+        "| | before | after |",
+        "|---|---|---|",
+        f"| parameters | {plan.anatomy.parameters:,} | {pruning.parameters:,} ({removed:.1%} fewer) |",
+        f"| MLP neurons | {summary['neurons']['before']:,} | {summary['neurons']['after']:,} |",
+        f"| attention heads | {summary['heads']['before']:,} | {summary['heads']['after']:,} |",
+    ]
+    if {"before", "after"} <= figures.keys():
+        before, after = figures["before"], figures["after"]
+        lines += [
+            f"| perplexity per {before.definition} | {before.value:.4g} | {after.value:.4g} |",
+            "",
+            f"Perplexity over {before.tokens:,} tokens of {len(before.texts)} texts, window {before.window}, stride "
+            f"{before.stride}, {before.dtype}; the figure after was measured with the removed inputs masked, which the "
+            "cut model equals up to rounding.",
+        ]
+    lines += [
+        "",
+        f"- Method: {method.explanation} Source: {method.source}.",
+        f"- Compensation: {COMPENSATIONS[pruning.compensation]}.",
+        f"- First {plan.protected[0]} and last {plan.protected[1]} layers kept whole.",
+        f"- The full recipe is in `{CARD}`.",
+        "",
+        "## Loading",
+        "",
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained(".", trust_remote_code=True)'
+        if code
+        else 'model = AutoModelForCausalLM.from_pretrained(".")',
+        'tokenizer = AutoTokenizer.from_pretrained(".")',
+        "```",
+        "",
+    ]
+    if code:
+        lines += [
+            f"Its layers have sizes that `config.json` has no fields for, so `{CODE}` builds it: a short "
+            "file that needs torch and transformers alone. FNet loads the model without running that file.",
+            "",
+        ]
+    return "\n".join(lines)

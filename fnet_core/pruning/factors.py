@@ -1,0 +1,138 @@
+"""Every layer as a factor model whose factors are the layer's own functional networks.
+
+Shape legend: L layers, S passages, N MLP neurons of a layer, C attention channels of a layer, K networks, B blocks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.decomposition.layers import all_devices, layer_networks
+from fnet_core.errors import RequestError
+from fnet_core.models.loading import LoadedModel
+from fnet_core.networks.finding import largest_components
+from fnet_core.progress import Report, silent
+from fnet_core.pruning.calibration import Calibration, Calibrator
+from fnet_core.pruning.compensation import Factors, layer_factors
+from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
+
+KIND = "layer-factors"
+FORMAT = 2
+METHOD_VERSION = 3
+_PARTS = ("mean_N", "loading_KN", "covariance_KK", "own_N", "start_SN")
+
+
+@dataclass(frozen=True, eq=False)
+class LayerFactors:
+    """The factor model of every layer's MLP inputs and, where heads were asked for, attention channels."""
+
+    mlp_L: tuple[Factors, ...]
+    attention_L: tuple[Factors, ...]
+
+    def save(self, path: Path) -> None:
+        """Write the factors to a safetensors file, whole or not at all."""
+        arrays = {
+            f"{site}.{layer}.{part}": getattr(factors, part).numpy()
+            for site, layers in (("mlp", self.mlp_L), ("attention", self.attention_L))
+            for layer, factors in enumerate(layers)
+            for part in _PARTS
+        }
+        artifacts.save_artifact(
+            path, KIND, arrays, {"layers": len(self.mlp_L), "heads": bool(self.attention_L)}, FORMAT
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "LayerFactors":
+        """Read saved factors; RequestError when the file is missing, damaged, or of another format."""
+        arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
+
+        def layers(site: str) -> tuple[Factors, ...]:
+            return tuple(
+                Factors(*(torch.from_numpy(arrays[f"{site}.{layer}.{part}"]) for part in _PARTS))
+                for layer in range(header["layers"])
+            )
+
+        return cls(layers("mlp"), layers("attention") if header["heads"] else ())
+
+
+def factors_path(loaded: LoadedModel, passages: Sequence[Passage], components: int, seed: int, heads: bool) -> Path:
+    """Where the factors of this model and text are kept."""
+    return artifacts.artifact_path(
+        KIND,
+        artifacts.digest(
+            {
+                "model_digest": loaded.digest,
+                "dtype": loaded.dtype,
+                "device": main_device(loaded.model).type,
+                "texts_digest": artifacts.digest([[p.name, p.text] for p in passages]),
+                "components": components,
+                "seed": seed,
+                "heads": heads,
+                "method_version": METHOD_VERSION,
+                "versions": {name: version(name) for name in ("torch", "transformers")},
+            }
+        ),
+    )
+
+
+def find_factors(
+    loaded: LoadedModel,
+    passages: Sequence[Passage],
+    components: int,
+    seed: int = 0,
+    heads: bool = False,
+    report: Report = silent,
+) -> LayerFactors:
+    """The factors of a model's layers on some text, from the store or computed and saved."""
+    path = factors_path(loaded, passages, components, seed, heads)
+    if not path.exists():
+        compute_factors(loaded, passages, components, seed, heads, all_devices(main_device(loaded.model)), report)
+    return LayerFactors.load(path)
+
+
+def compute_factors(
+    loaded: LoadedModel,
+    passages: Sequence[Passage],
+    components: int,
+    seed: int,
+    heads: bool,
+    devices: Sequence[torch.device],
+    report: Report = silent,
+) -> tuple[Calibration, LayerFactors]:
+    """One pass over the text: its moments, and every layer's factors, which are saved.
+
+    Raises RequestError when the text is too short for so many components.
+    """
+    reader = Calibrator(loaded, heads=heads, signals="inputs")
+    widths_B = reader.signal_widths
+    check_components(loaded, [passages], widths_B, components)
+    networks = layer_networks(
+        reader.subjects(passages, report), widths_B, components, devices=devices, seed=seed, report=report
+    )
+    calibration = reader.result()
+    moments = (*calibration.mlp_L, *calibration.attention_L)
+    found = [layer_factors(m, each.covariance_KK, each.shared_KN) for m, each in zip(moments, networks, strict=True)]
+    layers = len(calibration.mlp_L)
+    factors = LayerFactors(tuple(found[:layers]), tuple(found[layers:]))
+    factors.save(factors_path(loaded, passages, components, seed, heads))
+    return calibration, factors
+
+
+def check_components(
+    loaded: LoadedModel, groups: Sequence[Sequence[Passage]], widths_B: Sequence[int], components: int
+) -> None:
+    """`RequestError` before any model runs when the smallest group of texts cannot give so many networks."""
+    most = min(
+        largest_components([int(tokenize(loaded, p).text_T.sum()) for p in passages], tuple(widths_B), components)
+        for passages in groups
+    )
+    if components > most:
+        raise RequestError(
+            f"{components} components per layer are more than the smallest group of texts and the layers allow "
+            f"({most}); ask for fewer components or groups, or give more text."
+        )

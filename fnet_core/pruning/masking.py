@@ -1,0 +1,186 @@
+"""Run a model as if it were pruned: masks and what stands in for the removed inputs, as hooks that are taken off again.
+
+Shape legend: L layers, N MLP neurons of a layer, C attention channels of a layer, T tokens.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fnet_core.activations.hooks import Touch, touching
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.evaluation.yardstick import Yardstick, changed_estimates, known_perplexity
+from fnet_core.models.families import attention_projections, mlp_projections
+from fnet_core.models.loading import LoadedModel
+from fnet_core.progress import Report, silent
+from fnet_core.pruning import factors as layer_factors
+from fnet_core.pruning.compensation import (
+    COMPENSATIONS,
+    Compensation,
+    Replacement,
+    mean_replacement,
+    network_replacement,
+    zero_replacement,
+)
+from fnet_core.pruning.factors import find_factors
+from fnet_core.pruning.plan import PrunePlan, check_plan
+from fnet_core.pruning.scores import ScoreRequest, find_scores
+from fnet_core.pruning.sequential import sequential_replacements
+
+
+@dataclass(frozen=True, eq=False)
+class Pruning:
+    """A plan together with what stands in for what it removes."""
+
+    plan: PrunePlan
+    compensation: Compensation
+    mlp_L: tuple[Replacement | None, ...]
+    """None where a layer keeps every neuron."""
+    attention_L: tuple[Replacement | None, ...]
+    """None where a layer keeps every head."""
+    changes: dict[str, Any] | list
+    """All that decides what the pruned model computes, beside the model, JSON-able."""
+    bias_parameters: int
+    """Parameters of the biases that compensation adds to projections without one."""
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the pruned model."""
+        return self.plan.parameters + self.bias_parameters
+
+    def summary(self) -> dict[str, Any]:
+        """The plan's summary with added biases counted."""
+        summary, each = self.plan.summary(), self.plan.anatomy.bytes_each
+        summary["parameters"]["after"] = self.parameters
+        summary["bytes"]["after"] = self.parameters * each
+        return summary | {"compensation": self.compensation}
+
+
+COMPENSATION_VERSION = 1
+"""Raised when what stands in for removed inputs is computed otherwise."""
+
+
+def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreRequest) -> dict[str, Any] | list:
+    """What decides a pruned model's outputs: the masks, the compensation, and the text and settings it rests on.
+
+    A plan that removes nothing changes nothing, as no edit does.
+    """
+    if compensation not in COMPENSATIONS:
+        raise RequestError(f"There is no compensation '{compensation}'; choose one of {', '.join(COMPENSATIONS)}.")
+    if plan.removes_nothing:
+        return []
+    changes: dict[str, Any] = {"masks": plan.masks(), "compensation": compensation}
+    if compensation != "none":
+        changes |= {"texts_digest": request.texts_digest, "version": COMPENSATION_VERSION}
+    if compensation == "networks":
+        changes |= {"components": request.components, "seed": request.seed, "factors": layer_factors.METHOD_VERSION}
+    return changes
+
+
+def prepare(
+    loaded: LoadedModel,
+    plan: PrunePlan,
+    compensation: Compensation,
+    request: ScoreRequest,
+    report: Report = silent,
+) -> Pruning:
+    """Work out what stands in for the removed inputs, on the request's calibration text.
+
+    Raises RequestError for a plan of another model, an unknown compensation, and text that cannot be read.
+    """
+    check_plan(loaded, plan)
+    changes = pruning_changes(plan, compensation, request)
+    keep_mlp, keep_attention = keep_masks(plan)
+    if plan.removes_nothing:
+        return Pruning(plan, compensation, (None,) * len(keep_mlp), (None,) * len(keep_attention), changes, 0)
+    if compensation == "bias-sequential":
+        mlp, attention = sequential_replacements(loaded, keep_mlp, keep_attention, request.passages, report)
+    elif compensation == "networks":
+        heads = plan.removed_heads > 0
+        factors = find_factors(loaded, request.passages, request.components, request.seed, heads, report)
+        mlp = [network_replacement(f, keep) for f, keep in zip(factors.mlp_L, keep_mlp, strict=True)]
+        attention = [network_replacement(f, keep) for f, keep in zip(factors.attention_L, keep_attention, strict=heads)]
+    elif compensation == "bias":
+        means = find_scores(loaded, ["wanda-sp"], _with_heads(request, plan), report)["wanda-sp"]
+        mlp = [mean_replacement(torch.from_numpy(m), k) for m, k in zip(means.mean_mlp, keep_mlp, strict=True)]
+        attention = [
+            mean_replacement(torch.from_numpy(m), k)
+            for m, k in zip(means.mean_attention, keep_attention, strict=plan.removed_heads > 0)
+        ]
+    else:
+        mlp, attention = ([zero_replacement(len(keep)) for keep in keeps] for keeps in (keep_mlp, keep_attention))
+    attention = attention or [None] * len(keep_attention)
+    mlp_L, attention_L = _needed(mlp, keep_mlp), _needed(attention, keep_attention)
+    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
+    biases = sum(
+        plan.anatomy.hidden_size
+        for projections, replacements_L in zip(outputs, (mlp_L, attention_L), strict=True)
+        for projection, replacement in zip(projections, replacements_L, strict=True)
+        if replacement is not None and replacement.changes_projection and projection.bias is None
+    )
+    return Pruning(plan, compensation, mlp_L, attention_L, changes, biases)
+
+
+def keep_masks(plan: PrunePlan) -> tuple[list[Tensor], list[Tensor]]:
+    """(N,) and (C,) bool per layer: the MLP neurons and the attention channels that stay."""
+    mlp = [torch.from_numpy(keep) for keep in plan.keep_mlp]
+    return mlp, [torch.from_numpy(np.repeat(keep, plan.anatomy.head_size)) for keep in plan.keep_heads]
+
+
+def _with_heads(request: ScoreRequest, plan: PrunePlan) -> ScoreRequest:
+    return request.with_heads(request.heads or plan.removed_heads > 0)
+
+
+def _needed(replacements: list[Replacement | None], keeps: list[Tensor]) -> tuple[Replacement | None, ...]:
+    return tuple(None if keep.all() else r for r, keep in zip(replacements, keeps, strict=True))
+
+
+@contextmanager
+def masking(loaded: LoadedModel, pruning: Pruning) -> Iterator[None]:
+    """Run the model as the pruned one would run while the context is open; leaving restores it.
+
+    Raises RequestError for a plan of another model.
+    """
+    check_plan(loaded, pruning.plan)
+    keep_mlp, keep_attention = keep_masks(pruning.plan)
+    with (
+        touching(loaded.model, "heads", replacing(pruning.attention_L, keep_attention)),
+        touching(loaded.model, "mlp", replacing(pruning.mlp_L, keep_mlp)),
+    ):
+        yield
+
+
+def replacing(replacements_L: tuple[Replacement | None, ...], keep_L: list[Tensor]) -> Touch:
+    """A touch that masks each layer's input and puts its replacement in."""
+    ready: dict[int, tuple[Replacement, Tensor]] = {}
+
+    def touch(layer: int, x: Tensor) -> Tensor | None:
+        replacement = replacements_L[layer]
+        if replacement is None:
+            return None
+        if layer not in ready:
+            ready[layer] = replacement.to(x.device), keep_L[layer].to(x.device)
+        placed, keep = ready[layer]
+        return placed.apply(x, keep)
+
+    return touch
+
+
+def pruned_estimates(
+    loaded: LoadedModel, yardstick: Yardstick, pruning: Pruning, report: Report = silent
+) -> Iterator[PerplexityResult]:
+    """Running estimates of the pruned model's perplexity, the last one final and saved; at once if it is known."""
+    return changed_estimates(loaded, yardstick, pruning.changes, lambda: masking(loaded, pruning), report)
+
+
+def known_pruned_perplexity(
+    loaded: LoadedModel, yardstick: Yardstick, plan: PrunePlan, compensation: Compensation, request: ScoreRequest
+) -> PerplexityResult | None:
+    """The pruned model's perplexity if it was measured before."""
+    return known_perplexity(loaded, yardstick, pruning_changes(plan, compensation, request))

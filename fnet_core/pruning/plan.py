@@ -1,0 +1,335 @@
+"""What pruning takes away, layer by layer, before anything is changed.
+
+Shape legend: L layers, N MLP neurons of a layer, H query heads of a layer, G key/value groups of a layer.
+A keep-mask is True where a neuron or a head stays.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from fnet_core.errors import RequestError
+from fnet_core.models.loading import LoadedModel
+from fnet_core.pruning.anatomy import Anatomy
+from fnet_core.pruning.scores import Scores
+from fnet_core.storage import artifacts
+
+Share = Literal["neurons", "parameters"]
+SHARES: dict[str, str] = {
+    "neurons": "of all MLP neurons (and, with heads, of all attention heads)",
+    "parameters": "of all parameters of the model, embeddings included",
+}
+PROTECTED = (3, 2)
+"""First and last layers that stay whole, as published (arXiv 2508.05239)."""
+
+
+@dataclass(frozen=True, eq=False)
+class PrunePlan:
+    """Keep-masks per layer for neurons and heads, and what they cost and save; nothing is changed by a plan."""
+
+    anatomy: Anatomy
+    method: str
+    ratio: float | None
+    """Asked for; None where a threshold was."""
+    threshold: float | None
+    share: Share
+    protected: tuple[int, int]
+    even: bool
+    keep_mlp: tuple[np.ndarray, ...]
+    """(N,) bool per layer."""
+    keep_heads: tuple[np.ndarray, ...]
+    """(H,) bool per layer, whole key/value groups."""
+    scores: dict[str, Any]
+    """Recipe of the scores."""
+
+    @property
+    def removed_neurons(self) -> int:
+        """MLP neurons that go."""
+        return sum(int((~keep).sum()) for keep in self.keep_mlp)
+
+    @property
+    def removed_heads(self) -> int:
+        """Query heads that go."""
+        return sum(int((~keep).sum()) for keep in self.keep_heads)
+
+    @property
+    def removed_L(self) -> np.ndarray:
+        """Parameters removed from each layer, int64; biases that compensation adds are not counted."""
+        a = self.anatomy
+        neurons = np.array([(~keep).sum() for keep in self.keep_mlp]) * np.array(a.neuron_parameters_L)
+        groups = np.array([(~keep).sum() // a.heads_per_group for keep in self.keep_heads])
+        return neurons + groups * np.array(a.group_parameters_L)
+
+    @property
+    def parameters(self) -> int:
+        """Parameters that stay."""
+        return self.anatomy.parameters - int(self.removed_L.sum())
+
+    @property
+    def removed_share(self) -> float:
+        """Share of all MLP neurons that goes, 0 to 1."""
+        return self.removed_neurons / sum(self.anatomy.widths_L)
+
+    @property
+    def estimated_speed(self) -> float:
+        """Tokens per second over the original's, as multiplications with parameters go; attention is not counted."""
+        per_token = self.anatomy.parameters_per_token
+        return per_token / (per_token - int(self.removed_L.sum()))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all layers end with equally many neurons and heads."""
+        return all(len({int(keep.sum()) for keep in keeps}) == 1 for keeps in (self.keep_mlp, self.keep_heads))
+
+    @property
+    def removes_nothing(self) -> bool:
+        """Whether every neuron and head stays."""
+        return self.removed_neurons == 0 and self.removed_heads == 0
+
+    def masks(self) -> dict[str, Any]:
+        """The keep-masks as a digest, which tells one cut from another whatever method led to it."""
+        return {
+            "mlp": [np.packbits(keep).tobytes().hex() for keep in self.keep_mlp],
+            "heads": [np.packbits(keep).tobytes().hex() for keep in self.keep_heads],
+        }
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that decides the plan, JSON-able."""
+        return {
+            "model": self.anatomy.model,
+            "model_digest": self.anatomy.model_digest,
+            "method": self.method,
+            "ratio": self.ratio,
+            "threshold": self.threshold,
+            "share": self.share,
+            "protected": list(self.protected),
+            "even": self.even,
+            "scores": self.scores,
+            "masks_digest": artifacts.digest(self.masks()),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON object of the command line."""
+        a = self.anatomy
+        removed_L = self.removed_L
+        return {
+            "method": self.method,
+            "ratio": self.ratio,
+            "threshold": self.threshold,
+            "share": self.share,
+            "protected": list(self.protected),
+            "parameters": {"before": a.parameters, "after": self.parameters},
+            "bytes": {"before": a.parameters * a.bytes_each, "after": self.parameters * a.bytes_each},
+            "estimated_speed": self.estimated_speed,
+            "neurons": {"before": sum(a.widths_L), "after": sum(a.widths_L) - self.removed_neurons},
+            "heads": {"before": sum(a.heads_L), "after": sum(a.heads_L) - self.removed_heads},
+            "layers": [
+                {
+                    "neurons": {"before": a.widths_L[layer], "after": int(self.keep_mlp[layer].sum())},
+                    "heads": {"before": a.heads_L[layer], "after": int(self.keep_heads[layer].sum())},
+                    "removed_parameters": int(removed_L[layer]),
+                }
+                for layer in range(len(a.widths_L))
+            ],
+        }
+
+
+def check_plan(loaded: LoadedModel, plan: PrunePlan) -> None:
+    """`RequestError` unless the plan was made for this very model."""
+    if plan.anatomy.model_digest != loaded.digest:
+        raise RequestError(
+            f"The plan was made for {plan.anatomy.model} ({plan.anatomy.model_digest[:12]}) and the model is "
+            f"{loaded.name} ({loaded.digest[:12]}); make a plan for this model."
+        )
+
+
+def make_plan(
+    anatomy: Anatomy,
+    scores: Scores,
+    *,
+    ratio: float | None = None,
+    threshold: float | None = None,
+    share: Share = "neurons",
+    protected: tuple[int, int] = PROTECTED,
+    even: bool = False,
+    heads: bool = False,
+) -> PrunePlan:
+    """The plan that takes `ratio` of the model away, lowest scores first, or everything scored at most `threshold`.
+
+    `protected` layers at the start and at the end stay whole. `even` takes as many neurons from every layer that is
+    not protected; otherwise the method decides how the ratio is spread. Raises RequestError for a ratio outside
+    [0, 1), one that would empty a layer, and protection that leaves nothing to prune.
+    """
+    check_asked(anatomy, ratio=ratio, threshold=threshold, share=share, protected=protected, heads=heads)
+    _check_scores(anatomy, scores, heads)
+    free = range(protected[0], len(anatomy.widths_L) - protected[1])
+    spread = "even" if even else scores.allocation
+    neurons = _Pool([scores.mlp[layer] for layer in free], "neurons", spread, free)
+    groups = _Pool([scores.heads[layer] for layer in free], "head groups", spread, free) if heads else None
+    if threshold is not None:
+        keep_mlp = neurons.above(threshold)
+        keep_groups = groups.above(threshold) if groups else None
+    elif share == "neurons":
+        keep_mlp = neurons.without(round(ratio * sum(anatomy.widths_L)))
+        all_groups = sum(anatomy.heads_L) // anatomy.heads_per_group
+        keep_groups = groups.without(round(ratio * all_groups)) if groups else None
+    else:
+        keep_mlp, keep_groups = _of_parameters(anatomy, ratio, neurons, groups, free)
+    whole_mlp = [np.ones(width, dtype=bool) for width in anatomy.widths_L]
+    whole_heads = [np.ones(count, dtype=bool) for count in anatomy.heads_L]
+    for i, layer in enumerate(free):
+        whole_mlp[layer] = keep_mlp[i]
+        if keep_groups is not None:
+            whole_heads[layer] = keep_groups[i].repeat(anatomy.heads_per_group)
+    return PrunePlan(
+        anatomy=anatomy,
+        method=scores.method,
+        ratio=ratio,
+        threshold=threshold,
+        share=share,
+        protected=protected,
+        even=even,
+        keep_mlp=tuple(whole_mlp),
+        keep_heads=tuple(whole_heads),
+        scores=scores.recipe,
+    )
+
+
+def _check_scores(anatomy: Anatomy, scores: Scores, heads: bool) -> None:
+    if scores.recipe["model_digest"] != anatomy.model_digest:
+        raise RequestError(
+            f"The scores were computed for {scores.recipe['model']} and the model is {anatomy.model}; score this model."
+        )
+    if heads and not scores.heads:
+        raise RequestError("These scores are of MLP neurons alone; score the heads too.")
+    if not all(np.isfinite(layer).all() for layer in (*scores.mlp, *scores.heads)):
+        raise RequestError("Some scores are not numbers; the model's weights or activations are damaged.")
+
+
+def check_asked(
+    anatomy: Anatomy,
+    *,
+    ratio: float | None = None,
+    threshold: float | None = None,
+    share: str = "neurons",
+    protected: tuple[int, int] = PROTECTED,
+    heads: bool = False,
+) -> None:
+    """`RequestError` for what no scores could turn into a plan, before any is computed."""
+    if (ratio is None) == (threshold is None):
+        raise RequestError("A plan takes either a ratio or a threshold; give one of them.")
+    if ratio is not None and not 0 <= ratio < 1:
+        raise RequestError(f"A ratio of {ratio:g} is out of range; choose 0 (remove nothing) to less than 1.")
+    if threshold is not None and not math.isfinite(threshold):
+        raise RequestError(f"A threshold of {threshold} is not a number; choose one such as 3.")
+    if share not in SHARES:
+        raise RequestError(f"There is no share '{share}'; choose one of {', '.join(SHARES)}.")
+    layers = len(anatomy.widths_L)
+    first, last = protected
+    if first < 0 or last < 0:
+        raise RequestError(f"Protecting {first} first and {last} last layers is out of range; choose 0 or more.")
+    if first + last >= layers:
+        raise RequestError(
+            f"Protecting {first} first and {last} last of {layers} layers leaves nothing to prune; protect fewer."
+        )
+    if heads and all(count == anatomy.heads_per_group for count in anatomy.heads_L):
+        raise RequestError(
+            f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; prune "
+            "MLP neurons alone."
+        )
+
+
+def _of_parameters(
+    anatomy: Anatomy, ratio: float, neurons: "_Pool", groups: "_Pool | None", free: range
+) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+    """Neurons and head groups in equal shares so that `ratio` of all parameters goes; found by bisection."""
+    target = ratio * anatomy.parameters
+    neuron_cost = np.array([anatomy.neuron_parameters_L[layer] for layer in free])
+    group_cost = np.array([anatomy.group_parameters_L[layer] for layer in free])
+    most = float((neuron_cost * neurons.sizes).sum() + ((group_cost * groups.sizes).sum() if groups else 0))
+    if target >= most:
+        raise RequestError(
+            f"{ratio:.0%} of all parameters is more than the layers that may be pruned hold "
+            f"({most / anatomy.parameters:.0%}); choose a smaller ratio or protect fewer layers."
+        )
+
+    def cut(part: float) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+        return (
+            neurons.without(round(part * neurons.sizes.sum())),
+            groups.without(round(part * groups.sizes.sum())) if groups else None,
+        )
+
+    def removed(part: float) -> float:
+        gone = neuron_cost @ neurons.counts(round(part * neurons.sizes.sum()))
+        if groups:
+            gone += group_cost @ groups.counts(round(part * groups.sizes.sum()))
+        return float(gone)
+
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if removed(middle) < target:
+            low = middle
+        else:
+            high = middle
+    return cut(high)
+
+
+class _Pool:
+    """Units of several layers, of which the lowest scored go."""
+
+    def __init__(self, scores: Sequence[np.ndarray], what: str, spread: str, layers: Sequence[int]) -> None:
+        self.scores = scores
+        self.what = what
+        self.spread = spread
+        self.layers = layers
+        self.sizes = np.array([len(s) for s in scores])
+
+    def counts(self, count: int) -> np.ndarray:
+        """How many of each layer's units go when `count` go in all, int64."""
+        return np.array([int((~keep).sum()) for keep in self._keeps(count)])
+
+    def without(self, count: int) -> list[np.ndarray]:
+        """Keep-masks after `count` units went, from each layer in proportion to its size or wherever scores are low.
+
+        Spread "even" takes equally many from layers of one size, and so up to half a unit per layer more or less.
+        """
+        if count >= self.sizes.sum():
+            raise RequestError(
+                f"{count:,} {self.what} are to go and only {self.sizes.sum():,} are in layers that may be pruned; "
+                "choose a smaller ratio or protect fewer layers."
+            )
+        return self._checked(self._keeps(count))
+
+    def _keeps(self, count: int) -> list[np.ndarray]:
+        if self.spread != "model":
+            exact = count * self.sizes / self.sizes.sum()
+            if self.spread == "even":
+                counts = np.rint(exact).astype(int)
+            else:  # rounded on the way up, so that what is over is spread over the depth
+                counts = np.diff(np.rint(np.cumsum(exact)).astype(int), prepend=0)
+            return [_drop_lowest(s, n) for s, n in zip(self.scores, counts, strict=True)]
+        return list(np.split(_drop_lowest(np.concatenate(self.scores), count), np.cumsum(self.sizes)[:-1]))
+
+    def above(self, threshold: float) -> list[np.ndarray]:
+        """Keep-masks of the units scored above the threshold."""
+        return self._checked([np.asarray(s) > threshold for s in self.scores])
+
+    def _checked(self, keeps: list[np.ndarray]) -> list[np.ndarray]:
+        for layer, keep in zip(self.layers, keeps, strict=True):
+            if not keep.any():
+                spread = ", or take as many from every layer" if self.spread == "model" else ""
+                raise RequestError(
+                    f"This takes all {len(keep):,} {self.what} of layer {layer} away; choose a smaller ratio or a "
+                    f"lower threshold{spread}."
+                )
+        return keeps
+
+
+def _drop_lowest(scores: np.ndarray, count: int) -> np.ndarray:
+    keep = np.ones(len(scores), dtype=bool)
+    keep[np.argsort(scores, kind="stable")[:count]] = False
+    return keep

@@ -1,0 +1,366 @@
+"""Scores to prune by: a method's number for every MLP neuron and every head group, from one pass over text.
+
+Shape legend: L layers, N MLP neurons of a layer, C attention channels of a layer, G key/value groups of a layer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fnet_core.activations.reading import main_device
+from fnet_core.checks import check_seed
+from fnet_core.decomposition.layers import all_devices, layer_networks
+from fnet_core.errors import RequestError
+from fnet_core.models.families import (
+    attention_projections,
+    attention_weights,
+    head_size,
+    heads_per_group,
+    mlp_projections,
+    site_widths,
+    weight_of,
+)
+from fnet_core.models.loading import LoadedModel
+from fnet_core.progress import Report, silent
+from fnet_core.pruning import criteria
+from fnet_core.pruning.calibration import Calibration, Calibrator, Signals
+from fnet_core.pruning.factors import LayerFactors, check_components, compute_factors
+from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
+
+KIND = "prune-scores"
+FORMAT = 1
+METHOD_VERSION = 5
+
+Spread = Literal["layer", "model"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to score: what it is, where it comes from, what it reads, and how it spreads a ratio over layers."""
+
+    title: str
+    explanation: str
+    source: str
+    signals: Signals | None
+    """What it needs to see of the calibration text beside the moments; None for a method that needs no text."""
+    allocation: Spread
+    """"layer": the same share from every layer; "model": wherever scores are low."""
+    seeded: bool = False
+    """Whether the seed changes the scores."""
+
+
+METHODS: dict[str, Method] = {
+    "networks": Method(
+        "Network-aware (FNet)",
+        "The size of a neuron's signal, of which the part that its layer's networks carry counts half, times the sum "
+        "of its output weights: what networks carry, the neurons that stay can in part restore. A start token before "
+        "the text counts as much as the text, since every token attends to it.",
+        "this project; networks after arXiv 2508.05239, weighting after arXiv 2312.11983",
+        "inputs",
+        "layer",
+        seeded=True,
+    ),
+    "fn": Method(
+        "Networks, as published",
+        "A neuron counts as much as its largest abs(z) in any network of its layer, over several groups of texts.",
+        "Liu et al. 2025, arXiv 2508.05239",
+        "published",
+        "layer",
+        seeded=True,
+    ),
+    "wanda-sp": Method(
+        "Wanda-sp",
+        "The size of a neuron's signal times the sum of its output weights.",
+        "An et al. 2024, arXiv 2312.11983",
+        "none",
+        "layer",
+    ),
+    "flap": Method(
+        "FLAP",
+        "How much a neuron's signal varies times its squared output weights, compared across layers.",
+        "An et al. 2024, arXiv 2312.11983",
+        "none",
+        "model",
+    ),
+    "magnitude": Method("Magnitude", "The norm of a neuron's weights; looks at no text.", "control", None, "layer"),
+    "random": Method(
+        "Random", "A seeded draw: what removing any neurons at all costs.", "control", None, "layer", seeded=True
+    ),
+}
+"""Every method by the name the command line knows it by."""
+
+DEFAULT_METHOD = "networks"
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What decides scores beside the model and the method."""
+
+    passages: tuple[Passage, ...]
+    heads: bool = False
+    seed: int = 0
+    components: int = 32
+    """Networks per layer and group of texts, where a method finds networks."""
+    groups: int = 4
+    """Groups of texts that are decomposed on their own and united (`fn`); no more than there are passages."""
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if not self.passages:
+            raise RequestError("There is no calibration text; give at least one passage.")
+        if not 1 <= self.components <= 512:
+            raise RequestError(f"{self.components} components are out of range; choose 1 to 512.")
+        if self.groups < 1:
+            raise RequestError(f"{self.groups} groups of texts are out of range; choose 1 or more.")
+
+    @property
+    def used_groups(self) -> int:
+        """Groups of texts that have a passage."""
+        return min(self.groups, len(self.passages))
+
+    @property
+    def texts_digest(self) -> str:
+        """What tells one calibration text from another."""
+        return artifacts.digest([[p.name, p.text] for p in self.passages])
+
+    def with_heads(self, heads: bool) -> "ScoreRequest":
+        """The same request, with or without heads."""
+        return replace(self, heads=heads)
+
+    def recipe(self, loaded: LoadedModel, method: str) -> dict[str, Any]:
+        """Everything that decides the scores of one method, JSON-able."""
+        recipe = {
+            "model": loaded.name,
+            "model_digest": loaded.digest,
+            "dtype": loaded.dtype,
+            "device": main_device(loaded.model).type,
+            "method": method,
+            "heads": self.heads,
+            "method_version": METHOD_VERSION,
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+        }
+        if METHODS[method].seeded:
+            recipe |= {"seed": self.seed}
+        if METHODS[method].signals is not None:
+            recipe |= {
+                "texts_digest": self.texts_digest,
+                "texts": sorted({p.source for p in self.passages}),
+                "passages": len(self.passages),
+            }
+        if METHODS[method].signals in ("inputs", "published"):
+            recipe |= {"components": self.components}
+        if METHODS[method].signals == "published":
+            recipe |= {"groups": self.used_groups}
+        return recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A method's scores, the higher the more it wants to keep, and the mean inputs that a bias can stand in for."""
+
+    method: str
+    allocation: Spread
+    mlp: tuple[np.ndarray, ...]
+    """(N,) float64 per layer."""
+    heads: tuple[np.ndarray, ...]
+    """(G,) float64 per layer; empty where heads were not scored."""
+    mean_mlp: tuple[np.ndarray, ...]
+    """(N,) float32 mean input of each down-projection; empty for a method that reads no text."""
+    mean_attention: tuple[np.ndarray, ...]
+    """(C,) float32 mean input of each attention output projection; empty likewise."""
+    recipe: dict[str, Any]
+
+    @property
+    def range_mlp(self) -> tuple[float, float, float]:
+        """Lowest, middle and highest score of all MLP neurons."""
+        low, middle, high = np.quantile(np.concatenate(self.mlp), (0, 0.5, 1))
+        return float(low), float(middle), float(high)
+
+    def save(self, path: Path) -> None:
+        """Write the scores to a safetensors file, whole or not at all."""
+        groups = {name: getattr(self, name) for name in ("mlp", "heads", "mean_mlp", "mean_attention")}
+        arrays = {f"{name}.{i}": array for name, layers in groups.items() for i, array in enumerate(layers)}
+        header = {"recipe": self.recipe, "allocation": self.allocation, "method": self.method}
+        artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
+
+    @classmethod
+    def load(cls, path: Path) -> "Scores":
+        """Read saved scores; RequestError when the file is missing, damaged, or of another format."""
+        arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
+
+        def layers(name: str) -> tuple[np.ndarray, ...]:
+            count = sum(key.startswith(f"{name}.") for key in arrays)
+            return tuple(arrays[f"{name}.{i}"] for i in range(count))
+
+        return cls(
+            method=header["method"],
+            allocation=header["allocation"],
+            mlp=layers("mlp"),
+            heads=layers("heads"),
+            mean_mlp=layers("mean_mlp"),
+            mean_attention=layers("mean_attention"),
+            recipe=header["recipe"],
+        )
+
+
+def find_scores(
+    loaded: LoadedModel,
+    methods: Sequence[str],
+    request: ScoreRequest,
+    report: Report = silent,
+    devices: Sequence[torch.device] | None = None,
+) -> dict[str, Scores]:
+    """The scores of several methods, from the store or computed in as few passes over the text as they allow.
+
+    Methods that need the moments alone share one pass with one that also decomposes signals. `devices` share the
+    layers' ICA; all accelerators by default. Raises RequestError for an unknown method, and for text that cannot be
+    read or is too short for the components; nothing is saved half.
+    """
+    for method in methods:
+        if method not in METHODS:
+            raise RequestError(f"There is no pruning method '{method}'; choose one of {', '.join(METHODS)}.")
+    paths = {method: scores_path(loaded, method, request) for method in methods}
+    missing = [method for method in methods if not paths[method].exists()]
+    if missing:
+        for method, scores in _computed(loaded, missing, request, report, devices).items():
+            scores.save(paths[method])
+    return {method: Scores.load(path) for method, path in paths.items()}
+
+
+def scores_path(loaded: LoadedModel, method: str, request: ScoreRequest) -> Path:
+    """Where these scores are kept, or would be; what the model is called does not matter."""
+    recipe = {key: value for key, value in request.recipe(loaded, method).items() if key != "model"}
+    return artifacts.artifact_path(KIND, artifacts.digest(recipe))
+
+
+def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> bool:
+    """Whether the store has these scores."""
+    return scores_path(loaded, method, request).exists()
+
+
+def _computed(
+    loaded: LoadedModel,
+    methods: Sequence[str],
+    request: ScoreRequest,
+    report: Report,
+    devices: Sequence[torch.device] | None,
+) -> dict[str, Scores]:
+    devices = devices or all_devices(main_device(loaded.model))
+    kinds = {METHODS[method].signals for method in methods} - {None}
+    calibration = largest = factors = None
+    if "inputs" in kinds:
+        calibration, factors = compute_factors(
+            loaded, request.passages, request.components, request.seed, request.heads, devices, report
+        )
+    if "published" in kinds:
+        calibration, largest = _published(loaded, request, report, devices)
+    if kinds == {"none"}:
+        reader = Calibrator(loaded, heads=request.heads)
+        for _ in reader.subjects(request.passages, report):
+            pass
+        calibration = reader.result()
+    report("scoring", 0.0)
+    found = {}
+    for method in methods:
+        mlp, heads = _units(loaded, method, request, calibration, largest, factors)
+        reads = METHODS[method].signals is not None
+        found[method] = Scores(
+            method=method,
+            allocation=METHODS[method].allocation,
+            mlp=mlp,
+            heads=heads if request.heads else (),
+            mean_mlp=tuple(m.mean_N.float().numpy() for m in calibration.mlp_L) if reads else (),
+            mean_attention=tuple(m.mean_N.float().numpy() for m in calibration.attention_L) if reads else (),
+            recipe=request.recipe(loaded, method),
+        )
+    report("scoring", 1.0)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _LargestZ:
+    """Largest abs(z) over groups and networks, per layer: of neurons, and of attention channels or nothing."""
+
+    mlp_L: list[Tensor]
+    attention_L: list[Tensor]
+
+
+def _published(
+    loaded: LoadedModel, request: ScoreRequest, report: Report, devices: Sequence[torch.device]
+) -> tuple[Calibration, _LargestZ]:
+    """Moments and largest abs(z): one ICA per layer and group of texts (arXiv 2508.05239)."""
+    reader = Calibrator(loaded, heads=request.heads, signals="published")
+    widths_L, attention_widths_L = site_widths(loaded.model, "mlp"), reader.attention_widths
+    members = [request.passages[group :: request.used_groups] for group in range(request.used_groups)]
+    check_components(loaded, members, reader.signal_widths, request.components)
+    mlp_L = [torch.zeros(width, dtype=torch.float64) for width in widths_L]
+    attention_L = [torch.zeros(width, dtype=torch.float64) for width in attention_widths_L]
+    for group, passages in enumerate(members):
+
+        def part(stage: str, fraction: float, group=group) -> None:
+            report(stage, (group + fraction) / request.used_groups)
+
+        found = layer_networks(
+            reader.subjects(passages, part),
+            reader.signal_widths,
+            request.components,
+            devices=devices,
+            seed=request.seed + group,
+            report=part,
+        )
+        for layer, networks in enumerate(found):
+            z_N = networks.maps_KN
+            neurons = 2 * widths_L[layer]
+            mlp_L[layer] = torch.maximum(mlp_L[layer], criteria.largest_z(z_N[:, :neurons], widths_L[layer]))
+            if attention_L:
+                channels = criteria.largest_z(z_N[:, neurons:], attention_widths_L[layer])
+                attention_L[layer] = torch.maximum(attention_L[layer], channels)
+    return reader.result(), _LargestZ(mlp_L, attention_L)
+
+
+def _units(
+    loaded: LoadedModel,
+    method: str,
+    request: ScoreRequest,
+    calibration: Calibration | None,
+    largest: _LargestZ | None,
+    factors: LayerFactors | None,
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Scores of neurons and of key/value groups, per layer."""
+    size = head_size(loaded.model) * heads_per_group(loaded.model)
+    mlps = mlp_projections(loaded.model)
+    rng = np.random.default_rng(request.seed)
+    if method == "random":
+        groups_L = [count // heads_per_group(loaded.model) for count in site_widths(loaded.model, "heads")]
+        mlp = [rng.random(width) for width in site_widths(loaded.model, "mlp")]
+        return tuple(mlp), tuple(rng.random(count) for count in groups_L)
+    if method == "fn":
+        heads = [z_C.unflatten(0, (-1, size)).amax(dim=1) for z_C in largest.attention_L]
+        return _arrays(largest.mlp_L), _arrays(heads)
+    if method == "magnitude":
+        mlp = [criteria.magnitude([weight_of(up) for up in m.up], weight_of(m.down), 1) for m in mlps]
+        weights = attention_weights(loaded.model) if request.heads else ()
+        heads = [criteria.magnitude([w["q"], w["k"], w["v"]], w["o"], size) for w in weights]
+        return _arrays(mlp), _arrays(heads)
+    score = {"wanda-sp": criteria.wanda_sp, "flap": criteria.flap, "networks": criteria.beyond_networks}[method]
+    inputs = factors if method == "networks" else calibration
+    mlp = [score(weight_of(m.down), each) for m, each in zip(mlps, inputs.mlp_L, strict=True)]
+    outputs = [weight_of(attention.out) for attention in attention_projections(loaded.model)] if request.heads else []
+    channels = [score(weight_ON, each) for weight_ON, each in zip(outputs, inputs.attention_L, strict=True)]
+    if method == "flap":
+        mlp = [criteria.standardized(scores) for scores in mlp]
+        heads = [criteria.per_unit(criteria.standardized(scores.square()), size) / size for scores in channels]
+    else:
+        heads = [criteria.per_unit(scores, size) for scores in channels]
+    return _arrays(mlp), _arrays(heads)
+
+
+def _arrays(layers: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
+    return tuple(layer.numpy() for layer in layers)

@@ -1,0 +1,201 @@
+"""Artifacts on disk: one safetensors file each, named by the digest of everything that affects it."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from fnet_core.errors import RequestError
+from fnet_core.progress import Report, silent
+from fnet_core.storage.atomic import atomic_file, atomic_folder, disk_errors, sweep_folder
+
+__all__ = [
+    "artifact_path",
+    "atomic_file",
+    "atomic_folder",
+    "cached_file_digest",
+    "digest",
+    "disk_errors",
+    "file_digest",
+    "home",
+    "list_artifacts",
+    "load_artifact",
+    "read_header",
+    "save_artifact",
+    "sweep",
+]
+
+_BLOCK_BYTES = 8 * 1024 * 1024
+_METADATA_KEY = "fnet"
+"""One metadata entry holds the whole header, because safetensors writes several in a random order."""
+
+
+def home() -> Path:
+    """The cache folder: FNET_HOME or the system's, created; `RequestError` if it is not writable."""
+    folder = Path(os.environ.get("FNET_HOME") or platformdirs.user_cache_dir("fnet")).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise RequestError(f"The cache folder {folder} is not writable; set FNET_HOME to a folder that is.")
+    return folder
+
+
+def sweep() -> list[Path]:
+    """Remove what killed processes left half-written in the cache folder, and return what was removed."""
+    return sweep_folder(home())
+
+
+def digest(value: Any) -> str:
+    """SHA-256, in hex, of a JSON-able value, its keys in any order; `ValueError` for NaN or infinity."""
+    return sha256(_canonical(value).encode()).hexdigest()
+
+
+def file_digest(path: Path, report: Report = silent) -> str:
+    """SHA-256, in hex, of a file, reported as stage `checking`; `RequestError` if it cannot be read."""
+    running = sha256()
+    with _reading(path), open(path, "rb") as file:
+        total = os.fstat(file.fileno()).st_size
+        while block := file.read(_BLOCK_BYTES):
+            running.update(block)
+            report("checking", min(file.tell() / total, 1.0) if total else 1.0)
+    return running.hexdigest()
+
+
+def cached_file_digest(path: Path, report: Report = silent) -> str:
+    """`file_digest`, remembered in the cache folder for as long as the file is not touched.
+
+    `RequestError` also if the file changes while it is read.
+    """
+    path = Path(path).resolve()
+    with _reading(path):
+        before = _identity(path)
+    memo = home() / "digests" / f"{digest(before)}.json"
+    try:
+        return json.loads(memo.read_text())["sha256"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass
+    found = file_digest(path, report)
+    with _reading(path):
+        if _identity(path) != before:
+            raise RequestError(f"{path} changed while it was being read; ask again once it is complete.")
+    with atomic_file(memo) as temporary:
+        temporary.write_text(_canonical({"path": str(path), "sha256": found}))
+    return found
+
+
+def artifact_path(kind: str, key: str) -> Path:
+    """Where the artifact of this kind and key is kept; `RequestError` for a name that is not a plain one."""
+    for name in (kind, key):
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", name):
+            raise RequestError(f"{name!r} cannot name an artifact; use letters, digits, '-' and '_', at most 200.")
+    return home() / kind / f"{key}.safetensors"
+
+
+def list_artifacts(kind: str) -> list[Path]:
+    """The kept artifacts of one kind, newest first."""
+    dated = []
+    for path in artifact_path(kind, "any").parent.glob("*.safetensors"):
+        try:
+            dated.append((path.stat().st_mtime_ns, path))
+        except FileNotFoundError:
+            continue
+    return [path for _, path in sorted(dated, reverse=True)]
+
+
+def save_artifact(
+    path: Path, kind: str, arrays: dict[str, np.ndarray], header: dict[str, Any], version: int = 1
+) -> None:
+    """Write arrays of any shape and a JSON-able header to one safetensors file; same input, same bytes.
+
+    `version` is the kind's format: raise it when a reader of the older files would misunderstand them.
+    """
+    assert not header.keys() & {"kind", "format"}, "the header's names 'kind' and 'format' are the store's"
+    metadata = {_METADATA_KEY: _canonical({"kind": kind, "format": version, **header})}
+    in_order = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with atomic_file(Path(path)) as temporary:
+        temporary.write_bytes(save(in_order, metadata))
+
+
+def load_artifact(path: Path, kind: str, version: int = 1) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The (arrays, header) that `save_artifact` was given.
+
+    `RequestError` if the file is missing, damaged, of another kind or of another format.
+    """
+    with _opened(path) as (file, header):
+        found, found_version = header.pop("kind"), header.pop("format")
+        if found != kind:
+            raise RequestError(f"{path} holds {found!r}, not {kind!r}; choose a file of kind {kind!r}.")
+        if found_version > version:
+            raise RequestError(
+                f"{path} has format {found_version} of {kind!r} and this FNet reads {version}; update FNet."
+            )
+        if found_version < version:
+            raise RequestError(f"{path} has the old format {found_version} of {kind!r}, not {version}; make it again.")
+        try:
+            return {name: file.get_tensor(name) for name in sorted(file.keys())}, header
+        except (TypeError, AttributeError) as error:
+            raise RequestError(f"{path} holds a number type FNet does not save; make it again.") from error
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """An artifact's header with its `kind` and `format`, the arrays unread; raises like `load_artifact`."""
+    with _opened(path) as (_, header):
+        return header
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open an artifact and yield (safetensors file, checked header)."""
+    with _reading(path):
+        with open(path, "rb") as raw:
+            start = raw.read(9)
+        if len(start) == 9 and not start.endswith(b"{"):
+            raise RequestError(f"{path} is not a safetensors file; choose a file that FNet saved.")
+        try:
+            with safe_open(path, framework="np") as file:
+                yield file, _checked_header(path, file.metadata())
+        except SafetensorError as error:
+            raise RequestError(f"{path} is cut short or damaged; copy it or make it again.") from error
+
+
+def _checked_header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    try:
+        header = json.loads((metadata or {})[_METADATA_KEY])
+        ours = isinstance(header["kind"], str) and isinstance(header["format"], int)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise RequestError(f"{path} was not saved by FNet; choose a file that FNet saved.")
+    return header
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn a missing or forbidden file into a `RequestError`."""
+    try:
+        with disk_errors(Path(path).parent):
+            yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise RequestError(f"There is no file {path}; check the path or make it again.") from error
+
+
+def _identity(path: Path) -> list[str | int]:
+    """What changes when a file does; the change time also notices a copy that kept the modification time."""
+    state = path.stat()
+    return [str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,102 @@
+"""The prune command: figures, export, refusals."""
+
+import json
+
+import pytest
+from support.pruning_cases import SENTENCES
+from support.tiny_models import save_tiny
+
+from fnet_core.cli.main import main
+from fnet_core.evaluation.perplexity import measure
+from fnet_core.models import loading as models
+from fnet_core.texts import whole_file
+
+
+@pytest.fixture
+def model(tmp_path):
+    return save_tiny(tmp_path / "model", max_position_embeddings=4000)
+
+
+@pytest.fixture
+def options(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("\n\n".join(sentence * 9 for sentence in SENTENCES))
+    words = f"--calibration {text} --texts {text} --components 4 --groups 2 --protect 1 0"
+    return words.split()
+
+
+def run(capsys, *arguments):
+    code = main(["prune", *map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return code, (json.loads(out) if code == 0 else err)
+
+
+def test_the_export_has_the_perplexity_that_the_command_reports(capsys, model, options, tmp_path):
+    out = tmp_path / "smaller"
+    code, found = run(capsys, model, "--ratio", "0.3", "--compensation", "networks", "--heads", "--out", out, *options)
+    assert code == 0
+    assert found["method"] == "networks" and found["ratio"] == 0.3 and found["artifact"] == str(out)
+    loaded = models.load(str(out))
+    *_, again = measure(loaded, whole_file(options[1]))
+    assert again.value == pytest.approx(found["perplexity"]["value"], rel=1e-5)
+    assert sum(p.numel() for p in loaded.model.parameters()) == found["parameters"]["after"]
+    assert found["baseline"]["value"] != found["perplexity"]["value"]
+    card = json.loads((out / "fnet-pruning.json").read_text())
+    assert card["plan"]["ratio"] == 0.3 and card["perplexity"]["after"]["value"] == found["perplexity"]["value"]
+    readme = (out / "README.md").read_text()
+    assert f"{found['parameters']['after']:,}" in readme and "trust_remote_code=True" in readme
+
+
+@pytest.mark.parametrize("method", ["fn", "wanda-sp", "flap", "magnitude", "random"])
+def test_every_method_with_a_bias(capsys, model, options, method):
+    code, found = run(capsys, model, "--ratio", "0.2", "--method", method, "--bias", *options)
+    assert code == 0 and found["compensation"] == "bias" and found["neurons"] == {"before": 120, "after": 96}
+
+
+def test_an_even_cut_is_an_ordinary_folder(capsys, model, options, tmp_path):
+    out = tmp_path / "even"
+    plain = ["--even", "--compensation", "none", "--protect", "0", "0"]
+    code, _ = run(capsys, model, "--ratio", "0.25", "--out", out, *options, *plain)
+    assert code == 0 and not (out / "modeling_fnet.py").exists()
+    assert json.loads((out / "config.json").read_text())["intermediate_size"] == 30
+    assert "trust_remote_code" not in (out / "README.md").read_text()
+
+
+def test_the_lines_for_people_name_the_figures(capsys, model, options):
+    assert main(["prune", str(model), "--ratio", "0.2", *options]) == 0
+    out = capsys.readouterr().out
+    assert "untouched" in out and "pruned" in out and "neurons    120 to 96" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ratio", "1.5"], "out of range"),
+        (["--ratio", "0.2", "--method", "best"], "invalid choice"),
+        ([], "either a ratio or a threshold"),
+        (["--ratio", "0.2", "--protect", "2", "2"], "leaves nothing to prune"),
+        (["--ratio", "0.2", "--bias", "--compensation", "none"], "disagree"),
+        (["--ratio", "0", "--out", "NEW"], "removes nothing"),
+        (["--ratio", "0.2", "--out", "."], "exists already"),
+        (["--ratio", "0.2", "--components", "400"], "more than"),
+    ],
+)
+def test_bad_requests_exit_with_2_and_one_line(capsys, model, options, tmp_path, arguments, sentence):
+    arguments = [str(tmp_path / "new") if a == "NEW" else a for a in arguments]
+    code, err = run(capsys, model, *options, *arguments)
+    assert code == 2 and sentence in err.strip().splitlines()[-1]
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("number", "sentence"), [(28, "is full"), (13, "no permission"), (30, "read-only")])
+def test_a_disk_that_refuses_leaves_no_partly_written_model(
+    capsys, model, options, tmp_path, monkeypatch, number, sentence
+):
+    def refuses(self, folder, **others):
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", refuses)
+    code, err = run(capsys, model, "--ratio", "0.2", "--out", tmp_path / "new", *options)
+    assert code == 2 and sentence in err
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(("new", ".new"))) == []

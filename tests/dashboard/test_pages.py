@@ -1,0 +1,231 @@
+"""The pages as a browser's server runs them: the numbers and sentences that they show."""
+
+import numpy as np
+import pytest
+from support.atlases import hand_atlas
+from support.pages import page, said, save_atlas
+from support.pressing import press_for_job
+
+from dashboard import coloured_text
+from dashboard.networks import form
+from fnet_core.errors import RequestError
+from fnet_core.networks.atlas import KIND
+from fnet_core.networks.finding import AtlasRequest, FoundAtlas
+from fnet_core.storage import artifacts
+
+
+def test_home_is_never_blank():
+    at = page("app")
+    assert [heading.value for heading in at.subheader] == [
+        "1. Load a model",
+        "2. Find its networks",
+        "3. Switch them down or up",
+        "4. Prune around them",
+        "5. Compare two models",
+    ]
+    assert "functional networks" in said(at) and "None yet" in said(at)
+
+
+def test_home_lists_saved_atlases_and_opens_one():
+    key = save_atlas()
+    at = page("app")
+    assert "hand-made: 3 networks" in said(at) and "2 passages" in said(at)
+    at.button(key=f"open_{key}").click().run()
+    assert at.session_state["selection"].atlas == key
+
+
+def test_home_tells_of_a_damaged_atlas():
+    path = artifacts.artifact_path(KIND, "broken")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not an atlas")
+    assert "not a safetensors file" in page("app").error[0].value
+
+
+def test_networks_without_an_atlas_say_what_to_do():
+    at = page("networks")
+    assert "Press 'Find networks'" in at.info[0].value
+    assert at.selectbox(key="request_model").value == "smollm2-135m"
+    defaults = AtlasRequest("any", (None,))
+    assert at.number_input(key="components").value == defaults.components == 32
+    assert at.selectbox(key="contrast").value == defaults.contrast
+
+
+def test_networks_show_the_numbers_of_the_atlas():
+    at = page("networks", atlas=save_atlas())
+    table = at.dataframe(key="network_table").value
+    assert table["network"].tolist() == [0, 1, 2]
+    assert table["variance"].tolist() == [50.0, 25.0, 12.5]
+    assert table["key_neurons"].tolist() == [3, 3, 0]
+    assert table["layers"].tolist() == [2, 1, 0]
+    assert "**3 of 15 neurons** are key neurons (20.00 %), |z| > 3.0" in said(at)
+    assert "abc · def" in said(at)
+    assert "6 tokens" in said(at)
+
+
+def test_the_threshold_moves_counts_table_and_address():
+    at = page("networks", atlas=save_atlas())
+    at.slider(key="threshold_slider").set_value(2.9).run()
+    assert "**4 of 15 neurons**" in said(at)
+    assert at.dataframe(key="network_table").value["key_neurons"].tolist() == [4, 3, 0]
+    assert at.query_params["threshold"] == "2.9"
+
+
+def test_next_and_the_list_choose_a_network_and_the_address_follows():
+    at = page("networks", atlas=save_atlas())
+    assert at.button(key="previous_network").disabled
+    at.button(key="next_network").click().run()
+    assert at.query_params["network"] == "1" and "Network 1" in said(at)
+    assert at.session_state["network_table"]["selection"]["rows"] == [1]
+    at.selectbox(key="network_picker").select(2).run()
+    assert "**0 of 15 neurons**" in said(at)
+    assert at.button(key="next_network").disabled
+
+
+def test_a_copied_link_restores_the_view():
+    at = page("networks", atlas=save_atlas(), network="1", threshold="3.5", model="hand-made")
+    assert "**2 of 15 neurons** are key neurons (13.33 %), |z| > 3.5" in said(at)
+    assert at.slider(key="threshold_slider").value == 3.5
+
+
+def test_the_selection_survives_a_change_of_page():
+    at = page("networks", atlas=save_atlas(), network="1", threshold="3.5", model="hand-made")
+    at.switch_page("app.py").run()
+    at.query_params.clear()
+    at.switch_page("pages/networks.py").run()
+    assert "**2 of 15 neurons**" in said(at)
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"atlas": "nowhere"}, "There is no saved atlas 'nowhere'"),
+        ({"atlas": "../../etc/passwd"}, "cannot name an artifact"),
+        ({"atlas": "saved", "network": "99"}, "There is no network 99"),
+        ({"atlas": "saved", "network": "-1"}, "a network is a whole number"),
+        ({"atlas": "saved", "threshold": "nan"}, "choose a number from 1 to 8"),
+        ({"atlas": "saved", "threshold": "99"}, "choose a number from 1 to 8"),
+    ],
+)
+def test_a_wrong_address_is_a_sentence(query, sentence):
+    key = save_atlas()
+    at = page("networks", **{name: key if value == "saved" else value for name, value in query.items()})
+    assert any(sentence in error.value.replace("\\", "") for error in at.error), at.error
+    if query["atlas"] == "saved":
+        assert "**3 of 15 neurons**" in said(at)
+
+
+def test_an_atlas_of_layers_lists_one_layer_at_a_time():
+    at = page("networks", atlas=save_atlas("layer"))
+    assert at.dataframe(key="network_table").value["network"].tolist() == [0]
+    at.selectbox(key="network_layer").select(2).run()
+    assert at.dataframe(key="network_table").value["network"].tolist() == [2]
+    assert "**2 of 5 neurons** are key neurons (40.00 %)" in said(at)
+
+
+@pytest.mark.parametrize("tab", ["In text", "Key neurons", "Parcellation", "Connectivity", "Recurrence", "Recipe"])
+def test_every_tab_draws(tab):
+    at = page("networks", atlas=save_atlas())
+    at.session_state["view"] = tab
+    at.run()
+    assert not at.exception
+    shown = {
+        "In text": lambda: "token 0: +1.5 SD" in said(at),
+        "Key neurons": lambda: at.dataframe[1].value["z"].tolist() == [9.0, 5.0, -3.5],
+        "Parcellation": lambda: '"Parcellation"' in at.get("plotly_chart")[1].proto.spec,
+        "Connectivity": lambda: "Connectivity of networks" in at.get("plotly_chart")[1].proto.spec,
+        "Recurrence": lambda: "Where network 0 comes back" in at.get("plotly_chart")[1].proto.spec,
+        "Recipe": lambda: '"site": "mlp"' in at.code[0].value and "2.0 s" in str(at.table[0].value),
+    }
+    assert shown[tab]()
+
+
+def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
+    asked: list[AtlasRequest] = []
+
+    def found(request: AtlasRequest, report, **_) -> FoundAtlas:
+        asked.append(request)
+        report("capturing", 0.5)
+        return FoundAtlas(hand_atlas(), artifacts.artifact_path(KIND, save_atlas()), True)
+
+    monkeypatch.setattr(form, "find_atlas", found)
+    at = page("networks")
+    at.slider(key="passages").set_value(2)
+    at.number_input(key="components").set_value(5)
+    press_for_job(at, "find_networks", 20)
+    at.run()
+    assert "**3 of 15 neurons**" in said(at)
+    assert (asked[0].model, asked[0].components, len(asked[0].passages)) == ("smollm2-135m", 5, 2)
+    assert "job" not in at.query_params
+
+
+def test_a_failed_job_shows_its_sentence(monkeypatch):
+    def fails(*_, **__):
+        raise RequestError("The [model] is not here; load it.")
+
+    monkeypatch.setattr(form, "find_atlas", fails)
+    at = page("networks")
+    at.number_input(key="seed").set_value(3)
+    press_for_job(at, "find_networks", 20)
+    at.run()
+    assert at.error[0].value == r"The \[model\] is not here; load it."
+
+
+def test_an_empty_text_is_a_sentence():
+    at = page("networks")
+    at.selectbox(key="text_source").select("Pasted text").run()
+    at.button(key="find_networks").click().run()
+    assert "is empty; give at least a few sentences" in at.error[0].value
+    at.selectbox(key="text_source").select("Text file").run()
+    at.button(key="find_networks").click().run()
+    assert "No text file was uploaded yet" in at.error[0].value
+    at.file_uploader[0].upload("b.txt", b"\x00\xff")
+    at.run()
+    at.button(key="find_networks").click().run()
+    assert "is not a text file" in at.error[0].value
+
+
+def test_the_model_page_offers_the_starters():
+    at = page("model")
+    assert [heading.value for heading in at.subheader][:2] == ["SmolLM2 135M Instruct", "Gemma 3 270M"]
+    assert not at.button(key="load_smollm2-135m").disabled
+    assert at.button(key="load_gemma3-270m").disabled
+    at.checkbox(key="accept_gemma3-270m").check().run()
+    assert not at.button(key="load_gemma3-270m").disabled
+
+
+def test_loading_the_tiny_starter_makes_it_the_model_in_use():
+    at = page("model")
+    press_for_job(at, "load_tiny")
+    at.run()
+    assert at.query_params["model"] == "tiny" and "job" not in at.query_params
+    assert {metric.label: metric.value for metric in at.metric}["Layers"] == "2"
+    assert "It fits" in said(at)
+    assert at.button(key="load_tiny").disabled
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("gpt5", "There is no starter 'gpt5'"), ("/etc", "outside the folders that this server may read")],
+)
+def test_a_wrong_model_name_is_a_sentence(name, sentence):
+    at = page("model")
+    at.text_input(key="model_name").set_value(name).run()
+    at.button(key="check_model").click().run()
+    assert sentence in at.error[0].value
+
+
+def test_coloured_text_escapes_keeps_breaks_and_tells_values():
+    text = "<b>\n&é"
+    offsets = np.array([[0, 3], [3, 4], [4, 5], [5, 6], [5, 6]])
+    html = coloured_text.coloured(text, offsets, np.array([3, 0, -9, 1, 1.0]))
+    assert "<b>" not in html and "&lt;b&gt;" in html and "↵" in html and "&amp;" in html
+    assert html.count("é") == 1
+    assert 'title="token 0: +3.0 SD"' in html and 'title="token 2: -9.0 SD"' in html
+
+
+def test_a_dataset_that_is_not_named_is_asked_for():
+    at = page("networks")
+    at.selectbox(key="text_source").select("Hub dataset").run()
+    assert at.text_input(key="text_dataset").value == ""
+    at.button(key="find_networks").click().run()
+    assert "No dataset was named" in at.error[0].value

@@ -1,0 +1,98 @@
+"""Every family's row on a tiny random model of its real class, at all four sites."""
+
+import pytest
+import torch
+from support.tiny_models import TINY_FAMILIES, tiny_model
+
+from fnet_core.activations.hooks import touching
+from fnet_core.errors import RequestError
+from fnet_core.models.families import SITES, decoder_layers, head_size, site_widths, taps
+
+IDS = torch.randint(4, 61, (1, 17), generator=torch.Generator().manual_seed(0))
+
+
+def read(model, site):
+    seen = {}
+    with touching(model, site, lambda layer, x: seen.__setitem__(layer, x.clone())), torch.no_grad():
+        model(IDS)
+    return [seen[layer] for layer in sorted(seen)]
+
+
+@pytest.mark.parametrize("family", TINY_FAMILIES)
+def test_the_residual_site_is_the_models_own_hidden_states(family):
+    model = tiny_model(family)
+    with torch.no_grad():
+        hidden = model(IDS, output_hidden_states=True).hidden_states
+    seen = read(model, "residual")
+    assert len(seen) == 3
+    for layer, state in enumerate(hidden[1:-1]):
+        torch.testing.assert_close(seen[layer], state, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("family", TINY_FAMILIES)
+def test_the_residual_stream_is_the_sum_of_its_branches(family):
+    """What goes in, plus attention's and the MLP's contribution, comes out: checks `mlp_out` in each family."""
+    model = tiny_model(family)
+    layers = decoder_layers(model)
+    attention_branch = {
+        "gemma2": "post_attention_layernorm",
+        "gemma3_text": "post_attention_layernorm",
+        "glm4": "post_self_attn_layernorm",
+        "gpt2": "attn",
+        "gpt_neox": "attention",
+    }.get(family, "self_attn")
+    entered, attended = {}, {}
+    handles = [
+        layer.register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone()))
+        for i, layer in enumerate(layers)
+    ]
+    handles += [
+        getattr(layer, attention_branch).register_forward_hook(
+            lambda m, a, out, i=i: attended.__setitem__(i, (out[0] if isinstance(out, tuple) else out).clone())
+        )
+        for i, layer in enumerate(layers)
+    ]
+    added, left = read(model, "mlp_out"), read(model, "residual")
+    for handle in handles:
+        handle.remove()
+    for i in range(3):
+        total = entered[i] + attended[i] + added[i].reshape(entered[i].shape)
+        torch.testing.assert_close(left[i], total, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", TINY_FAMILIES)
+def test_the_mlp_site_times_the_down_projection_is_the_mlps_output(family):
+    model = tiny_model(family)
+    inputs = read(model, "mlp")
+    for layer, (tap, x) in enumerate(zip(taps(model, "mlp"), inputs, strict=True)):
+        assert x.shape[-1] == site_widths(model, "mlp")[layer] == 40
+        weight = tap.module.weight if family != "gpt2" else tap.module.weight.T
+        by_hand = x.reshape(-1, 40) @ weight.T + (0 if tap.module.bias is None else tap.module.bias)
+        produced = {}
+        handle = tap.module.register_forward_hook(lambda m, a, out, p=produced: p.__setitem__("y", out))
+        with torch.no_grad():
+            model(IDS)
+        handle.remove()
+        torch.testing.assert_close(produced["y"].reshape(-1, 24), by_hand, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", TINY_FAMILIES)
+def test_the_heads_site_splits_evenly_into_query_heads(family):
+    model = tiny_model(family)
+    for x in read(model, "heads"):
+        assert x.shape[-1] % head_size(model) == 0
+        assert x.numel() // x.shape[-1] == 17
+    assert site_widths(model, "heads") == (4, 4, 4)
+
+
+def test_an_unknown_family_lists_the_known_ones():
+    model = tiny_model("llama")
+    model.config.model_type = "perceptron"
+    with pytest.raises(RequestError, match=r"'perceptron' is not supported.*llama.*opt"):
+        taps(model, "mlp")
+
+
+def test_an_unknown_site_lists_the_known_ones():
+    with pytest.raises(RequestError, match=r"no site 'skull'.*mlp, mlp_out, residual, heads"):
+        taps(tiny_model("llama"), "skull")
+    assert list(SITES) == ["mlp", "mlp_out", "residual", "heads"]

@@ -1,0 +1,106 @@
+"""The atlas: counts by hand, files that come back whole, damage that is noticed."""
+
+import numpy as np
+import pytest
+from support.atlases import WIDTHS, hand_atlas
+
+from fnet_core.errors import RequestError
+from fnet_core.networks.atlas import Atlas
+
+
+def test_key_counts_by_hand_and_strictly_above_the_threshold():
+    atlas = hand_atlas()
+    assert atlas.key_counts(3.0).tolist() == [[2, 0, 1], [0, 3, 0], [0, 0, 0]]
+    assert atlas.key_counts(2.9).tolist() == [[2, 1, 1], [0, 3, 0], [0, 0, 0]]
+    assert hand_atlas("layer").key_counts(3.0).tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 2]]
+
+
+def test_table_by_hand():
+    table = hand_atlas().table(3.0)
+    assert table["key_neurons"].tolist() == [3, 3, 0]
+    assert table["layers"].tolist() == [2, 1, 0]
+    assert table["first_layer"].tolist() == [0, 1, -1]
+    assert table["last_layer"].tolist() == [2, 1, -1]
+    assert table["label"].tolist() == ["abc · def", "gh", "ij"]
+
+
+def test_key_neurons_are_named_by_layer_and_sorted_by_strength():
+    rows = hand_atlas().key_neurons(0, 2.9)
+    assert rows[["layer", "neuron"]].to_numpy().tolist() == [[2, 4], [0, 0], [0, 3], [1, 1]]
+    assert rows["z"].tolist() == [9.0, 5.0, -3.5, 3.0]
+    layer_rows = hand_atlas("layer").key_neurons(2, 3.0)
+    assert layer_rows[["layer", "neuron", "z"]].to_numpy().tolist() == [[2, 0, 6.0], [2, 1, 3.5]]
+    assert len(hand_atlas().all_key_neurons(3.0)) == 6
+
+
+def test_the_grid_puts_each_neuron_in_its_layer_and_nothing_beyond_its_width():
+    grid = hand_atlas().map_grid(1)
+    assert grid.shape == (3, 6)
+    assert grid[1].tolist() == pytest.approx([3.1, 4.0, 0, 0, 0, -8.0])
+    assert np.isnan(grid[0, 4:]).all() and np.isnan(grid[2, 5]) and not np.isnan(grid[2, :5]).any()
+    assert np.isnan(hand_atlas("layer").map_grid(0)[1:]).all()
+
+
+def test_parcellation_gives_a_neuron_to_its_strongest_network():
+    grid = hand_atlas().parcellation(2.5)
+    assert grid[1].tolist() == [1, 1, -1, -1, -1, 1]
+    assert grid[0].tolist() == [0, -1, -1, 0, -1, -1]
+    assert hand_atlas("layer").parcellation(3.0)[2].tolist() == [2, 2, -1, -1, -1, -1]
+
+
+def test_connectivity_by_hand():
+    connectivity = hand_atlas().connectivity()
+    first = np.corrcoef(hand_atlas().courses[0][:, 0], hand_atlas().courses[0][:, 1])[0, 1]
+    assert connectivity[0, 1] == pytest.approx((first + 1.0) / 2)
+    assert connectivity[0, 2] == pytest.approx(1.0)  # constant in the first passage, so the second alone counts
+    assert np.allclose(np.diag(connectivity), 1)
+
+
+def test_an_unknown_network_is_refused():
+    for call in (hand_atlas().map_grid, hand_atlas().layers_of, lambda k: hand_atlas().key_neurons(k, 3)):
+        with pytest.raises(RequestError, match=r"no network 3; this atlas of hand-made has 0 to 2"):
+            call(3)
+        with pytest.raises(RequestError, match="no network -1"):
+            call(-1)
+
+
+@pytest.mark.parametrize("scope", ["model", "layer"])
+def test_a_saved_atlas_comes_back_whole(tmp_path, scope):
+    atlas = hand_atlas(scope)
+    atlas.save(tmp_path / "a.safetensors")
+    back = Atlas.load(tmp_path / "a.safetensors")
+    assert back.summary(3.0) == atlas.summary(3.0)
+    assert back.key == atlas.key and back.passages == atlas.passages and back.widths_L == WIDTHS
+    for name in ("maps", "courses", "offsets"):
+        for a, b in zip(getattr(atlas, name), getattr(back, name), strict=True):
+            assert np.array_equal(a, b) and a.dtype == b.dtype
+    assert np.array_equal(back.recurrence_SK, atlas.recurrence_SK)
+
+
+def test_many_passages_come_back_in_order(tmp_path):
+    from dataclasses import replace
+
+    atlas = hand_atlas()
+    courses = tuple(np.full((2, 3), i, dtype=np.float32) for i in range(12))
+    many = replace(atlas, courses=courses, offsets=(atlas.offsets[1],) * 12, passages=(atlas.passages[0],) * 12)
+    many.save(tmp_path / "a.safetensors")
+    assert [int(c[0, 0]) for c in Atlas.load(tmp_path / "a.safetensors").courses] == list(range(12))
+
+
+def test_a_damaged_or_missing_file_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    hand_atlas().save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RequestError):
+        Atlas.load(path)
+    with pytest.raises(RequestError):
+        Atlas.load(tmp_path / "none.safetensors")
+
+
+def test_summary_has_the_stable_fields():
+    summary = hand_atlas().summary(3.0)
+    assert summary["networks"][0] == {
+        "id": 0, "label": "abc · def", "variance": 0.5, "stability": 1.0, "key_neurons": 3, "layers": {0: 2, 2: 1},
+    }  # fmt: skip
+    assert summary["tokens"] == 6 and summary["seconds"]["capturing"] == 1.5
+    assert summary["peak_memory_bytes"] == 1234

@@ -1,0 +1,109 @@
+"""Finding networks through the front door: once computed, then answered from disk, refused when it cannot be."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fnet_core import texts
+from fnet_core.errors import Cancelled, RequestError
+from fnet_core.models import loading as models
+from fnet_core.networks import finding
+from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.storage import artifacts
+
+PASSAGES = texts.bundled("find")[:6]
+
+
+def ask(**changes) -> AtlasRequest:
+    return AtlasRequest(**({"model": "tiny", "passages": PASSAGES, "components": 5, "restarts": 3} | changes))
+
+
+def test_an_atlas_is_computed_once_and_then_read(monkeypatch):
+    first = find_atlas(ask())
+    assert first.computed and first.path.exists() and len(first.atlas) == 5
+
+    def forbidden(*_, **__):
+        raise AssertionError("the model was loaded again")
+
+    monkeypatch.setattr(finding.models, "get_loaded", forbidden)
+    second = find_atlas(ask())
+    assert not second.computed and second.path == first.path
+    assert second.atlas.summary() == first.atlas.summary()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1}, {"components": 4}, {"site": "residual"}, {"scope": "layer"}, {"restarts": 2},
+        {"contrast": "exp"}, {"passages": PASSAGES[:5]},
+    ],
+)  # fmt: skip
+def test_everything_that_affects_the_result_is_in_the_key(change):
+    assert find_atlas(ask()).path != find_atlas(ask(**change)).path
+
+
+def test_names_do_not_matter_to_the_key(tmp_path):
+    folder = models.resolve("tiny").path
+    shutil.copytree(folder, tmp_path / "copy")
+    first = find_atlas(ask())
+    again = find_atlas(ask(model=str(tmp_path / "copy")))
+    assert again.path == first.path and not again.computed
+
+
+def test_computed_twice_the_bits_are_the_same():
+    first = find_atlas(ask())
+    first.path.unlink()
+    second = find_atlas(ask())
+    assert second.computed
+    for a, b in zip(first.atlas.maps + first.atlas.courses, second.atlas.maps + second.atlas.courses, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_scope_layer_gives_networks_of_one_layer_each():
+    atlas = find_atlas(ask(scope="layer", components=3)).atlas
+    assert len(atlas) == 3 * atlas.layer_count
+    table = atlas.table(2.0)
+    assert (table["layers"] <= 1).all()
+    assert [atlas.layers_of(k)[0] for k in range(len(atlas))] == sorted([*range(atlas.layer_count)] * 3)
+
+
+@pytest.mark.parametrize("site", ["mlp", "mlp_out", "residual", "heads"])
+def test_every_site_gives_an_atlas_of_its_own_widths(site):
+    atlas = find_atlas(ask(site=site, components=3)).atlas
+    assert sum(atlas.widths_L) == atlas.maps[0].shape[1]
+    assert all(len(course) == len(offsets) for course, offsets in zip(atlas.courses, atlas.offsets, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": "medium"}, "no starter 'medium'"),
+        ({"site": "skull"}, "no site 'skull'"),
+        ({"scope": "world"}, "no scope 'world'"),
+        ({"contrast": "sine"}, "no contrast 'sine'"),
+        ({"components": 0}, "0 components is out of range"),
+        ({"components": 513}, "513 components is out of range"),
+        ({"restarts": 1}, "1 restarts is out of range"),
+        ({"components": 400, "restarts": 50}, "400 components times 50 restarts"),
+        ({"seed": -1}, "seed -1 is out of range"),
+        ({"passages": ()}, "no text"),
+        ({"components": 60, "passages": texts.from_text("Three words here.")}, "more than these texts and neurons"),
+        ({"components": 200, "scope": "layer"}, "choose scope model"),
+    ],
+)
+def test_requests_that_cannot_be_met(changes, sentence):
+    with pytest.raises(RequestError, match=sentence):
+        find_atlas(ask(**changes))
+    assert artifacts.list_artifacts("atlas") == []
+
+
+def test_cancelling_leaves_nothing_behind():
+    def report(stage, fraction):
+        if stage == "separating":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        find_atlas(ask(), report)
+    assert artifacts.list_artifacts("atlas") == []
+    assert not [p for p in artifacts.home().iterdir() if p.is_file()]

@@ -1,0 +1,24 @@
+"""A tiny random model wrapped as a loaded one, without a folder."""
+
+from pathlib import Path
+
+from support.tiny_models import tiny_model, tiny_tokenizer
+
+from fnet_core.models.loading import LoadedModel
+
+
+def loaded_tiny(family: str = "llama", model=None, tokenizer=None, **changes) -> LoadedModel:
+    """A `LoadedModel` around a tiny random model; `changes` go to its configuration."""
+    model = model or tiny_model(family, **changes)
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer or tiny_tokenizer(),
+        name=f"tiny-{family}",
+        digest="0" * 64,
+        family=family,
+        path=Path("."),
+        layers=3,
+        dtype="float32",
+        device="cpu",
+        max_tokens=model.config.max_position_embeddings,
+    )

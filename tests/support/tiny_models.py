@@ -1,0 +1,93 @@
+"""Tiny random models of the real class of every family, and a character tokenizer to go with them.
+
+All sizes differ, so that a mixed-up axis fails; heads are grouped (4 query, 2 key-value) where the class can.
+"""
+
+import string
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+
+from fnet_core.models.families import FAMILIES
+
+VOCABULARY = 61
+PAD, BOS, EOS, UNKNOWN = range(4)
+
+_SIZES = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 128,
+    "pad_token_id": PAD,
+    "bos_token_id": BOS,
+    "eos_token_id": EOS,
+    "initializer_range": 0.2,
+}
+_GROUPED = {"num_key_value_heads": 2, "head_dim": 6}
+_CHANGES = {
+    "gemma2": {"query_pre_attn_scalar": 6, "sliding_window": 16},
+    "gemma3_text": {"query_pre_attn_scalar": 6, "sliding_window": 16, "layer_types": None},
+    # half of each head is rotated, which must be an even number
+    "glm": {"head_dim": 8},
+    "glm4": {"head_dim": 8},
+    "gpt_neox": {"rotary_pct": 1.0},
+    "opt": {"word_embed_proj_dim": 24},
+}
+_OWN_NAMES = {
+    "gpt2": {"intermediate_size": "n_inner"},
+    "opt": {"intermediate_size": "ffn_dim", "initializer_range": "init_std"},
+}
+_UNGROUPED = ("gpt2", "gpt_neox", "opt")
+_CHARACTERS = string.ascii_lowercase + string.digits + " \n.,;:!?'\"-()[]/&%$#+"
+
+
+def tiny_model(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
+    """A random float32 model of the family's real class; `changes` are named as in Llama's configuration."""
+    settings = _SIZES | ({} if model_type in _UNGROUPED else _GROUPED) | _CHANGES.get(model_type, {}) | changes
+    if model_type == "gemma3_text":
+        settings["layer_types"] = ["sliding_attention", "full_attention"] * settings["num_hidden_layers"]
+        settings["layer_types"] = settings["layer_types"][: settings["num_hidden_layers"]]
+    names = _OWN_NAMES.get(model_type, {})
+    config = AutoConfig.for_model(model_type, **{names.get(key, key): value for key, value in settings.items()})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+
+
+def tiny_tokenizer(vocab_size: int = VOCABULARY) -> PreTrainedTokenizerFast:
+    """One token per character, lower-cased, with character offsets and no added start token."""
+    symbols = ["<pad>", "<s>", "</s>", "<unk>", *_CHARACTERS]
+    symbols += [f"<unused{number}>" for number in range(vocab_size - len(symbols))]
+    tokenizer = Tokenizer(
+        models.WordLevel({symbol: index for index, symbol in enumerate(symbols[:vocab_size])}, "<unk>")
+    )
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def starting_tokenizer() -> PreTrainedTokenizerFast:
+    """The tiny tokenizer with a start token put before every text, as Llama's and Gemma's do."""
+    tokenizer = tiny_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
+    )
+    return tokenizer
+
+
+def save_tiny(folder: Path, model_type: str = "llama", seed: int = 0, **changes) -> Path:
+    """Save a tiny model and its tokenizer as `save_pretrained` does, and return the folder."""
+    model = tiny_model(model_type, seed, **changes)
+    model.save_pretrained(folder)
+    tiny_tokenizer(model.config.vocab_size).save_pretrained(folder)
+    return folder
+
+
+TINY_FAMILIES = tuple(FAMILIES)
