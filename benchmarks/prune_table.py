@@ -15,8 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from fnet_core import texts
-from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.interventions.measuring import perplexity
+from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.models import loading as models
 from fnet_core.pruning.measuring import CurveSettings, curves
 from fnet_core.pruning.scores import METHODS, ScoreRequest
@@ -46,7 +45,7 @@ def main() -> None:
     loaded = models.get_loaded(options.model, accept_licence=True)
     whole = texts.whole_file(options.text)[0]
     yardstick = Yardstick((replace(whole, text=whole.text[: options.characters]),))
-    baseline = perplexity(loaded, yardstick)
+    baseline = baseline_perplexity(loaded, yardstick)
     print(
         f"{loaded.name}: untouched {baseline.value:.2f} per token, {baseline.tokens:,} tokens, windows of "
         f"{baseline.window}, {loaded.dtype}",

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+POLL_SECONDS = 0.1
+"""How long to wait for something before a `Report` is asked again whether to stop."""
+
 Report = Callable[[str, float], None]
 """Called with (stage, fraction of that stage done, 0 to 1); raises `Cancelled` to stop the caller."""
 

@@ -9,8 +9,7 @@ from dashboard.prune import controls, curves, export, jobs, live, model, state, 
 from dashboard.prune import plan as prune_plan_view
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
-from fnet_core.evaluation.yardstick import known_perplexity
-from fnet_core.interventions.measuring import edit_changes
+from fnet_core.evaluation.yardstick import known_baseline
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting.pruning import read_off
 from fnet_core.pruning.masking import known_pruned_perplexity
@@ -47,7 +46,7 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
     """The slider with its figures beside the curves, and the views of the plan below."""
     methods = state.chart_methods()
     scored = known_scores(loaded, request.method, request.score_request())
-    baseline = known_perplexity(loaded, request.yardstick, edit_changes(()))
+    baseline = known_baseline(loaded, request.yardstick)
     plan, pruned, final = None, None, False
     scores = None
     if scored and request.threshold is not None:

@@ -8,7 +8,7 @@ from dashboard import notices, words
 from dashboard.intervene import controls, jobs
 from dashboard.intervene.jobs import WRITING, Outcome
 from fnet_core.evaluation.generation import Continuation, Sampling, continuation
-from fnet_core.interventions.edits import NoControlError, random_controls
+from fnet_core.interventions.edits import NoControlError, editing, random_controls
 from fnet_core.jobs import JobReport
 from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
@@ -96,17 +96,16 @@ def _submit(key: str) -> None:
         ways = ((), request.edits, *sets)
         written: tuple[Continuation, ...] = ()
         for number, edits in enumerate(ways):
-            written += (
-                continuation(
+            with editing(loaded, edits):
+                found = continuation(
                     loaded,
                     prompt,
-                    edits,
                     new_tokens=tokens,
                     sampling=sampling,
                     candidates=_CANDIDATES,
                     report=lambda stage, share, number=number: report(stage, (number + share) / len(ways)),
-                ),
-            )
+                )
+            written += (found,)
             publish(Writing(written, without))
         return Writing(written, without)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
 from fnet_core.evaluation.perplexity import PerplexityResult
-from fnet_core.interventions.measuring import perplexity
+from fnet_core.evaluation.yardstick import baseline_perplexity
 from fnet_core.models import loading as models
 from fnet_core.progress import Report
 
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     """Measure, or read what was measured before."""
     yardstick = yardstick_of(options)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
-    result = perplexity(loaded, yardstick, report=report)
+    result = baseline_perplexity(loaded, yardstick, report=report)
     return result.summary() | {"model": loaded.name}, [line_for(result), basis(result)]
 
 

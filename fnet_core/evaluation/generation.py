@@ -1,6 +1,6 @@
-"""What a model goes on to write, and what it expects next, under edits."""
+"""What a model goes on to write, and what it expects next."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +8,6 @@ from transformers.generation.logits_process import TemperatureLogitsWarper, TopP
 
 from fnet_core.activations.reading import main_device
 from fnet_core.errors import RequestError
-from fnet_core.interventions.edits import Edit, editing
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 
@@ -66,18 +65,17 @@ def prompt_ids(loaded: LoadedModel, prompt: str, new_tokens: int) -> torch.Tenso
 def continuation(
     loaded: LoadedModel,
     prompt: str,
-    edits: Sequence[Edit] = (),
     *,
     new_tokens: int = 40,
     sampling: Sampling | None = None,
     candidates: int = 10,
     report: Report = silent,
 ) -> Continuation:
-    """Go on from the prompt under the edits, greedily or by sampling with a seed of its own.
+    """Go on from the prompt, greedily or by sampling with a seed of its own; as changed where a context changes it.
 
     Tokens come from the model's plain logits: penalties and other decoding habits of its own configuration are not
     applied. The candidates are the softmax behind the prompt. Writing ends at the model's end token or where logits
-    are no longer finite. Raises RequestError as `prompt_ids` and `editing`; `report` gets the stage "writing" at every
+    are no longer finite. Raises RequestError as `prompt_ids`; `report` gets the stage "writing" at every
     token and may raise to stop.
     """
     device = main_device(loaded.model)
@@ -85,18 +83,17 @@ def continuation(
     draw = _drawing(sampling, device)
     ends = _end_tokens(loaded)
     cache, written, next_tokens, finite = None, [], (), True
-    with editing(loaded, edits):
-        while len(written) < new_tokens and (not written or written[-1] not in ends):
-            report("writing", len(written) / new_tokens)
-            output = loaded.model(input_ids=step, past_key_values=cache, use_cache=True)
-            cache, logits = output.past_key_values, output.logits[0, -1].float()
-            finite = bool(torch.isfinite(logits).all())
-            if not finite:
-                break
-            if not written:
-                next_tokens = _candidates(loaded, logits, candidates)
-            written.append(draw(step, logits))
-            step = torch.tensor([written[-1:]], device=device)
+    while len(written) < new_tokens and (not written or written[-1] not in ends):
+        report("writing", len(written) / new_tokens)
+        output = loaded.model(input_ids=step, past_key_values=cache, use_cache=True)
+        cache, logits = output.past_key_values, output.logits[0, -1].float()
+        finite = bool(torch.isfinite(logits).all())
+        if not finite:
+            break
+        if not written:
+            next_tokens = _candidates(loaded, logits, candidates)
+        written.append(draw(step, logits))
+        step = torch.tensor([written[-1:]], device=device)
     report("writing", 1.0)
     return Continuation(loaded.tokenizer.decode(written, skip_special_tokens=True), len(written), next_tokens, finite)
 

@@ -1,7 +1,7 @@
 """What perplexity is measured on, and estimates of it that are never computed twice."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +15,9 @@ from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
 
 METHOD_VERSION = 1
+
+UNCHANGED: tuple[()] = ()
+"""What stands for "no change" in the key of a perplexity."""
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,21 @@ def changed_estimates(
         if len(result.nll_W) == result.total_windows:
             result.save(path)
         yield result
+
+
+def baseline_estimates(
+    loaded: LoadedModel, yardstick: Yardstick, report: Report = silent
+) -> Iterator[PerplexityResult]:
+    """Running estimates of the untouched model's perplexity, as `changed_estimates` gives them."""
+    return changed_estimates(loaded, yardstick, UNCHANGED, nullcontext, report)
+
+
+def baseline_perplexity(loaded: LoadedModel, yardstick: Yardstick, report: Report = silent) -> PerplexityResult:
+    """The untouched model's final perplexity, from the store or measured."""
+    *_, result = baseline_estimates(loaded, yardstick, report)
+    return result
+
+
+def known_baseline(loaded: LoadedModel, yardstick: Yardstick) -> PerplexityResult | None:
+    """The untouched model's perplexity if it was measured before."""
+    return known_perplexity(loaded, yardstick, UNCHANGED)

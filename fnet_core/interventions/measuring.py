@@ -9,7 +9,7 @@ import numpy as np
 
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio
-from fnet_core.evaluation.yardstick import Yardstick, changed_estimates
+from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
 from fnet_core.interventions.edits import Edit, NoControlError, check_edits, edit_networks, editing, random_controls
 from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
@@ -77,7 +77,7 @@ def edit_changes(edits: Sequence[Edit]) -> list[dict[str, Any]]:
 
 
 def estimates(
-    loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = (), report: Report = silent
+    loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit], report: Report = silent
 ) -> Iterator[PerplexityResult]:
     """Running estimates of the perplexity under edits, the last one final and saved; at once if it is known."""
     edits = tuple(edits)
@@ -85,7 +85,7 @@ def estimates(
 
 
 def perplexity(
-    loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit] = (), report: Report = silent
+    loaded: LoadedModel, yardstick: Yardstick, edits: Sequence[Edit], report: Report = silent
 ) -> PerplexityResult:
     """The final perplexity under edits, from the store or measured."""
     *_, result = estimates(loaded, yardstick, edits, report)
@@ -114,7 +114,10 @@ def intervene(
         raise RequestError(f"{controls} controls are out of range; choose 0 to 50.")
     check_edits(loaded, edits)
     draws = random_controls(edits, site_widths(loaded.model, edits[0].site), controls, seed) if controls else []
-    tracks = [estimates(loaded, yardstick, chosen) for chosen in ((), edits, *draws)]
+    tracks = [
+        baseline_estimates(loaded, yardstick),
+        *(estimates(loaded, yardstick, chosen) for chosen in (edits, *draws)),
+    ]
     latest: list[PerplexityResult | None] = [None] * len(tracks)
     while True:
         moved = False

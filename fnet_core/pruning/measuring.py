@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio
-from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.interventions.measuring import estimates
+from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.anatomy import anatomy
@@ -43,7 +42,7 @@ def measure_pruning(
 
     A baseline that is still to be measured takes turns with it; both are answered from the store where known.
     """
-    tracks = [pruned_estimates(loaded, yardstick, pruning), estimates(loaded, yardstick)]
+    tracks = [pruned_estimates(loaded, yardstick, pruning), baseline_estimates(loaded, yardstick)]
     latest: list[PerplexityResult | None] = [None, None]
     moved = True
     while moved:

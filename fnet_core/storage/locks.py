@@ -6,8 +6,7 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from fnet_core.models.sources.child import POLL_SECONDS
-from fnet_core.progress import Report
+from fnet_core.progress import POLL_SECONDS, Report
 from fnet_core.storage.artifacts import home
 
 

@@ -6,7 +6,7 @@ from support.loading import loaded_tiny
 
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.generation import Sampling, continuation
-from fnet_core.interventions.edits import Edit
+from fnet_core.interventions.edits import Edit, editing
 
 PROMPT = "the sea was "
 EDIT = Edit("mlp", tuple((1, i) for i in range(40)), 0.0)
@@ -43,7 +43,8 @@ def test_next_tokens_are_the_softmax_behind_the_prompt():
 def test_an_edit_changes_the_candidates_and_is_gone_afterwards():
     loaded = loaded_tiny()
     before = continuation(loaded, PROMPT, new_tokens=4)
-    edited = continuation(loaded, PROMPT, [EDIT], new_tokens=4)
+    with editing(loaded, [EDIT]):
+        edited = continuation(loaded, PROMPT, new_tokens=4)
     assert edited.next_tokens != before.next_tokens
     assert continuation(loaded, PROMPT, new_tokens=4) == before
 

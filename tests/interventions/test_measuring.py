@@ -9,7 +9,7 @@ from support.loading import loaded_tiny
 
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.perplexity import KIND
-from fnet_core.evaluation.yardstick import Yardstick, perplexity_key
+from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity, perplexity_key
 from fnet_core.interventions.edits import Edit
 from fnet_core.interventions.measuring import dose_response, edit_changes, intervene, perplexity, rank_networks
 from fnet_core.storage import artifacts
@@ -31,7 +31,7 @@ def test_baseline_edited_and_controls_are_each_what_they_would_be_alone():
     seen = []
     result = intervene(loaded, [EDIT], YARDSTICK, controls=3, seed=5, publish=seen.append)
     assert result.done and len(result.controls) == 3
-    assert result.baseline.value == perplexity(loaded, YARDSTICK).value
+    assert result.baseline.value == baseline_perplexity(loaded, YARDSTICK).value
     assert result.edited.value == perplexity(loaded, YARDSTICK, [EDIT]).value
     assert result.effect.value == pytest.approx(result.edited.value / result.baseline.value)
     assert result.edited.value != result.baseline.value

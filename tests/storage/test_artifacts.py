@@ -16,6 +16,7 @@ import platformdirs
 import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save
+from support.arrays import atlas_like
 
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.storage import artifacts
@@ -28,20 +29,6 @@ ROOT = Path(__file__).parents[2]
 def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FNET_HOME", str(tmp_path / "cache"))
     return artifacts.home()
-
-
-def atlas_like() -> tuple[dict[str, np.ndarray], dict]:
-    rng = np.random.default_rng(3)
-    arrays = {
-        "maps": rng.normal(size=(3, 2, 5)).astype(np.float32),
-        "turned": rng.normal(size=(4, 7)).T,
-        "keep": np.array([True, False, True]),
-        "half": np.array([1.5, np.nan, np.inf], dtype=np.float16),
-        "ids": np.arange(6, dtype=np.int64),
-        "value": np.array(2.5),
-        "none": np.zeros((0, 4), dtype=np.float32),
-    }
-    return arrays, {"site": "mlp", "seed": 0, "labels": ["Straße", "\ud83d"], "nested": {"b": 1.5, "a": None}}
 
 
 def everything_below(folder: Path) -> list[str]:
@@ -189,8 +176,9 @@ def test_same_input_gives_the_same_bytes_in_any_order_and_process(tmp_path):
     artifacts.save_artifact(tmp_path / "a", "atlas", arrays, header)
     artifacts.save_artifact(tmp_path / "b", "atlas", dict(reversed(arrays.items())), dict(reversed(header.items())))
     script = (
-        "import sys; from pathlib import Path; from tests.test_store import atlas_like, store\n"
-        "store.save_artifact(Path(sys.argv[1]), 'atlas', *atlas_like())"
+        "import sys; sys.path.append('tests'); from pathlib import Path\n"
+        "from support.arrays import atlas_like; from fnet_core.storage import artifacts\n"
+        "artifacts.save_artifact(Path(sys.argv[1]), 'atlas', *atlas_like())"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "c")]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "99"}, check=True)
@@ -331,17 +319,17 @@ import sys, time
 from pathlib import Path
 from safetensors import SafetensorError
 
-from fnet_core import store
+from fnet_core.storage import artifacts
 path = Path(sys.argv[2])
 if sys.argv[1] == "file":
-    with store.atomic_file(path) as temporary:
+    with artifacts.atomic_file(path) as temporary:
         with open(temporary, "wb") as file:
             file.write(b"half of an atlas")
             file.flush()
             print("writing", flush=True)
             time.sleep(60)
 else:
-    with store.atomic_folder(path) as temporary:
+    with artifacts.atomic_folder(path) as temporary:
         (temporary / "weights").write_text("half")
         print("writing", flush=True)
         time.sleep(60)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-POLL_SECONDS = 0.1
+from fnet_core.progress import POLL_SECONDS
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from transformers import PretrainedConfig
 from fnet_core.errors import RequestError
 from fnet_core.models.folder import PICKLES, check_folder, read_config
 from fnet_core.models.memory import gigabytes
-from fnet_core.models.sources.child import POLL_SECONDS, run_module
+from fnet_core.models.sources.child import run_module
 from fnet_core.models.sources.hub_download import WANTED
-from fnet_core.progress import Report, silent
+from fnet_core.progress import POLL_SECONDS, Report, silent
 
 ANSWER_SECONDS = 8.0
 """How long the hub may take to answer before it counts as unreachable."""
