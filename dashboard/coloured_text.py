@@ -1,4 +1,4 @@
-"""A passage coloured token by token: by a network's time course, or by any other value of its tokens."""
+"""A passage coloured token by token: by a network's time course, or by what edits did to each token."""
 
 from collections.abc import Callable
 from html import escape
@@ -7,11 +7,13 @@ import numpy as np
 
 from fnet_core.plotting.style import NEGATIVE, POSITIVE, rgba
 
-STRONGEST = 3.0
+STRONGEST_SD = 3.0
 """Standard deviations from which on the colour of a time course is full."""
+STRONGEST_NATS = 4.0
+"""Nats from which on the colour of a change is full."""
 
 
-def coloured(text: str, offsets_T2: np.ndarray, course_T: np.ndarray) -> str:
+def by_course(text: str, offsets_T2: np.ndarray, course_T: np.ndarray) -> str:
     """HTML of the text, red where the network is active, blue where it is below its mean.
 
     `course_T` is in standard deviations, one value per token.
@@ -20,14 +22,38 @@ def coloured(text: str, offsets_T2: np.ndarray, course_T: np.ndarray) -> str:
 
     def paint(number: int, piece: str) -> str:
         value = course[number]
-        return span(piece, f"token {number}: {value:+.1f} SD", shade(value, STRONGEST))
+        return span(piece, f"token {number}: {value:+.1f} SD", shade(value, STRONGEST_SD))
 
     return painted(text, offsets_T2, paint)
 
 
-def legend() -> str:
-    """HTML of the colour scale that `coloured` uses."""
-    return scale(f"-{STRONGEST:g} SD", f"+{STRONGEST:g} SD", STRONGEST)
+def course_legend() -> str:
+    """HTML of the colour scale that `by_course` uses."""
+    return scale(f"-{STRONGEST_SD:g} SD", f"+{STRONGEST_SD:g} SD", STRONGEST_SD)
+
+
+def by_change(text: str, offsets_T2: np.ndarray, before_T: np.ndarray, after_T: np.ndarray) -> str:
+    """HTML of the text, red where edits made a token harder to predict, blue where easier.
+
+    Both series are nats per token, NaN where a token was not scored and stays uncoloured.
+    """
+
+    def paint(number: int, piece: str) -> str:
+        before, after = float(before_T[number]), float(after_T[number])
+        if np.isnan(before):
+            return piece
+        if np.isfinite(after):
+            change, said = after - before, f"{before:.2f} to {after:.2f} nats ({after - before:+.2f})"
+        else:
+            change, said = np.inf, f"{before:.2f} nats to not finite"
+        return span(piece, said, shade(change, STRONGEST_NATS))
+
+    return painted(text, offsets_T2, paint)
+
+
+def change_legend() -> str:
+    """HTML of the colour scale that `by_change` uses."""
+    return scale("easier", f"harder by {STRONGEST_NATS:g} nats", STRONGEST_NATS)
 
 
 def painted(text: str, offsets_T2: np.ndarray, paint: Callable[[int, str], str]) -> str:

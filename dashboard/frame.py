@@ -4,8 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import jobs as job_panel
-from dashboard import notices, selection
+from dashboard import jobs, notices, selection
 from fnet_core.jobs import Job, manager
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -39,7 +38,7 @@ def draw(title: str, subtitle: str, own_jobs: str | None = None, own_kinds: tupl
         for name, (script, icon) in PAGES.items():
             st.page_link(script, label=name, icon=icon, width="stretch", query_params=selection.parameters() or None)
         _current()
-        shown = job_panel.followed(own_jobs) if own_jobs else None
+        shown = jobs.followed(own_jobs) if own_jobs else None
         hidden = shown.id if shown else None
         if _other_jobs(hidden, own_kinds):
             st.caption("Running")
@@ -66,8 +65,8 @@ def _other_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> list[Job]:
 
 @st.fragment(run_every=1.0)
 def _running_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> None:
-    jobs = _other_jobs(hidden, own_kinds)
-    if not jobs:
+    running = _other_jobs(hidden, own_kinds)
+    if not running:
         st.rerun()
-    for job in jobs:
-        st.progress(job.fraction or 0.0, text=job_panel.line(job))
+    for job in running:
+        st.progress(job.fraction or 0.0, text=jobs.line(job))

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from dashboard import frame, notices, selection
-from dashboard import jobs as job_panel
+from dashboard import frame, jobs, notices, selection
 from dashboard.compare import fingerprints, results
 from dashboard.compare import jobs as compare_jobs
 from dashboard.compare import settings as compare_settings
@@ -52,7 +51,7 @@ frame.draw(
     compare_jobs.KIND,
 )
 followed = compare_jobs.current(None)
-if compared := job_panel.take_result(followed):
+if compared := jobs.take_result(followed):
     show(compared)
 found = shown()
 running = followed.partial if followed and not found else None

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import frame, notices, selection
 from dashboard.prune import controls, curves, export, jobs, live, model, state, survival, trials
-from dashboard.prune import plan as prune_plan_view
+from dashboard.prune import plan as plan_view
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import known_baseline
@@ -70,7 +70,7 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
         if plan:
             about = read_off(points, baseline.value if baseline else None, request.method, position)
             final = live.draw(request, baseline, pruned, about)
-            prune_plan_view.what_goes(plan)
+            plan_view.what_goes(plan)
     with right:
         curves.draw(request, points, baseline, methods, scored, position, pruned)
         curves.best(request, points, position)
@@ -87,7 +87,7 @@ def views(
     """The tabs; only the open one is drawn."""
     drawn = {
         "Networks that survive": lambda: survival.draw(plan),
-        "Keep and drop": lambda: prune_plan_view.maps(plan),
+        "Keep and drop": lambda: plan_view.maps(plan),
         "Points measured": lambda: curves.table(points),
         "Writing": lambda: trials.writing(request),
         "Speed": lambda: trials.speed(request),

@@ -5,8 +5,8 @@ import re
 
 import streamlit as st
 
-from dashboard import words
-from dashboard.compare import fingerprints, networks
+from dashboard import charts, words
+from dashboard.compare import fingerprints
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.reporting.comparison import beyond_the_commands, commands, report_html
 
@@ -42,7 +42,7 @@ def draw(found: Comparison, compared: str) -> None:
         )
         st.download_button(
             "Matched networks (CSV)",
-            networks.as_csv(found),
+            charts.as_csv(found.table()),
             f"compare-{stem}.csv",
             "text/csv",
             key="compare_csv",

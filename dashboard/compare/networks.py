@@ -7,7 +7,6 @@ import streamlit as st
 
 from dashboard import charts, coloured_text, selection, words
 from dashboard.compare import fingerprints
-from dashboard.networks import table
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.plotting import lineage as figures
@@ -135,7 +134,7 @@ def _text(found: Comparison, pair: int, passage: int) -> None:
     text = found.a.passages[passage].text
     ends_G = np.append(positions_G[1:], len(text))
     offsets_G2 = np.stack([positions_G, ends_G], axis=1)
-    st.html(coloured_text.legend())
+    st.html(coloured_text.course_legend())
     st.caption("The same signals on the text: red where a network is active, blue where it is below its mean.")
     sides = (("A", found.a, x_G, ""), ("B", found.b, y_G, ", turned over" if turned else ""))
     columns = st.columns(2, gap="medium")
@@ -162,7 +161,7 @@ def _open(letter: str, side: Fingerprint, network: int) -> None:
 
 
 def _paint(positions: list[int], values: list[float], at: int, piece: str) -> str:
-    shade = coloured_text.shade(values[at], coloured_text.STRONGEST)
+    shade = coloured_text.shade(values[at], coloured_text.STRONGEST_SD)
     return coloured_text.span(piece, f"character {positions[at]}: {values[at]:+.1f} SD", shade)
 
 
@@ -175,8 +174,3 @@ def matrix(found: Comparison) -> None:
     )
     best = ", ".join(f"A{k} with B{j} {value:.2f}" for k, j, value in found.strongest(5))
     st.caption(f"The strongest of all pairs, matched or not: {best}.")
-
-
-def as_csv(found: Comparison) -> bytes:
-    """The table as it is downloaded."""
-    return table.as_csv(found.table())

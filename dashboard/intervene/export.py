@@ -1,23 +1,18 @@
 """Edits and results as files, edits from a file, and a model saved with the edits folded in."""
 
 import json
-import re
-from pathlib import Path
 
 import streamlit as st
 
-from dashboard import model_access, notices, words
+from dashboard import charts, model_access, notices, words
 from dashboard.intervene import controls, jobs, state
 from dashboard.intervene.jobs import BAKING, Outcome
-from dashboard.networks import table
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import FOLDABLE, bake
 from fnet_core.interventions.edits import edits_text
-from fnet_core.models.saving import check_names
-from fnet_core.models.sources.starters import STARTERS
+from fnet_core.models.saving import destination
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import interventions
-from fnet_core.storage import artifacts
 
 _UPLOAD, _FOLDER, _PROBLEM = "edits_upload", "bake_folder", "export_problem"
 
@@ -73,7 +68,7 @@ def _downloads(key: str, found: Outcome | None) -> None:
     )
     st.download_button(
         "Passages (CSV)",
-        table.as_csv(interventions.passage_table(found.value)) if found else "",
+        charts.as_csv(interventions.passage_table(found.value)) if found else "",
         "intervention-passages.csv",
         "text/csv",
         icon=":material/download:",
@@ -144,7 +139,7 @@ def _submit(key: str) -> None:
     if request is None:
         return
     try:
-        name, folder = destination(st.session_state[_FOLDER].strip())
+        name, folder = destination(st.session_state[_FOLDER].strip(), model_access.roots())
     except RequestError as error:
         st.session_state[_PROBLEM] = str(error)
         return
@@ -154,22 +149,3 @@ def _submit(key: str) -> None:
         return name
 
     jobs.submit(BAKING, request, compute, f"Baking {request.model}", str(folder))
-
-
-def destination(name: str) -> tuple[str, Path]:
-    """The name by which the model will be known and its folder; `RequestError` outside the allowed folders."""
-    if not name:
-        raise RequestError("The saved model needs a name; give one, such as smollm2-without-8.")
-    check_names(Path(name))
-    if name in STARTERS:
-        raise RequestError(f"'{name}' is the name of a starter; choose another.")
-    if re.fullmatch(r"\w[\w.-]*", name):
-        return name, artifacts.home() / "models" / name
-    folder = Path(name).expanduser().resolve()
-    roots = model_access.roots()
-    if not any(folder.is_relative_to(Path(root).resolve()) for root in roots):
-        listed = ", ".join(str(root) for root in roots)
-        raise RequestError(
-            f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in them."
-        )
-    return str(folder), folder

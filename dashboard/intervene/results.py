@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import charts, intervene_text, intervene_words, notices, words
+from dashboard import charts, coloured_text, notices, words
 from dashboard.intervene import controls as intervene_controls
 from dashboard.intervene import export, jobs, sweeps, writing
 from dashboard.intervene.jobs import INTERVENTION, Outcome
@@ -81,7 +81,7 @@ def figures(outcome: Outcome) -> None:
 def _interval(result: PerplexityResult) -> str:
     if len(result.nll_W) < _WINDOWS_FOR_INTERVAL:
         return f"{words.count(len(result.nll_W), 'window')}: no interval"
-    return f"95 %: {intervene_words.between(result.interval)}"
+    return f"95 %: {words.between(result.interval)}"
 
 
 def _metric(name: str, value: float, ratio: float | None, below: str) -> None:
@@ -89,8 +89,8 @@ def _metric(name: str, value: float, ratio: float | None, below: str) -> None:
     with st.container(border=True, height="stretch", gap="xsmall"):
         st.metric(
             name,
-            intervene_words.perplexity(value),
-            delta=intervene_words.factor(ratio) if ratio is not None else None,
+            words.perplexity(value),
+            delta=words.factor(ratio) if ratio is not None else None,
             delta_color="off" if ratio is None or 0.999 < ratio < 1.001 else "red" if ratio > 1 else "green",
             delta_arrow="off",
         )
@@ -110,7 +110,7 @@ def _controls(measured: Intervention, asked: int) -> None:
     if count == 1:
         _metric("Random control", median, ratio, "a single draw")
         return
-    below = f"range: {intervene_words.perplexity(low)} to {intervene_words.perplexity(high)}"
+    below = f"range: {words.perplexity(low)} to {words.perplexity(high)}"
     _metric(f"Controls, median of {count}", median, ratio, below)
 
 
@@ -121,12 +121,12 @@ def _verdict(measured: Intervention) -> str:
     change = _change(effect.value)
     sentence = f"**Editing {neurons} {change}**"
     if effect.interval and len(measured.edited.nll_W) >= _WINDOWS_FOR_INTERVAL:
-        sentence += f" (95 %, paired: {intervene_words.factors(effect.interval)})"
+        sentence += f" (95 %, paired: {words.factors(effect.interval)})"
     if spread := interventions.control_effect_spread(measured):
         median, low, high = spread
-        sentence += f". As many random neurons in the same layers: {intervene_words.factor(median)}"
+        sentence += f". As many random neurons in the same layers: {words.factor(median)}"
         if len(measured.controls) > 1:
-            sentence += f" (range {intervene_words.factors((low, high))})"
+            sentence += f" (range {words.factors((low, high))})"
     return sentence + "."
 
 
@@ -134,7 +134,7 @@ def _change(ratio: float) -> str:
     if ratio == float("inf"):
         return "breaks the model"
     if not 0.5 < ratio < 1.5:
-        return f"multiplies perplexity by {intervene_words.times(ratio)}"
+        return f"multiplies perplexity by {words.times(ratio)}"
     if abs(ratio - 1) < 5e-4:
         return "leaves perplexity as it is"
     return f"{'raises' if ratio > 1 else 'lowers'} perplexity by {100 * abs(ratio - 1):.1f} %"
@@ -181,7 +181,7 @@ def _text(found: Outcome | None) -> None:
     passage = found.request.yardstick.passages[at]
     with st.container(border=True, key="worsened_text"):
         st.html(
-            intervene_text.coloured(
+            coloured_text.by_change(
                 passage.text,
                 measured.baseline.token_offsets[at],
                 measured.baseline.token_nll[at],
@@ -231,7 +231,7 @@ def _passage_picker(measured: Intervention) -> int:
         args=(at + 1,),
     )
     with scale:
-        st.html(intervene_text.legend())
+        st.html(coloured_text.change_legend())
     return at
 
 

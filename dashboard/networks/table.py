@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from dashboard import selection, words
@@ -120,8 +119,3 @@ def _selected(networks: Sequence[int]) -> None:
     rows = [row for row, _ in picked["cells"]] or picked["rows"]
     if rows and 0 <= rows[0] < len(networks):
         selection.choose(network=networks[rows[0]])
-
-
-def as_csv(table: pd.DataFrame) -> bytes:
-    """A table as it is downloaded."""
-    return table.to_csv(index=False).encode()

@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from dashboard import atlases, charts, coloured_text, selection, words
-from dashboard.networks import table as network_table
+from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.plotting import networks
 from fnet_core.storage import artifacts
@@ -39,7 +39,7 @@ def in_text(atlas: Atlas, network: int, threshold: float) -> None:
     at = _passage_picker(atlas, network)
     course_T = atlas.courses[at][:, network] / atlas.course_scale(network)
     with st.container(border=True, key="coloured_text"):
-        st.html(coloured_text.coloured(atlas.passages[at].text, atlas.offsets[at], course_T))
+        st.html(coloured_text.by_course(atlas.passages[at].text, atlas.offsets[at], course_T))
     st.caption(
         "Red tokens are where the network is active, blue ones where it is below its mean, in standard "
         f"deviations (SD) over all {words.count(atlas.tokens, 'token')}. Point at a token for its value."
@@ -79,7 +79,7 @@ def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:
     with downloads:
         st.download_button(
             f"Network {network} (CSV)",
-            network_table.as_csv(neurons),
+            charts.as_csv(neurons),
             f"network-{network}-key-neurons.csv",
             "text/csv",
             icon=":material/download:",
@@ -88,7 +88,7 @@ def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:
         )
         st.download_button(
             "All networks (CSV)",
-            lambda: network_table.as_csv(atlas.all_key_neurons(threshold)),
+            lambda: charts.as_csv(atlas.all_key_neurons(threshold)),
             "all-networks-key-neurons.csv",
             "text/csv",
             icon=":material/download:",
@@ -229,7 +229,7 @@ def _passage_picker(atlas: Atlas, network: int) -> int:
         args=(None,),
     )
     with legend:
-        st.html(coloured_text.legend())
+        st.html(coloured_text.course_legend())
     return at
 
 
@@ -241,4 +241,4 @@ def _neighbours(atlas: Atlas, network: int) -> list[int] | None:
     """The networks to draw beside this one: all, or its layer's when each network lives in one layer."""
     if atlas.scope == "model":
         return None
-    return network_table.networks_of_layer(atlas, atlas.layers_of(network).start)
+    return networks_of_layer(atlas, atlas.layers_of(network).start)

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import charts, intervene_words, notices, words
-from dashboard import jobs as job_panel
-from dashboard.networks import table as network_table
+from dashboard import charts, jobs, notices, words
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.controls import OF_WHAT
 from dashboard.prune.jobs import CURVES
@@ -85,7 +83,7 @@ def draw(
         if prune_jobs.under_way(job):
             _live(job.id, _found(job), len(methods) * len(CURVE_RATIOS), len(missing))
         elif job and job.state == "failed":
-            job_panel.show(job)
+            jobs.show(job)
         elif missing and ready:
             st.caption(f"{words.count(len(missing), 'point')} of the curves not measured yet.")
         elif ready:
@@ -204,7 +202,7 @@ def _name(point: CurvePoint) -> str:
 
 
 def _value(point: CurvePoint) -> str:
-    return intervene_words.perplexity(point.perplexity.value)
+    return words.perplexity(point.perplexity.value)
 
 
 def _margin(better: CurvePoint, other: CurvePoint) -> str:
@@ -242,7 +240,7 @@ def table(points: Sequence[CurvePoint]) -> None:
     )
     st.download_button(
         "Table (CSV)",
-        network_table.as_csv(rows),
+        charts.as_csv(rows),
         "pruning.csv",
         "text/csv",
         icon=":material/download:",

@@ -5,16 +5,15 @@ import re
 import streamlit as st
 
 from dashboard import model_access, notices
-from dashboard.intervene import export as intervene_export
 from dashboard.prune import jobs
-from dashboard.prune import plan as prune_plan_view
+from dashboard.prune import plan as plan_view
 from dashboard.prune.jobs import EXPORT
 from dashboard.prune.state import PruneRequest
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.saving import new_folder
+from fnet_core.models.saving import destination, new_folder
 from fnet_core.pruning.export import export
 from fnet_core.pruning.plan import PrunePlan
 
@@ -33,7 +32,7 @@ def draw(request: PruneRequest, plan: PrunePlan, figures: dict[str, PerplexityRe
         st.caption("What goes, layer by layer, with the recipe of the scores. The model is not in it.")
         st.download_button(
             "Plan (JSON)",
-            prune_plan_view.plan_text(plan),
+            plan_view.plan_text(plan),
             f"plan-{_stem(request)}.json",
             "application/json",
             icon=":material/download:",
@@ -75,7 +74,7 @@ def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
 
 def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
     try:
-        name, folder = intervene_export.destination(st.session_state[_FOLDER].strip() or _stem(request))
+        name, folder = destination(st.session_state[_FOLDER].strip() or _stem(request), model_access.roots())
         new_folder(folder)
     except RequestError as error:
         st.session_state[_PROBLEM] = str(error)

@@ -5,8 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import intervene_words, notices, words
-from dashboard import jobs as job_panel
+from dashboard import jobs, notices, words
 from dashboard.prune import controls
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import MEASURING, SCORING
@@ -82,7 +81,7 @@ def draw(
         return True
     _figures(baseline, None, about)
     if job.state == "failed":
-        job_panel.show(job)
+        jobs.show(job)
     st.button(
         "Measure",
         key="measure_pruning",
@@ -116,7 +115,7 @@ def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -
 def _bar(job: Job) -> None:
     """Progress with a Cancel that fits a narrow column."""
     bar, button = st.columns([6, 1], vertical_alignment="center", gap="xsmall")
-    bar.progress(job.fraction or 0.0, text=job_panel.line(job))
+    bar.progress(job.fraction or 0.0, text=jobs.line(job))
     button.button(
         "",
         key=f"cancel_{job.id}",
@@ -132,19 +131,19 @@ def _bar(job: Job) -> None:
 def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch", gap="xsmall", key="prune_untouched"):
-        st.metric("Untouched", intervene_words.perplexity(baseline.value) if baseline else "…", help=_HELP)
+        st.metric("Untouched", words.perplexity(baseline.value) if baseline else "…", help=_HELP)
         st.caption(_interval(baseline) if baseline else "being measured")
     with right, st.container(border=True, height="stretch", gap="xsmall", key="prune_pruned"):
         if pruned is None:
-            shown = "…" if about is None else f"about {intervene_words.perplexity(about)}"
+            shown = "…" if about is None else f"about {words.perplexity(about)}"
             st.metric("Pruned", shown)
             st.caption("read off the curve" if about is not None else "being measured")
             return
         change = ratio(pruned, baseline).value if baseline else None
         st.metric(
             "Pruned",
-            intervene_words.perplexity(pruned.value),
-            delta=intervene_words.factor(change) if change is not None else None,
+            words.perplexity(pruned.value),
+            delta=words.factor(change) if change is not None else None,
             delta_color="off" if change is None or 0.999 < change < 1.001 else "red" if change > 1 else "green",
             delta_arrow="off",
         )
@@ -160,7 +159,7 @@ _HELP = (
 def _interval(result: PerplexityResult) -> str:
     if len(result.nll_W) < _WINDOWS_FOR_INTERVAL:
         return f"after {words.count(len(result.nll_W), 'window')}"
-    return f"95 %: {intervene_words.between(result.interval)}"
+    return f"95 %: {words.between(result.interval)}"
 
 
 def _final(baseline: PerplexityResult, pruned: PerplexityResult) -> None:
@@ -170,9 +169,9 @@ def _final(baseline: PerplexityResult, pruned: PerplexityResult) -> None:
         notices.error("The pruned model's output became infinite, so it has no perplexity; remove less.")
         return
     with st.container(height=_STATUS_HEIGHT, border=False, gap="xsmall", key="prune_status"):
-        sentence = f"Perplexity changes by **{intervene_words.factor(effect.value)}**"
+        sentence = f"Perplexity changes by **{words.factor(effect.value)}**"
         if effect.interval and len(pruned.nll_W) >= _WINDOWS_FOR_INTERVAL:
-            sentence += f" (95 %, paired: {intervene_words.factors(effect.interval)})"
+            sentence += f" (95 %, paired: {words.factors(effect.interval)})"
         st.markdown(sentence + ".")
         start = f", start token {words.plain(pruned.start)}" if pruned.start else ""
         st.caption(

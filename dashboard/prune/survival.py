@@ -5,7 +5,6 @@ from functools import partial
 import streamlit as st
 
 from dashboard import atlases, charts, notices, selection, words
-from dashboard.networks import table
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import networks as figures
@@ -113,7 +112,7 @@ def _figure(atlas: Atlas, plan: PrunePlan, threshold: float) -> None:
     )
     st.download_button(
         "Table (CSV)",
-        table.as_csv(rows),
+        charts.as_csv(rows),
         "network-survival.csv",
         "text/csv",
         icon=":material/download:",

@@ -1,7 +1,8 @@
 """Save a changed model as an ordinary folder, with the code that builds it where its configuration cannot say all."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fnet_core.errors import RequestError
 from fnet_core.models import modeling_fnet
+from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.storage import artifacts
 
 CODE = "modeling_fnet.py"
@@ -21,6 +23,27 @@ def check_names(folder: Path) -> None:
     """RequestError when a part of the path is too long to be saved under."""
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(folder).parts):
         raise RequestError(f"A folder's name of more than {LONGEST_NAME} bytes cannot be saved; give a shorter one.")
+
+
+def destination(name: str, roots: Sequence[Path]) -> tuple[str, Path]:
+    """The name by which a saved model will be known and its folder, inside the cache folder or one of the roots.
+
+    Raises RequestError for no name, the name of a starter, and a folder outside the roots.
+    """
+    if not name:
+        raise RequestError("The saved model needs a name; give one, such as smollm2-without-8.")
+    check_names(Path(name))
+    if name in STARTERS:
+        raise RequestError(f"'{name}' is the name of a starter; choose another.")
+    if re.fullmatch(r"\w[\w.-]*", name):
+        return name, artifacts.home() / "models" / name
+    folder = Path(name).expanduser().resolve()
+    if not any(folder.is_relative_to(Path(root).resolve()) for root in roots):
+        listed = ", ".join(str(root) for root in roots)
+        raise RequestError(
+            f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in them."
+        )
+    return str(folder), folder
 
 
 def new_folder(folder: Path) -> Path:

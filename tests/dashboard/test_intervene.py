@@ -3,16 +3,13 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 
-from dashboard import intervene_text, intervene_words
-from dashboard.intervene import export
+from dashboard import words
 from fnet_core import texts
-from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.edits import edit_networks, edits_text
 from fnet_core.interventions.measuring import intervene
@@ -71,8 +68,8 @@ def test_the_figures_are_those_of_the_core():
         controls=CONTROLS,
     )
     shown = {metric.label: metric.value for metric in at.metric}
-    assert shown["Untouched"] == intervene_words.perplexity(expected.baseline.value)
-    assert shown["Edited"] == intervene_words.perplexity(expected.edited.value)
+    assert shown["Untouched"] == words.perplexity(expected.baseline.value)
+    assert shown["Edited"] == words.perplexity(expected.edited.value)
     assert f"Controls, median of {CONTROLS}" in shown
     table = at.dataframe[0].value
     assert table["edited"].tolist() == pytest.approx(expected.edited.document_values().tolist())
@@ -227,10 +224,7 @@ def test_the_text_tab_colours_the_tokens_that_got_worse():
     assert "nats (" in said(at)
 
 
-def test_baking_takes_a_name_and_stays_in_the_allowed_folders():
-    for name in ("/etc/model", "../out", "tiny", ""):
-        with pytest.raises(RequestError):
-            export.destination(name)
+def test_baking_takes_a_name():
     at = intervene_page(tiny_atlas().key, model="tiny")
     at.session_state["intervene_view"] = "Save and export"
     at.run()
@@ -238,28 +232,3 @@ def test_baking_takes_a_name_and_stays_in_the_allowed_folders():
     assert press(at, "bake").state == "done"
     assert at.code[0].value == "tiny-without-0"
     assert get_loaded("tiny-without-0").layers == get_loaded("tiny").layers
-
-
-def test_coloured_text_escapes_and_tells_both_values():
-    html = intervene_text.coloured(
-        "<b>é\n",
-        np.array([[0, 3], [3, 4], [4, 5]]),
-        np.array([np.nan, 1.0, 2.0]),
-        np.array([np.nan, 3.5, np.inf]),
-    )
-    assert "<b>" not in html and "&lt;b&gt;" in html and "↵" in html
-    assert 'title="1.00 to 3.50 nats (+2.50)"' in html and "to not finite" in html
-    assert html.count("title=") == 2
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(4.128, "4.13"), (41.34, "41.3"), (31547.8, "31,548"), (float("inf"), "not finite"), (2e12, "2.0e+12")],
-)
-def test_perplexities_have_the_digits_that_mean_something(value, shown):
-    assert intervene_words.perplexity(value) == shown
-
-
-@pytest.mark.parametrize(("ratio", "shown"), [(1.02, "+2.0 %"), (0.97, "-3.0 %"), (2.5, "2.50x"), (763.5, "764x")])
-def test_ratios_are_per_cent_near_one_and_factors_far_from_it(ratio, shown):
-    assert intervene_words.factor(ratio) == shown

@@ -1,12 +1,10 @@
 """The pages as a browser's server runs them: the numbers and sentences that they show."""
 
-import numpy as np
 import pytest
 from support.atlases import hand_atlas
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 
-from dashboard import coloured_text
 from dashboard.networks import form
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND
@@ -212,15 +210,6 @@ def test_a_wrong_model_name_is_a_sentence(name, sentence):
     at.text_input(key="model_name").set_value(name).run()
     at.button(key="check_model").click().run()
     assert sentence in at.error[0].value
-
-
-def test_coloured_text_escapes_keeps_breaks_and_tells_values():
-    text = "<b>\n&é"
-    offsets = np.array([[0, 3], [3, 4], [4, 5], [5, 6], [5, 6]])
-    html = coloured_text.coloured(text, offsets, np.array([3, 0, -9, 1, 1.0]))
-    assert "<b>" not in html and "&lt;b&gt;" in html and "↵" in html and "&amp;" in html
-    assert html.count("é") == 1
-    assert 'title="token 0: +3.0 SD"' in html and 'title="token 2: -9.0 SD"' in html
 
 
 def test_a_dataset_that_is_not_named_is_asked_for():

@@ -11,7 +11,7 @@ from support.pages import ROOT, said
 from support.pressing import press_for_job
 from support.pruning_cases import PASSAGES
 
-from dashboard import intervene_words
+from dashboard import words
 from dashboard.prune import jobs
 from dashboard.prune import state as prune_state
 from fnet_core import texts
@@ -136,8 +136,8 @@ def test_the_first_visit_scores_and_shows_the_numbers_of_the_core():
     scored(at)
     plan, measured = expected(compensation="bias", heads=True)
     shown = metrics(at)
-    assert shown["Untouched"] == intervene_words.perplexity(measured.baseline.value)
-    assert shown["Pruned"] == intervene_words.perplexity(measured.pruned.value)
+    assert shown["Untouched"] == words.perplexity(measured.baseline.value)
+    assert shown["Pruned"] == words.perplexity(measured.pruned.value)
     neurons = plan.summary()["neurons"]
     assert shown["MLP neurons"] == f"{neurons['after']:,}"
     deltas = {metric.label: metric.delta for metric in at.metric}
@@ -145,7 +145,7 @@ def test_the_first_visit_scores_and_shows_the_numbers_of_the_core():
     assert deltas["MLP neurons"] == f"-{gone:.1f} % of {neurons['before']:,}"
     assert shown["Heads"] == str(plan.summary()["heads"]["after"]) and plan.removed_heads > 0
     assert shown["Speed, estimated"] == f"x {plan.estimated_speed:.2f}"
-    assert f"**{intervene_words.factor(measured.effect.value)}**" in said(at)
+    assert f"**{words.factor(measured.effect.value)}**" in said(at)
     assert "2 passages" in said(at)
 
 
@@ -154,7 +154,7 @@ def test_a_ratio_seen_before_needs_no_job():
     known = {job.id for job in manager().recent()}
     again = prune_page()
     _, measured = expected()
-    assert metrics(again)["Pruned"] == intervene_words.perplexity(measured.pruned.value)
+    assert metrics(again)["Pruned"] == words.perplexity(measured.pruned.value)
     new = [job for job in [*manager().recent(), *manager().active()] if job.id not in known]
     assert {job.kind for job in new} <= {"prune-opening"}
 
@@ -164,7 +164,7 @@ def test_moving_the_slider_measures_at_once():
     at.slider(key="prune_percent").set_value(50)
     settled(run(at))
     _, measured = expected(ratio=0.5)
-    assert metrics(at)["Pruned"] == intervene_words.perplexity(measured.pruned.value)
+    assert metrics(at)["Pruned"] == words.perplexity(measured.pruned.value)
     assert at.query_params["prune"] == "method:wanda-sp,percent:50,compensation:none,first:0,last:0"
 
 
@@ -188,7 +188,7 @@ def test_the_slider_replaces_its_job_and_the_curves_give_way():
         free.set()
         manager().wait(blocker.id, 60)
     settled(at)
-    assert metrics(at)["Pruned"] == intervene_words.perplexity(expected(ratio=0.4)[1].pruned.value)
+    assert metrics(at)["Pruned"] == words.perplexity(expected(ratio=0.4)[1].pruned.value)
 
 
 def test_other_curves_do_not_wait_behind_outdated_ones():
@@ -232,7 +232,7 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
             assert f"At 20 %, **{names[best]}** is the best of 2 methods" in said(at)
         else:
             assert f"At 20 %, **{names[best]}** is better than the chosen method" in said(at)
-        assert intervene_words.perplexity(at_20[best]) in said(at)
+        assert words.perplexity(at_20[best]) in said(at)
     at.selectbox(key="prune_method").select(max(at_20, key=at_20.get))
     settled(run(at))
     at.button(key="use_better").click().run()
@@ -249,7 +249,7 @@ def test_a_threshold_removes_what_scores_at_most_so_much():
     plan = plan_for(loaded, "wanda-sp", None, settings, request(), threshold=middle)
     assert 0 < plan.removed_neurons == sum(int((s <= middle).sum()) for s in scores.mlp)
     found = measure_pruning(loaded, prepare(loaded, plan, "none", request()), Yardstick(texts.bundled("score")[:2]))
-    assert metrics(at)["Pruned"] == intervene_words.perplexity(found.pruned.value)
+    assert metrics(at)["Pruned"] == words.perplexity(found.pruned.value)
     assert f"half of them below {middle:.3g}" in said(at)
     assert f"share:threshold,cutoff:{middle}," in at.query_params["prune"]
     at.number_input(key="prune_cutoff").set_value(1e6)
@@ -431,4 +431,4 @@ def test_a_failed_measurement_is_a_sentence_and_can_be_tried_again(monkeypatch):
         assert "No space left on device" in at.error[0].value
     at.button(key="measure_pruning").click().run()
     settled(at)
-    assert not at.error and metrics(at)["Pruned"] == intervene_words.perplexity(expected(ratio=0.6)[1].pruned.value)
+    assert not at.error and metrics(at)["Pruned"] == words.perplexity(expected(ratio=0.6)[1].pruned.value)

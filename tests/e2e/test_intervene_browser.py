@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.browser import MINUTES, MODEL, command_line, fill, metric, press
 
-from dashboard import intervene_words
+from dashboard import words
 
 pytestmark = [pytest.mark.browser, pytest.mark.starter]
 
@@ -36,9 +36,9 @@ def test_inhibiting_a_network_gives_the_perplexity_of_the_command_line(server: s
         *("edit", MODEL, "--atlas", str(atlas), "--gain", f"{NETWORK}=0"),
         *("--controls", str(CONTROLS), "--passages", str(PASSAGES)),
     )
-    assert metric(page, "Untouched") == intervene_words.perplexity(answer["baseline"]["value"])
-    assert metric(page, "Edited") == intervene_words.perplexity(answer["edited"]["value"])
-    assert metric(page, "Random control") == intervene_words.perplexity(answer["control_median"])
+    assert metric(page, "Untouched") == words.perplexity(answer["baseline"]["value"])
+    assert metric(page, "Edited") == words.perplexity(answer["edited"]["value"])
+    assert metric(page, "Random control") == words.perplexity(answer["control_median"])
     assert answer["edited"]["value"] > answer["baseline"]["value"]
 
     copied = page.context.new_page()

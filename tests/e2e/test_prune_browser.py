@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.browser import MINUTES, MODEL, command_line, metric
 
-from dashboard import intervene_words
+from dashboard import words
 from dashboard.prune import state
 
 pytestmark = [pytest.mark.browser, pytest.mark.starter]
@@ -23,8 +23,8 @@ def test_the_slider_gives_the_perplexity_of_the_command_line(server: str, page: 
     page.goto(f"{server}/prune?model={MODEL}&prune=method:{METHOD},percent:{PERCENT}")
     expect(page.get_by_text(FINAL)).to_be_visible(timeout=5 * MINUTES)
     expect(page.get_by_text("Layers cut")).to_be_visible()  # comes after the figures
-    assert metric(page, "Untouched") == intervene_words.perplexity(first["baseline"]["value"])
-    assert metric(page, "Pruned") == intervene_words.perplexity(first["perplexity"]["value"])
+    assert metric(page, "Untouched") == words.perplexity(first["baseline"]["value"])
+    assert metric(page, "Pruned") == words.perplexity(first["perplexity"]["value"])
     assert metric(page, "MLP neurons") == f"{first['neurons']['after']:,}"
 
     page.get_by_text("Fill the curves in the background").click()
@@ -40,7 +40,7 @@ def test_the_slider_gives_the_perplexity_of_the_command_line(server: str, page: 
     expect(
         page.get_by_test_id("stMetric")
         .filter(has_text=re.compile("^Pruned"))
-        .get_by_text(intervene_words.perplexity(second["perplexity"]["value"]), exact=True)
+        .get_by_text(words.perplexity(second["perplexity"]["value"]), exact=True)
     ).to_be_visible(timeout=5 * MINUTES)
 
     copied = page.context.new_page()

@@ -1,0 +1,12 @@
+"""Where a saved model may go."""
+
+import pytest
+
+from fnet_core.errors import RequestError
+from fnet_core.models.saving import destination
+
+
+@pytest.mark.parametrize("name", ["/etc/model", "../out", "tiny", ""])
+def test_saved_models_stay_in_the_allowed_folders_and_need_a_name_of_their_own(name, tmp_path):
+    with pytest.raises(RequestError):
+        destination(name, [tmp_path])
