@@ -41,7 +41,10 @@ class Family:
     down: str
     """The MLP's down-projection: its input is site `mlp`."""
     mlp_out: str
-    """The module whose output the MLP branch adds to the residual stream: site `mlp_out`."""
+    """The module whose output the MLP branch adds to the residual stream: site `mlp_out`.
+
+    Granite adds it times its `residual_multiplier`, one number for all layers, which the site leaves out.
+    """
     qkv: tuple[str, ...]
     """The projections to queries, keys and values, or the one that holds all three."""
     attention_out: str
@@ -77,6 +80,7 @@ _LLAMA = Family(
     attention_out="self_attn.o_proj",
 )
 _GEMMA = replace(_LLAMA, mlp_out="post_feedforward_layernorm")
+_UNGATED = replace(_LLAMA, up=("mlp.up_proj",), gated=False)
 _GLM = replace(_LLAMA, up=("mlp.gate_up_proj",), activation="mlp.activation_fn")
 
 FAMILIES: dict[str, Family] = {
@@ -84,6 +88,33 @@ FAMILIES: dict[str, Family] = {
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
+    "arcee": _UNGATED,
+    "cohere": _LLAMA,
+    "cohere2": _LLAMA,
+    "ernie4_5": _LLAMA,
+    "exaone4": replace(_GEMMA, head_counters=("num_attention_heads",), group_counters=("num_key_value_heads",)),
+    "gemma": _LLAMA,
+    "granite": _LLAMA,
+    "helium": replace(_LLAMA, heads_in_config=False),
+    "hunyuan_v1_dense": _LLAMA,
+    "ministral": _LLAMA,
+    "ministral3": _LLAMA,
+    "nemotron": replace(_UNGATED, head_counters=("num_heads",), group_counters=("num_key_value_heads",)),
+    "olmo": _LLAMA,
+    "phi": replace(
+        _UNGATED,
+        up=("mlp.fc1",),
+        activation="mlp.activation_fn",
+        down="mlp.fc2",
+        attention_out="self_attn.dense",
+        heads_in_config=False,
+    ),
+    "seed_oss": replace(_LLAMA, head_counters=("num_attention_heads",), group_counters=("num_key_value_heads",)),
+    "smollm3": _LLAMA,
+    "stablelm": replace(
+        _LLAMA, heads_in_config=False, head_counters=("num_heads",), group_counters=("num_key_value_heads",)
+    ),
+    "starcoder2": replace(_UNGATED, up=("mlp.c_fc",), activation="mlp.act", down="mlp.c_proj"),
     "phi3": replace(
         _GLM,
         qkv=("self_attn.qkv_proj",),

@@ -35,6 +35,7 @@ def test_the_residual_stream_is_the_sum_of_its_branches(family):
     model = tiny_model(family)
     layers = decoder_layers(model)
     attention_branch = {
+        "exaone4": "post_attention_layernorm",
         "gemma2": "post_attention_layernorm",
         "gemma3_text": "post_attention_layernorm",
         "glm4": "post_self_attn_layernorm",
@@ -56,7 +57,8 @@ def test_the_residual_stream_is_the_sum_of_its_branches(family):
     for handle in handles:
         handle.remove()
     for i in range(3):
-        total = entered[i] + attended[i] + added[i].reshape(entered[i].shape)
+        added_all = attended[i] + added[i].reshape(entered[i].shape)
+        total = entered[i] + getattr(model.config, "residual_multiplier", 1.0) * added_all
         torch.testing.assert_close(left[i], total, atol=1e-5, rtol=1e-5)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.loading import loaded_tiny
 from support.pruning_cases import PASSAGES, REQUEST, even_plan, uneven_plan
-from support.tiny_models import TINY_FAMILIES, tiny_tokenizer
+from support.tiny_models import HEADS_NOT_IN_CONFIG, TINY_FAMILIES, tiny_tokenizer
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from fnet_core.errors import RequestError
@@ -85,7 +85,7 @@ def test_a_cut_model_is_loaded_by_plain_transformers_and_by_fnet(family, tmp_pat
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 def test_an_even_cut_needs_no_code_where_the_configuration_can_say_it(family, tmp_path):
     loaded = loaded_tiny(family)
-    heads = family not in ("gpt2", "gpt_neox", "opt")
+    heads = family not in HEADS_NOT_IN_CONFIG
     plan = even_plan(loaded, heads)
     smaller = copy.deepcopy(loaded.model)
     cut(smaller, prepare(loaded, plan, "none", REQUEST))
@@ -96,7 +96,7 @@ def test_an_even_cut_needs_no_code_where_the_configuration_can_say_it(family, tm
     assert plan.removed_neurons == 3 * 20 and bool(plan.removed_heads) == heads
 
 
-@pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "opt"])
+@pytest.mark.parametrize("family", HEADS_NOT_IN_CONFIG)
 def test_heads_that_a_configuration_cannot_say_are_listed(family):
     loaded = loaded_tiny(family)
     smaller = copy.deepcopy(loaded.model)

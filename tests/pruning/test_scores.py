@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from support.loading import loaded_tiny
 from support.planted import matched_correlation, sparse_maps, subjects_from
 from support.pruning_cases import PASSAGES, REQUEST
-from support.tiny_models import TINY_FAMILIES, starting_tokenizer
+from support.tiny_models import TINY_FAMILIES, UNGATED, starting_tokenizer
 
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import read_subjects, tokenize
@@ -143,7 +143,7 @@ def test_moments_are_those_of_the_captured_activations(family):
 def test_the_published_signals_make_up_the_neurons_input(family):
     """With a gate, up times activation is the input of the down-projection; without, the activation is."""
     loaded = loaded_tiny(family)
-    gated = family not in ("gpt2", "gpt_neox", "opt")
+    gated = family not in UNGATED
     reader = Calibrator(loaded, signals="published")
     for subject, signals in zip(read_subjects(loaded, PASSAGES, "mlp"), reader.subjects(PASSAGES), strict=True):
         up, activation = signals.unflatten(1, (3, 2, 40)).unbind(dim=2)

@@ -35,6 +35,14 @@ _CHANGES = {
     "glm": {"head_dim": 8},
     "glm4": {"head_dim": 8},
     "gpt_neox": {"rotary_pct": 1.0},
+    # no multiplier is 1, so that one that is forgotten shows
+    "granite": {
+        "embedding_multiplier": 3.0,
+        "residual_multiplier": 0.5,
+        "attention_multiplier": 0.3,
+        "logits_scaling": 2.0,
+    },
+    "phi": {"partial_rotary_factor": 1.0},
     "opt": {"word_embed_proj_dim": 24},
 }
 _OWN_NAMES = {
@@ -42,6 +50,10 @@ _OWN_NAMES = {
     "opt": {"intermediate_size": "ffn_dim", "initializer_range": "init_std"},
 }
 _UNGROUPED = ("gpt2", "gpt_neox", "opt")
+UNGATED = (*_UNGROUPED, "arcee", "nemotron", "phi", "starcoder2")
+"""Families whose MLP has no gate."""
+HEADS_NOT_IN_CONFIG = (*_UNGROUPED, "helium", "phi", "stablelm")
+"""Families whose configuration cannot count heads apart from the model's width."""
 _CHARACTERS = string.ascii_lowercase + string.digits + " \n.,;:!?'\"-()[]/&%$#+"
 
 
