@@ -83,8 +83,7 @@ def _verdict(found: Comparison) -> None:
         st.badge(found.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
         st.subheader(HEADLINES[found.outcome], anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
-        decisive = [sentence for sentence in verdict.reasons if sentence not in verdict.second_opinions]
-        st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in decisive))
+        st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in verdict.decisive))
         if verdict.advice and not found.same_model:
             st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in verdict.advice))
         st.caption(NO_PROOF)
@@ -151,7 +150,7 @@ def _score_caption(found: Comparison) -> str:
 
 
 def _second_opinions(found: Comparison) -> None:
-    st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in found.verdict.second_opinions))
+    st.markdown("\n".join(f"- {words.plain(opinion.sentence)}" for opinion in found.verdict.second_opinions))
     st.caption(_SECOND_OPINIONS)
     st.subheader("Attention-weight curves", anchor=False, help=_CURVES_HELP)
     charts.draw(figures.untitled(figures.weight_curves(found), 60), "compare_curves_figure")

@@ -30,8 +30,8 @@ PUBLISHED_CUT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """Two models' networks against each other; a and b as the caller named them."""
+class Agreement:
+    """What two models' networks have in common, not judged yet."""
 
     a: Fingerprint
     b: Fingerprint
@@ -62,9 +62,6 @@ class Comparison:
     left_out_b: tuple[int, ...]
     curves: CurveAgreement
     layers: LayerSimilarity
-    verdict: Verdict
-    reference: Reference | None
-    """What the verdict was held against."""
     seed: int
     resamples: int
 
@@ -72,6 +69,48 @@ class Comparison:
     def same_model(self) -> bool:
         """Whether one model was given twice."""
         return self.a.model.digest == self.b.model.digest
+
+    def swapped(self) -> "Agreement":
+        """The same with a and b exchanged."""
+        return replace(
+            self,
+            a=self.b,
+            b=self.a,
+            matrix_KJ=self.matrix_KJ.T,
+            matched_M2=self.matched_M2[:, ::-1],
+            left_out_a=self.left_out_b,
+            left_out_b=self.left_out_a,
+            layers=replace(self.layers, heatmap_LJ=self.layers.heatmap_LJ.T),
+        )
+
+    def evidence(self) -> Evidence:
+        """What a verdict is based on."""
+        a, b = self.a, self.b
+        return Evidence(
+            a=a.model.name,
+            b=b.model.name,
+            protocol=a.protocol_digest,
+            score=self.score,
+            interval=self.interval,
+            null=max(self.null_scores, default=None),
+            usable=(len(a) - len(self.left_out_a), len(b) - len(self.left_out_b)),
+            components=a.protocol["components"],
+            passages=len(a.passages),
+            unreadable=tuple(side.model.name for side in (a, b) if not side.reads_probes),
+            unmeasured=tuple(side.model.name for side in (a, b) if side.bits_per_byte is None),
+            same_model=self.same_model,
+            weight_curves=self.curves.mean,
+            cka=self.layers.middle,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Agreement):
+    """Two models' networks against each other, and what that says of their origin; a and b as the caller named them."""
+
+    verdict: Verdict
+    reference: Reference | None
+    """What the verdict was held against."""
 
     @property
     def outcome(self) -> str:
@@ -155,8 +194,10 @@ def compare(
     check_comparable(a, b)
     reference = load_reference() if reference is None else reference
     if a.content_digest() <= b.content_digest():
-        return _compare(a, b, seed, resamples, reference)
-    return _swapped(_compare(b, a, seed, resamples, reference), reference)
+        found = _agreement(a, b, seed, resamples)
+    else:
+        found = _agreement(b, a, seed, resamples).swapped()
+    return Comparison(**vars(found), verdict=judge(found.evidence(), reference), reference=reference)
 
 
 def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
@@ -178,12 +219,12 @@ def check_options(seed: int, resamples: int) -> None:
         )
 
 
-def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, reference: Reference | None) -> Comparison:
+def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int) -> Agreement:
     passages = range(len(a.passages))
     plain_a, plain_b = ([unit_ranks(_grid(side, p)) for p in passages] for side in (a, b))
     surface = _surface(a)
     units_a, units_b = (list(map(unexplained, plain, surface)) for plain in (plain_a, plain_b))
-    rho_PKJ = _agreement(units_a, units_b)
+    rho_PKJ = _correlations(units_a, units_b)
     usable_a, usable_b = (_usable(side, units) for side, units in ((a, units_a), (b, units_b)))
     for side, usable in ((a, usable_a), (b, usable_b)):
         if not len(usable):
@@ -196,7 +237,7 @@ def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, referenc
     matrix_KJ[inside] = mean_where_known(rho_PKJ)[inside]
     matched_M2, values_M = match(matrix_KJ, usable_a, usable_b)
     passage_values_MP = rho_PKJ[:, matched_M2[:, 0], matched_M2[:, 1]].T
-    found = Comparison(
+    return Agreement(
         a=a,
         b=b,
         matrix_KJ=matrix_KJ,
@@ -205,53 +246,15 @@ def _compare(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, referenc
         passage_values_MP=passage_values_MP,
         score=float(values_M.mean()),
         interval=passage_interval(passage_values_MP, resamples, seed),
-        plain_score=float(match(mean_where_known(_agreement(plain_a, plain_b)), usable_a, usable_b)[1].mean()),
+        plain_score=float(match(mean_where_known(_correlations(plain_a, plain_b)), usable_a, usable_b)[1].mean()),
         null_scores=_null(units_a, units_b, usable_a, usable_b),
         published=_published(a, b, usable_a, usable_b),
         left_out_a=tuple(sorted({*range(len(a))} - {*usable_a.tolist()})),
         left_out_b=tuple(sorted({*range(len(b))} - {*usable_b.tolist()})),
         curves=compare_curves(a.curves_4L, b.curves_4L),
         layers=compare_layers(a.grams_LU, b.grams_LU),
-        verdict=Verdict("inconclusive", (), (), None),
-        reference=reference,
         seed=seed,
         resamples=resamples,
-    )
-    return replace(found, verdict=judge(_evidence(found), reference))
-
-
-def _swapped(found: Comparison, reference: Reference | None) -> Comparison:
-    """The same comparison with a and b exchanged."""
-    turned = replace(
-        found,
-        a=found.b,
-        b=found.a,
-        matrix_KJ=found.matrix_KJ.T,
-        matched_M2=found.matched_M2[:, ::-1],
-        left_out_a=found.left_out_b,
-        left_out_b=found.left_out_a,
-        layers=replace(found.layers, heatmap_LJ=found.layers.heatmap_LJ.T),
-    )
-    return replace(turned, verdict=judge(_evidence(turned), reference))
-
-
-def _evidence(found: Comparison) -> Evidence:
-    a, b = found.a, found.b
-    return Evidence(
-        a=a.model.name,
-        b=b.model.name,
-        protocol=a.protocol_digest,
-        score=found.score,
-        interval=found.interval,
-        null=max(found.null_scores, default=None),
-        usable=(len(a) - len(found.left_out_a), len(b) - len(found.left_out_b)),
-        components=a.protocol["components"],
-        passages=len(a.passages),
-        unreadable=tuple(side.model.name for side in (a, b) if not side.reads_probes),
-        unmeasured=tuple(side.model.name for side in (a, b) if side.bits_per_byte is None),
-        same_model=found.same_model,
-        weight_curves=found.curves.mean,
-        cka=found.layers.middle,
     )
 
 
@@ -263,7 +266,7 @@ def _grid(side: Fingerprint, passage: int) -> np.ndarray:
     return side.grid_signals(passage).astype(np.float32)
 
 
-def _agreement(units_a: list[np.ndarray], units_b: list[np.ndarray]) -> np.ndarray:
+def _correlations(units_a: list[np.ndarray], units_b: list[np.ndarray]) -> np.ndarray:
     """(P, K, J): abs correlation of all pairs of rows in each passage."""
     return np.abs(np.stack([x_KG @ y_JG.T for x_KG, y_JG in zip(units_a, units_b, strict=True)]))
 
@@ -326,7 +329,7 @@ def _null(
             x_KG, y_JG = units_a[i], units_b[(i + shift) % count]
             points = min(x_KG.shape[1], y_JG.shape[1])
             cut.append((cut_units(x_KG, points), cut_units(y_JG, points)))
-        rho_PKJ = _agreement(*map(list, zip(*cut, strict=True)))
+        rho_PKJ = _correlations(*map(list, zip(*cut, strict=True)))
         scores.append(float(match(mean_where_known(rho_PKJ), usable_a, usable_b)[1].mean()))
     return tuple(scores)
 

@@ -25,6 +25,7 @@ __all__ = [
     "Outcome",
     "Reference",
     "ReferencePair",
+    "SecondOpinion",
     "Verdict",
     "judge",
     "load_reference",
@@ -55,8 +56,6 @@ LEAST_PASSAGES = 4
 ALIKE, UNLIKE = 0.8, 0.5
 """Second opinions at or above the one are said to see a relation, below the other none. They decide nothing."""
 
-_SECOND_OPINION = "Second opinion, "
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -83,18 +82,41 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class SecondOpinion:
+    """What another fingerprint than the networks says; it decides nothing."""
+
+    name: str
+    value: float | None
+    """None where it does not vary in one of the models."""
+    why_otherwise: str | None = None
+    """Why it is known to differ from the networks, where it does."""
+
+    @property
+    def sentence(self) -> str:
+        """The opinion as a sentence."""
+        if self.value is None:
+            said = "none, because it does not vary in one of the models"
+        elif self.why_otherwise:
+            said = f"{self.value:.2f}, which disagrees with the networks; {self.why_otherwise}"
+        else:
+            said = f"{self.value:.2f}"
+        return f"Second opinion, {self.name}: {said}."
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """The outcome with its reasons and what would change it, as sentences."""
+    """The outcome with what decided it, what the other two fingerprints say, and what would change it."""
 
     outcome: Outcome
-    reasons: tuple[str, ...]
+    decisive: tuple[str, ...]
+    second_opinions: tuple[SecondOpinion, ...]
     advice: tuple[str, ...]
     cuts: Cuts | None
 
     @property
-    def second_opinions(self) -> tuple[str, ...]:
-        """Those of the reasons that tell what the other two fingerprints say; they decide nothing."""
-        return tuple(sentence for sentence in self.reasons if sentence.startswith(_SECOND_OPINION))
+    def reasons(self) -> tuple[str, ...]:
+        """All sentences: what decided, then the second opinions."""
+        return (*self.decisive, *(opinion.sentence for opinion in self.second_opinions))
 
 
 def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
@@ -105,7 +127,7 @@ def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
     """
     known = reference if reference is not None and reference.protocol == evidence.protocol else None
     cuts = known.cuts() if known else None
-    reasons = [_score_sentence(evidence, known)]
+    decisive = [_score_sentence(evidence, known)]
     doubts = _doubts(evidence, reference, cuts)
     if doubts:
         outcome: Outcome = "inconclusive"
@@ -113,15 +135,16 @@ def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
     else:
         outcome, because, advice = _decide(evidence, cuts)
     if evidence.same_model:
-        reasons.insert(0, "Both are one and the same model (identical digest of weights and tokenizer), given twice.")
+        decisive.insert(0, "Both are one and the same model (identical digest of weights and tokenizer), given twice.")
         if not doubts:
             advice = ["Compare two different models: this says nothing about a second one."]
             if outcome != "derived":
                 outcome = "inconclusive"
                 because = ["A model agrees with itself, so these fingerprints were not both taken of it as they say."]
                 advice = ["Make both fingerprints again; one of the files may name a model that it was not taken of."]
-    reasons += [*because, *_second_opinions(evidence, cuts)]
-    return Verdict(outcome, tuple(reasons), tuple(dict.fromkeys(advice)), cuts)
+    decisive += because
+    opinions = _second_opinions(evidence, cuts)
+    return Verdict(outcome, tuple(decisive), opinions, tuple(dict.fromkeys(advice)), cuts)
 
 
 def _decide(evidence: Evidence, cuts: Cuts) -> tuple[Outcome, list[str], list[str]]:
@@ -231,32 +254,30 @@ def _doubts(evidence: Evidence, reference: Reference | None, cuts: Cuts | None) 
     return found
 
 
-def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> list[str]:
+def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> tuple[SecondOpinion, ...]:
     """What the other two fingerprints say, and where they disagree with the networks, why that is known to happen."""
     middle = cuts and (cuts.derived_above + cuts.independent_below) / 2
     related = None if middle is None else evidence.score > middle
-    found = []
-    for name, value, why_alike, why_unlike in (
-        (
+
+    def opinion(name: str, value: float | None, why_alike: str, why_unlike: str) -> SecondOpinion:
+        if value is not None and related is False and value >= ALIKE:
+            return SecondOpinion(name, value, why_alike)
+        if value is not None and related is True and value < UNLIKE:
+            return SecondOpinion(name, value, why_unlike)
+        return SecondOpinion(name, value)
+
+    return (
+        opinion(
             "attention-weight curves",
             evidence.weight_curves,
             "independent models of one design and training recipe are known to share these curves "
             "(DeepSeek-LLM-7B and Llama-2-7B reach 0.91)",
             "rescaled, heavily compressed or retrained attention weights change these curves and little else",
         ),
-        (
+        opinion(
             "layer similarity (CKA, middle layers)",
             evidence.cka,
             "a few directions with large activations, which independent models share, are known to dominate it",
             "dropped layers shift the middle, and a few large directions that changed are known to dominate it",
         ),
-    ):
-        if value is None:
-            found.append(f"{_SECOND_OPINION}{name}: none, because it does not vary in one of the models.")
-        elif related is False and value >= ALIKE:
-            found.append(f"{_SECOND_OPINION}{name}: {value:.2f}, which disagrees with the networks; {why_alike}.")
-        elif related is True and value < UNLIKE:
-            found.append(f"{_SECOND_OPINION}{name}: {value:.2f}, which disagrees with the networks; {why_unlike}.")
-        else:
-            found.append(f"{_SECOND_OPINION}{name}: {value:.2f}.")
-    return found
+    )
