@@ -1,35 +1,103 @@
-"""A job as a person sees it: stage, bar, time left, Cancel; failures and cancellations once it has ended."""
+"""Background jobs as a page sees them: which ones the session follows, what they have found, how they are drawn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeGuard
 
 import streamlit as st
 
-from dashboard import notices, selection, words
+from dashboard import model_access, notices, selection, words
 from fnet_core.errors import RequestError
-from fnet_core.jobs import Job, manager
+from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.models.loading import LoadedModel, get_loaded
 
-ACTIVE = ("queued", "running")
+_FOLLOWED = "followed_jobs"
+
+
+class ModelRequest(Protocol):
+    """What is asked of one model."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result, or a running part of one, with what was asked; `value` is None until there is something."""
+
+    request: Any
+    value: Any
+
+
+Compute = Callable[[LoadedModel, JobReport, Callable[[Any], None]], Any]
+"""From the loaded model, the report and a way to publish running results to the result."""
+
+
+def submit(kind: str, key: str, request: ModelRequest, compute: Compute, label: str) -> Job:
+    """Queue a computation on the request's model, or join the one under way for the same key; it ends in an Outcome."""
+    allowed = model_access.roots()
+
+    def work(report: JobReport) -> Outcome:
+        report.publish(Outcome(request, None))
+        loaded = get_loaded(request.model, roots=allowed, report=report)
+        value = compute(loaded, report, lambda value: report.publish(Outcome(request, value)))
+        return Outcome(request, value)
+
+    return manager().submit(kind, key, work, label=label, device=model_access.device())
+
+
+def remember(job: Job) -> None:
+    """Make this job the session's own of its kind."""
+    _remembered()[job.kind] = job.id
 
 
 def watch(job: Job) -> None:
     """Follow this job in the session and in the URL, so that a refresh finds it."""
+    remember(job)
     selection.choose(job=job.id)
 
 
-def followed(kind: str) -> Job | None:
-    """The job of this kind that the session follows, or else one that is under way for anybody."""
+def known(id: str | None) -> Job | None:
+    """The job of this id, or None once it is forgotten."""
+    try:
+        return manager().get(id) if id else None
+    except RequestError:
+        return None
+
+
+def in_address() -> Job | None:
+    """The job that the URL names; a forgotten one is taken out of it."""
     id = selection.current().job
-    if id:
-        try:
-            job = manager().get(id)
-        except RequestError:
-            selection.choose(job=None)
-        else:
-            if job.kind == kind:
-                return job
-    active = manager().active(kind)
-    return active[0] if active else None
+    job = known(id)
+    if id and job is None:
+        selection.choose(job=None)
+    return job
 
 
-def take_result(job: Job | None) -> object | None:
+def remembered(kind: str) -> Job | None:
+    """The session's own job of this kind, or else the one that the URL brought."""
+    own = _remembered()
+    if named := in_address():
+        own.setdefault(named.kind, named.id)
+    return known(own.get(kind))
+
+
+def _remembered() -> dict[str, str]:
+    """Ids of jobs by their kind."""
+    return st.session_state.setdefault(_FOLLOWED, {})
+
+
+def followed(kind: str) -> Job | None:
+    """The job of this kind that the URL names, or else one that is under way for anybody."""
+    named = in_address()
+    if named and named.kind == kind:
+        return named
+    return next(iter(manager().active(kind)), None)
+
+
+def take_result(job: Job | None) -> Any:
     """The result of the followed job once it has ended well; it is not followed any more then."""
     if job is None or job.state != "done":
         return None
@@ -37,23 +105,60 @@ def take_result(job: Job | None) -> object | None:
     return job.result
 
 
+def under_way(job: Job | None) -> TypeGuard[Job]:
+    """Whether the job is queued or running."""
+    return job is not None and job.state in ("queued", "running")
+
+
+def request_of(job: Job | None) -> Any:
+    """What a job that ends in an Outcome was asked for; None until it has begun."""
+    found = job and (job.result or job.partial)
+    return found.request if found else None
+
+
+def outcome(job: Job | None) -> Outcome | None:
+    """What the job has found, or has found so far."""
+    found = job and (job.result or job.partial)
+    return found if found and found.value is not None else None
+
+
 def show(job: Job | None) -> None:
     """Draw the job: live while it is under way, a sentence when it failed or was cancelled."""
-    if job is None:
-        return
-    if job.state in ACTIVE:
-        _live(job.id)
-    elif job.state == "failed":
+    if under_way(job):
+        live(job.id, _panel)
+    else:
+        ended(job)
+
+
+def ended(job: Job | None, cancelled: str = "was cancelled; nothing was saved.") -> None:
+    """A sentence about a job that failed or was cancelled."""
+    if job and job.state == "failed":
         notices.error(job.error)
-    elif job.state == "cancelled":
-        notices.info(f"{job.label} was cancelled; nothing was saved.", icon=":material/cancel:")
+    elif job and job.state == "cancelled":
+        notices.info(f"{job.label} {cancelled}", icon=":material/cancel:")
 
 
-@st.fragment(run_every=1.0)
-def _live(id: str) -> None:
+@st.fragment(run_every=0.7)
+def live(id: str, draw: Callable[[Job], None]) -> None:
+    """Draw a job anew while it is under way; the whole page is drawn once more at its end."""
     job = manager().get(id)
-    if job.state not in ACTIVE:
+    if not under_way(job):
         st.rerun()
+    draw(job)
+
+
+def live_result(id: str, draw: Callable[[Outcome], None]) -> None:
+    """Progress, Cancel and the running result of a job while it is under way."""
+    live(id, partial(_progress_and_result, draw))
+
+
+def _progress_and_result(draw: Callable[[Outcome], None], job: Job) -> None:
+    progress(job)
+    if found := outcome(job):
+        draw(found)
+
+
+def _panel(job: Job) -> None:
     with st.container(border=True, key="job_panel"):
         progress(job)
 

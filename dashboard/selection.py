@@ -28,14 +28,14 @@ class Selection:
     threshold: float = DEFAULT_THRESHOLD
     job: str | None = None
     a: str | None = None
-    """One side of a comparison, see `compare_fingerprints.parse`; `b` is the other."""
+    """One side of a comparison, see `compare.fingerprints.parse`; `b` is the other."""
     b: str | None = None
     compared: str | None = None
-    """The two fingerprints whose comparison is shown, see `compare_fingerprints.pair`."""
+    """The two fingerprints whose comparison is shown, see `compare.fingerprints.pair`."""
     pair: int = 0
     """The matched pair of networks that is looked at, 0 for the strongest."""
     prune: str | None = None
-    """What the Prune page asks for, see `prune_state`."""
+    """What the Prune page asks for, see `prune.state`."""
 
 
 def start(page: str) -> None:

@@ -69,7 +69,7 @@ for column, side in zip(st.columns(2, gap="medium"), ("a", "b"), strict=True):
     missing += [lack] if lack else []
 asked = None if missing else (sides[0], sides[1])
 job = compare_jobs.current(asked)
-busy = compare_jobs.under_way(job)
+busy = jobs.under_way(job)
 
 run, more, what = st.columns([1.6, 1, 5], vertical_alignment="center", gap="small")
 run.button(

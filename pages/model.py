@@ -87,7 +87,7 @@ if loaded:
     st.toast(f"{words.plain(loaded)} is ready.", icon=":material/check_circle:")
     st.rerun()
 jobs.show(job)
-busy = job is not None and job.state in jobs.ACTIVE
+busy = jobs.under_way(job)
 
 if chosen and not busy:
     in_use(chosen)

@@ -31,12 +31,12 @@ frame.draw(
 )
 
 job = jobs.followed(KIND)
-if job and job.state in jobs.ACTIVE and job.id != selection.current().job and not selection.current().atlas:
+if jobs.under_way(job) and job.id != selection.current().job and not selection.current().atlas:
     jobs.watch(job)
 if path := jobs.take_result(job):
     selection.choose(atlas=Path(path).stem, network=0)
 
-form.draw(busy=job is not None and job.state in jobs.ACTIVE)
+form.draw(busy=jobs.under_way(job))
 if sentence := st.session_state.get(form.PROBLEM):
     notices.error(sentence)
 jobs.show(job)

@@ -8,9 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs, model_access, notices, selection, words
+from dashboard import jobs, model_access, words
 from dashboard.compare import fingerprints
-from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import check_protocols
@@ -133,15 +132,9 @@ def _measured(side: Side, allowed: tuple[Path, ...], letter: str, report: JobRep
 
 def current(sides: tuple[Side, Side] | None) -> Job | None:
     """The job that this session follows, or the one under way for anybody that answers what the page asks for."""
-    id = selection.current().job
-    if id:
-        try:
-            job = manager().get(id)
-        except RequestError:
-            selection.choose(job=None)
-        else:
-            if job.kind == KIND:
-                return job
+    named = jobs.in_address()
+    if named and named.kind == KIND:
+        return named
     return manager().find(KIND, key_of(sides)) if sides else None
 
 
@@ -156,26 +149,15 @@ def answered(found: Comparison, compared: str, sides: tuple[Side, Side]) -> bool
     )
 
 
-def under_way(job: Job | None) -> bool:
-    """Whether the job is queued or running."""
-    return job is not None and job.state in jobs.ACTIVE
-
-
 def show(job: Job | None) -> None:
     """Both tracks while the job is under way; a sentence when it failed or was cancelled."""
-    if under_way(job):
-        _live(job.id)
-    elif job and job.state == "cancelled":
-        notices.info(f"{job.label} was cancelled; a fingerprint that was finished is kept.", icon=":material/cancel:")
+    if jobs.under_way(job):
+        jobs.live(job.id, _tracks)
     else:
-        jobs.show(job)
+        jobs.ended(job, "was cancelled; a fingerprint that was finished is kept.")
 
 
-@st.fragment(run_every=0.7)
-def _live(id: str) -> None:
-    job = manager().get(id)
-    if not under_way(job):
-        st.rerun()
+def _tracks(job: Job) -> None:
     with st.container(border=True, key="job_panel"):
         jobs.progress(job)
         tracks: Tracks | None = job.partial

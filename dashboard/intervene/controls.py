@@ -6,9 +6,10 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import atlases, notices, selection, words
-from dashboard.intervene import jobs, settings, state
-from dashboard.intervene.jobs import INTERVENTION, EditRequest
+from dashboard import atlases, jobs, notices, selection, words
+from dashboard.intervene import jobs as intervene_jobs
+from dashboard.intervene import settings, state
+from dashboard.intervene.jobs import INTERVENTION, RANKING, EditRequest
 from dashboard.intervene.state import ALL
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import NoControlError, edit_networks
@@ -74,7 +75,7 @@ def _presets(key: str, atlas: Atlas) -> None:
 
 def _strongest(key: str) -> tuple[int, str]:
     """The network that a finished ranking puts first, or else the one with the largest variance, and why."""
-    ranked = jobs.outcome(jobs.current(jobs.RANKING, key))
+    ranked = jobs.outcome(intervene_jobs.current(RANKING, key))
     if ranked:
         return ranked.value[0].network, "the most damaging one in the ranking below."
     return 0, "the one with the largest variance. Make the ranking below to know which one matters most."
@@ -199,7 +200,7 @@ def _run(key: str) -> None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=jobs.under_way(jobs.current(INTERVENTION, key)),
+        disabled=jobs.under_way(intervene_jobs.current(INTERVENTION, key)),
         on_click=submit,
         args=(key,),
     )
@@ -243,4 +244,4 @@ def submit(key: str) -> None:
         except NoControlError:
             return measured(controls=0)
 
-    jobs.submit(INTERVENTION, request, compute, jobs.label("Measuring", request))
+    intervene_jobs.submit(INTERVENTION, request, compute, intervene_jobs.label("Measuring", request))

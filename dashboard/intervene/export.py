@@ -4,9 +4,11 @@ import json
 
 import streamlit as st
 
-from dashboard import charts, model_access, notices, words
-from dashboard.intervene import controls, jobs, state
-from dashboard.intervene.jobs import BAKING, Outcome
+from dashboard import charts, jobs, model_access, notices, words
+from dashboard.intervene import controls, state
+from dashboard.intervene import jobs as intervene_jobs
+from dashboard.intervene.jobs import BAKING
+from dashboard.jobs import Outcome
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import FOLDABLE, bake
 from fnet_core.interventions.edits import edits_text
@@ -111,7 +113,7 @@ def _baking(key: str, atlas: Atlas) -> None:
         "Folds the edits into the weights and saves an ordinary model, which behaves as the edited one does and loads "
         "anywhere. Give a name, or a new folder."
     )
-    job = jobs.current(BAKING, key)
+    job = intervene_jobs.current(BAKING, key)
     foldable = atlas.site in FOLDABLE
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Name", key=_FOLDER, placeholder="smollm2-without-8", disabled=not foldable)
@@ -126,9 +128,9 @@ def _baking(key: str, atlas: Atlas) -> None:
     if not foldable:
         st.caption(f"Edits at site {atlas.site} cannot be folded into weights; sites {' and '.join(FOLDABLE)} can.")
     if jobs.under_way(job):
-        jobs.live(job.id, lambda outcome: None)
+        jobs.live_result(job.id, lambda outcome: None)
         return
-    jobs.ended(job)
+    intervene_jobs.ended(job)
     if job and job.state == "done":
         st.success("Saved. Load it on the Model page by this name:", icon=":material/check_circle:")
         st.code(job.result.value, language=None)
@@ -148,4 +150,4 @@ def _submit(key: str) -> None:
         bake(loaded, request.edits, folder, request.recipe, report)
         return name
 
-    jobs.submit(BAKING, request, compute, f"Baking {request.model}", str(folder))
+    intervene_jobs.submit(BAKING, request, compute, f"Baking {request.model}", str(folder))

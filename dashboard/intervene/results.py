@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from dashboard import charts, coloured_text, notices, words
-from dashboard.intervene import controls as intervene_controls
-from dashboard.intervene import export, jobs, sweeps, writing
-from dashboard.intervene.jobs import INTERVENTION, Outcome
+from dashboard import charts, coloured_text, jobs, notices, words
+from dashboard.intervene import controls, export, sweeps, writing
+from dashboard.intervene import jobs as intervene_jobs
+from dashboard.intervene.jobs import INTERVENTION
+from dashboard.jobs import Outcome
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.interventions.measuring import Intervention
 from fnet_core.networks.atlas import Atlas
@@ -25,16 +26,16 @@ _TABLE = {
 
 def draw(key: str, atlas: Atlas) -> None:
     """The three figures, live while they are measured, then the tabs; only the open one is drawn."""
-    job = jobs.current(INTERVENTION, key)
+    job = intervene_jobs.current(INTERVENTION, key)
     found = None
     if jobs.under_way(job):
-        jobs.live(job.id, figures)
+        jobs.live_result(job.id, figures)
     else:
-        jobs.ended(job)
+        intervene_jobs.ended(job)
         found = jobs.outcome(job) if job and job.state == "done" else None
         if found:
             figures(found)
-            if intervene_controls.changed_since(job):
+            if controls.changed_since(job):
                 st.caption(":material/edit: The controls were changed since; press 'Run' to measure them.")
         elif job is None:
             notices.info(
@@ -59,12 +60,12 @@ def draw(key: str, atlas: Atlas) -> None:
 def figures(outcome: Outcome) -> None:
     """Perplexity untouched, edited and of the controls, with differences; estimates so far before the end."""
     measured: Intervention = outcome.value
-    untouched, edited, controls = st.columns(3)
+    untouched, edited, random = st.columns(3)
     with untouched:
         _metric("Untouched", measured.baseline.value, None, _interval(measured.baseline))
     with edited:
         _metric("Edited", measured.edited.value, measured.effect.value, _interval(measured.edited))
-    with controls:
+    with random:
         _controls(measured, outcome.request.controls)
     if not measured.edited.finite:
         gains = ", ".join(f"{edit.name or 'edit'} at gain {edit.gain:g}" for edit in measured.edits)

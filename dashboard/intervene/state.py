@@ -5,8 +5,7 @@ import math
 import streamlit as st
 
 from dashboard import atlases, selection
-from dashboard.intervene import jobs
-from dashboard.intervene.jobs import EditRequest, Gains
+from dashboard.intervene.jobs import EditRequest, Gains, requested
 from fnet_core import texts
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
@@ -37,7 +36,7 @@ def start(key: str, atlas: Atlas) -> None:
     if state.get(_ATLAS) != key:
         state[_ATLAS], state[_GAINS], state[_DEFAULT] = key, {}, None
         state.pop(_LOADED, None)
-        if request := jobs.requested(key):
+        if request := requested(key):
             _restore(request)
             return
     elif state[_GAINS] != {state[_DEFAULT]: 0.0}:

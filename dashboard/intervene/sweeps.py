@@ -5,9 +5,11 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import charts, notices, selection, words
-from dashboard.intervene import controls, jobs, state
-from dashboard.intervene.jobs import DOSES, RANKING, Outcome
+from dashboard import charts, jobs, notices, selection, words
+from dashboard.intervene import controls, state
+from dashboard.intervene import jobs as intervene_jobs
+from dashboard.intervene.jobs import DOSES, RANKING
+from dashboard.jobs import Outcome
 from fnet_core.interventions.measuring import GAINS, Dose, dose_response, rank_networks
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
@@ -28,7 +30,7 @@ class Curve:
 
 def doses(key: str, atlas: Atlas) -> None:
     """Pick a network, measure it at gains from 0 to 2, and see the curve grow."""
-    job = jobs.current(DOSES, key)
+    job = intervene_jobs.current(DOSES, key)
     busy = jobs.under_way(job)
     rows = [network for network in state.gains() if network != state.ALL]
     preferred = rows[0] if rows else selection.current().network
@@ -53,9 +55,9 @@ def doses(key: str, atlas: Atlas) -> None:
             args=(key, atlas),
         )
     if busy:
-        jobs.live(job.id, partial(_dose_figure, atlas))
+        jobs.live_result(job.id, partial(_dose_figure, atlas))
         return
-    jobs.ended(job)
+    intervene_jobs.ended(job)
     if found := jobs.outcome(job):
         _dose_figure(atlas, found)
     else:
@@ -83,7 +85,7 @@ def _submit_doses(key: str, atlas: Atlas) -> None:
         )
         return Curve(network, doses)
 
-    jobs.submit(DOSES, request, compute, f"Measuring network {network} at {len(GAINS)} gains")
+    intervene_jobs.submit(DOSES, request, compute, f"Measuring network {network} at {len(GAINS)} gains")
 
 
 def _dose_figure(atlas: Atlas, outcome: Outcome) -> None:
@@ -103,7 +105,7 @@ def _dose_figure(atlas: Atlas, outcome: Outcome) -> None:
 
 def ranking(key: str, atlas: Atlas) -> None:
     """Inhibit each network in turn; the map of their importance grows while it goes on."""
-    job = jobs.current(RANKING, key)
+    job = intervene_jobs.current(RANKING, key)
     busy = jobs.under_way(job)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -120,16 +122,16 @@ def ranking(key: str, atlas: Atlas) -> None:
             "damage. What is measured is kept: after Cancel it goes on from there."
         )
     if busy:
-        jobs.live(job.id, partial(_ranking_figure, atlas))
+        jobs.live_result(job.id, partial(_ranking_figure, atlas))
         return
-    jobs.ended(job)
+    intervene_jobs.ended(job)
     if found := jobs.outcome(job):
         _ranking_figure(atlas, found)
 
 
 def _submit_ranking(key: str, atlas: Atlas) -> None:
     if request := controls.checked(key, range(len(atlas)), 1):
-        jobs.submit(
+        intervene_jobs.submit(
             RANKING,
             request,
             lambda loaded, report, publish: rank_networks(

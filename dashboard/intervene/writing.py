@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import notices, words
-from dashboard.intervene import controls, jobs
-from dashboard.intervene.jobs import WRITING, Outcome
+from dashboard import jobs, notices, words
+from dashboard.intervene import controls
+from dashboard.intervene import jobs as intervene_jobs
+from dashboard.intervene.jobs import WRITING
+from dashboard.jobs import Outcome
 from fnet_core.evaluation.generation import Continuation, Sampling, continuation
 from fnet_core.interventions.edits import NoControlError, editing, random_controls
 from fnet_core.jobs import JobReport
@@ -35,7 +37,7 @@ def draw(key: str) -> None:
     st.session_state.setdefault("writing_tokens", 40)
     st.session_state.setdefault("writing_seed", 0)
     st.session_state.setdefault("writing_temperature", 0.8)
-    job = jobs.current(WRITING, key)
+    job = intervene_jobs.current(WRITING, key)
     st.text_area("Prompt", key="writing_prompt", height=80, persist_state="session")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         how = st.segmented_control(
@@ -63,9 +65,9 @@ def draw(key: str) -> None:
             args=(key,),
         )
     if jobs.under_way(job):
-        jobs.live(job.id, _side_by_side)
+        jobs.live_result(job.id, _side_by_side)
         return
-    jobs.ended(job)
+    intervene_jobs.ended(job)
     if (found := jobs.outcome(job)) and job.state == "done":
         _side_by_side(found)
         _next_tokens(found.value)
@@ -111,7 +113,7 @@ def _submit(key: str) -> None:
 
     how = [sampling.seed, sampling.temperature, sampling.top_p] if sampling else "greedy"
     label = f"Writing with {request.model}"
-    jobs.submit(WRITING, request, compute, label, prompt, tokens, how)
+    intervene_jobs.submit(WRITING, request, compute, label, prompt, tokens, how)
 
 
 def _side_by_side(outcome: Outcome) -> None:

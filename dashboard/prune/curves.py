@@ -1,6 +1,7 @@
 """The curves of perplexity against ratio, filled in the background, and what they say about the chosen method."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from dashboard.prune.jobs import CURVES
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
-from fnet_core.jobs import Job, manager
+from fnet_core.jobs import Job
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
 from fnet_core.pruning.masking import known_pruned_perplexity
@@ -80,8 +81,9 @@ def draw(
         prune_jobs.draw_again(job)
     _chart(request, points, baseline, ready, position, pruned)
     with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
-        if prune_jobs.under_way(job):
-            _live(job.id, _found(job), len(methods) * len(CURVE_RATIOS), len(missing))
+        if jobs.under_way(job):
+            total = len(methods) * len(CURVE_RATIOS)
+            jobs.live(job.id, partial(_filling, _found(job), total - len(missing), total))
         elif job and job.state == "failed":
             jobs.show(job)
         elif missing and ready:
@@ -96,17 +98,14 @@ _STATUS_HEIGHT = 52
 
 def _found(job: Job) -> int:
     """How many points the job has so far."""
-    found = prune_jobs.outcome(job)
+    found = jobs.outcome(job)
     return len(found.value) if found else 0
 
 
-@st.fragment(run_every=1.0)
-def _live(id: str, seen: int, total: int, missing: int) -> None:
-    """Where the job is; the page is drawn anew for each new point, not each second, which would slow the job down."""
-    job = manager().get(id)
-    if not prune_jobs.under_way(job) or _found(job) > seen:
+def _filling(seen: int, done: int, total: int, job: Job) -> None:
+    """Where the job is; the page is drawn anew for each new point alone, for drawing it slows the job down."""
+    if _found(job) > seen:
         st.rerun()
-    done = total - missing
     where = f"{done} of {total} points" if job.stage in ("", "measuring") else job.stage
     waits = " · waits for its turn" if job.state == "queued" else ""
     st.progress(done / total, text=f"**Filling the curves** · {where}{waits}")

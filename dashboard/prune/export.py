@@ -4,8 +4,9 @@ import re
 
 import streamlit as st
 
-from dashboard import model_access, notices
-from dashboard.prune import jobs
+from dashboard import jobs, model_access, notices
+from dashboard.jobs import Outcome
+from dashboard.prune import jobs as prune_jobs
 from dashboard.prune import plan as plan_view
 from dashboard.prune.jobs import EXPORT
 from dashboard.prune.state import PruneRequest
@@ -57,7 +58,7 @@ def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
         "Cuts the weights and saves a smaller model with its tokenizer and a model card, which says how transformers "
         f"loads it. {measured} Give a name, or a new folder."
     )
-    job = jobs.asked(EXPORT, request.model)
+    job = prune_jobs.asked(EXPORT, request.model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Name", key=_FOLDER, placeholder=_stem(request))
         st.button(
@@ -69,7 +70,7 @@ def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
             on_click=_submit,
             args=(request, figures),
         )
-    jobs.show(job, _done)
+    prune_jobs.show(job, _done)
 
 
 def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
@@ -81,13 +82,13 @@ def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
         return
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> str:
-        export(loaded, jobs.prepared(loaded, request, report), folder, figures, report)
+        export(loaded, prune_jobs.prepared(loaded, request, report), folder, figures, report)
         model_access.cards.clear()
         return name
 
-    jobs.ask(EXPORT, request, compute, f"Exporting {request.model}", "export", str(folder))
+    prune_jobs.ask(EXPORT, request, compute, f"Exporting {request.model}", "export", str(folder))
 
 
-def _done(outcome: jobs.Outcome) -> None:
+def _done(outcome: Outcome) -> None:
     st.success("Saved with its model card. Load it on the Model page by this name:", icon=":material/check_circle:")
     st.code(outcome.value, language=None)

@@ -22,12 +22,11 @@ _STATUS_HEIGHT = 88
 def scores_missing(request: PruneRequest, methods: list[str]) -> None:
     """The button that scores the neurons, or the progress of doing so."""
     job = prune_jobs.find(SCORING, request.scores_key())
-    if prune_jobs.under_way(job):
-        _scoring(job.id)
+    if jobs.under_way(job):
+        jobs.live(job.id, _scoring)
         return
     prune_jobs.draw_again(job)
-    if job and job.state != "done":
-        prune_jobs.show(job, lambda outcome: None)
+    prune_jobs.ended(job)
     title = METHODS[request.method].title
     notices.info(
         f"{request.model} has no scores by '{title}' yet. The model reads the calibration text first, which takes a "
@@ -44,11 +43,7 @@ def scores_missing(request: PruneRequest, methods: list[str]) -> None:
     )
 
 
-@st.fragment(run_every=0.7)
-def _scoring(id: str) -> None:
-    job = manager().get(id)
-    if not prune_jobs.under_way(job):
-        st.rerun()
+def _scoring(job: Job) -> None:
     with st.container(border=True):
         _bar(job)
         st.caption("The slider is live as soon as the neurons are scored.")
@@ -71,11 +66,11 @@ def draw(
     job = prune_jobs.find(MEASURING, request.key())
     if job is None:
         job = prune_jobs.measure(request)
-    if prune_jobs.under_way(job):
-        _live(job.id, partial(_running, baseline, about))
+    if jobs.under_way(job):
+        jobs.live(job.id, partial(_running, baseline, about))
         return False
     prune_jobs.draw_again(job)
-    if (found := prune_jobs.outcome(job)) and job.state == "done":
+    if (found := jobs.outcome(job)) and job.state == "done":
         _figures(found.value.baseline, found.value.pruned, None)
         _final(found.value.baseline, found.value.pruned)
         return True
@@ -93,16 +88,8 @@ def draw(
     return False
 
 
-@st.fragment(run_every=0.7)
-def _live(id: str, running) -> None:
-    job = manager().get(id)
-    if not prune_jobs.under_way(job):
-        st.rerun()
-    running(job)
-
-
 def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -> None:
-    found = prune_jobs.outcome(job)
+    found = jobs.outcome(job)
     if found:
         result: PruneResult = found.value
         _figures(result.baseline, result.pruned, None)

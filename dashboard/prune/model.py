@@ -50,17 +50,14 @@ def _opened(name: str) -> bool:
     if job.state == "done":
         return True
     jobs.show(job)
-    if job.state not in jobs.ACTIVE:
+    if not jobs.under_way(job):
         st.button("Try again", icon=":material/refresh:", on_click=st.session_state.pop, args=(_TRIED,))
     return False
 
 
 def _tried(name: str) -> Job | None:
     model, id = st.session_state.get(_TRIED, (None, None))
-    try:
-        return manager().get(id) if model == name else None
-    except RequestError:
-        return None
+    return jobs.known(id) if model == name else None
 
 
 def _submit(name: str) -> Job:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import notices, words
-from dashboard.prune import jobs
-from dashboard.prune.jobs import SPEED, WRITING, Outcome
+from dashboard import jobs, notices, words
+from dashboard.jobs import Outcome
+from dashboard.prune import jobs as prune_jobs
+from dashboard.prune.jobs import SPEED, WRITING
 from dashboard.prune.state import PruneRequest
 from fnet_core.activations.reading import main_device
 from fnet_core.evaluation.generation import Continuation, Sampling, continuation
@@ -23,7 +24,7 @@ _GREEDY, _SAMPLING = "Greedy", "Sampling"
 
 def speed(request: PruneRequest) -> None:
     """The button that measures the speed, and the figures."""
-    job = jobs.asked(SPEED, request.model)
+    job = prune_jobs.asked(SPEED, request.model)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Measure the speed",
@@ -38,17 +39,17 @@ def speed(request: PruneRequest) -> None:
             "Builds the smaller model in memory and runs both in turns, five rounds each: reading 256 tokens at once, "
             "then writing 16 one by one. Other work on this machine slows both."
         )
-    jobs.show(job, lambda outcome: _speed(request, outcome))
+    prune_jobs.show(job, lambda outcome: _speed(request, outcome))
 
 
 def _submit_speed(request: PruneRequest) -> None:
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Speed:
-        pruning = jobs.prepared(loaded, request, report)
+        pruning = prune_jobs.prepared(loaded, request, report)
         report("cutting", 0.0)
         smaller = pruned_copy(loaded, pruning).to(main_device(loaded.model))
         return compare_speed(loaded.model, smaller, report=report)
 
-    jobs.ask(SPEED, request, compute, f"Timing {request.model}", "speed")
+    prune_jobs.ask(SPEED, request, compute, f"Timing {request.model}", "speed")
 
 
 def _speed(request: PruneRequest, outcome: Outcome) -> None:
@@ -93,7 +94,7 @@ def writing(request: PruneRequest) -> None:
     state.setdefault("prune_prompt", _START)
     state.setdefault("prune_tokens", 60)
     state.setdefault("prune_writing_seed", 0)
-    job = jobs.asked(WRITING, request.model)
+    job = prune_jobs.asked(WRITING, request.model)
     st.text_area("Prompt", key="prune_prompt", height=80, persist_state="session")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         how = st.segmented_control(
@@ -119,7 +120,7 @@ def writing(request: PruneRequest) -> None:
         )
     if job is None:
         st.caption("Press 'Write': the original and the pruned model go on from the prompt, side by side.")
-    jobs.show(job, lambda outcome: _side_by_side(request, outcome))
+    prune_jobs.show(job, lambda outcome: _side_by_side(request, outcome))
 
 
 def _submit_writing(request: PruneRequest) -> None:
@@ -139,11 +140,11 @@ def _submit_writing(request: PruneRequest) -> None:
 
         original = write(0)
         publish(Writing(prompt, (original,)))
-        with masking(loaded, jobs.prepared(loaded, request, report)):
+        with masking(loaded, prune_jobs.prepared(loaded, request, report)):
             return Writing(prompt, (original, write(1)))
 
     how = sampling.seed if sampling else "greedy"
-    jobs.ask(WRITING, request, compute, f"Writing with {request.model}", "writing", prompt, tokens, how)
+    prune_jobs.ask(WRITING, request, compute, f"Writing with {request.model}", "writing", prompt, tokens, how)
 
 
 def _side_by_side(request: PruneRequest, outcome: Outcome) -> None:
