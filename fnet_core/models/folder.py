@@ -25,6 +25,10 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 """What decides how a text becomes tokens, start tokens included."""
+_VOCABULARIES = ("vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+"""What a tokenizer is built from where there is no tokenizer.json; beside one they are not read."""
+_ADDED_TOKENS = "added_tokens.json"
+"""Read unless tokenizer_config.json lists the added tokens itself."""
 CARD = "fnet.json"
 """FNet's own note in a folder it made: name, licence, source and digests."""
 
@@ -43,6 +47,11 @@ def check_config(config: Any, name: str) -> str:
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise RequestError(f"The config.json of {name} names no model_type; choose a causal language model.")
     family_for(config["model_type"])
+    if named := config.get("transformers_weights"):
+        raise RequestError(
+            f"The config.json of {name} names a weights file of its own ({named}); rename it to {SINGLE} and take "
+            "'transformers_weights' out."
+        )
     if quantised := config.get("quantization_config"):
         method = quantised.get("quant_method", "some") if isinstance(quantised, dict) else "some"
         raise RequestError(
@@ -70,7 +79,12 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files that make up the model, sorted; `RequestError` if one is missing."""
+    """The safetensors files that make up the model, sorted; `RequestError` if one is missing.
+
+    A single file comes before an index beside it, as in the library that loads them.
+    """
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
     if (folder / INDEX).is_file():
         index = _read_json(folder / INDEX, folder)
         try:
@@ -83,8 +97,6 @@ def weight_files(folder: Path) -> list[Path]:
                 f"({missing[0]}, ...); copy or download them again."
             )
         return [folder / name for name in names]
-    if (folder / SINGLE).is_file():
-        return [folder / SINGLE]
     raise RequestError(_no_weights(folder))
 
 
@@ -144,13 +156,23 @@ def mlp_width(config: PretrainedConfig) -> int:
     return 4 * config.hidden_size
 
 
+def tokenizer_files(folder: Path) -> list[Path]:
+    """The files of a folder that decide how a text becomes tokens; `RequestError` if one is damaged."""
+    names = list(_TOKENIZER_FILES)
+    if not (folder / "tokenizer.json").is_file():
+        names += _VOCABULARIES
+    settings = folder / "tokenizer_config.json"
+    if not (settings.is_file() and "added_tokens_decoder" in _read_json(settings, folder)):
+        names.append(_ADDED_TOKENS)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
 def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     config = _read_json(folder / "config.json", folder)
     check_config(config, str(folder))
     for key in ("_name_or_path", "transformers_version"):
         config.pop(key, None)
-    tokenizer = [folder / name for name in _TOKENIZER_FILES if (folder / name).is_file()]
-    files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer)}
+    files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer_files(folder))}
     return digest({"config": config, "files": files})
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.tiny_models import save_tiny, tiny_model, tiny_tokenizer
+from support.tiny_models import VOCABULARY, save_tiny, tiny_model, tiny_tokenizer
+from transformers import AutoTokenizer
 
 from fnet_core.errors import RequestError
 from fnet_core.models import resolving
 from fnet_core.models.cards import available
+from fnet_core.models.folder import weight_files
 from fnet_core.models.loading import load, model_digest, resolve
 from fnet_core.storage import artifacts
 
@@ -237,3 +239,48 @@ def test_every_file_that_decides_what_the_model_does_is_in_its_digest(tmp_path, 
     changed = content.replace(b"<s>", b"<S>") if file.startswith("tok") else content.replace(b"0.2", b"0.3")
     (folder / file).write_bytes(changed if changed != content else content[:-1] + bytes([content[-1] ^ 1]))
     assert model_digest(folder) != before
+
+
+def test_a_single_file_beside_a_stale_index_is_what_is_loaded_and_hashed(folder):
+    """Saving a smaller model into a folder of shards leaves the old index behind."""
+    shards = model_digest(sharded(folder))
+    tiny_model("llama", seed=7).save_pretrained(folder.parent / "new")
+    shutil.copy(folder.parent / "new" / "model.safetensors", folder)
+    assert [path.name for path in weight_files(folder)] == ["model.safetensors"]
+    assert model_digest(folder) != shards
+    expected = tiny_model("llama", seed=7)(IDS).logits
+    assert torch.equal(load(str(folder)).model(IDS).logits, expected)
+    next(folder.glob("model-*.safetensors")).unlink()
+    assert torch.equal(load(str(folder)).model(IDS).logits, expected)
+
+
+def test_a_weights_file_named_by_the_configuration_is_refused(folder):
+    changed_config(folder, transformers_weights="other.safetensors")
+    with pytest.raises(RequestError, match="names a weights file of its own"):
+        resolve(str(folder))
+
+
+def ids_of(folder: Path) -> list[int]:
+    return AutoTokenizer.from_pretrained(folder)("so new <extra> text, 42!")["input_ids"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_added_tokens_are_in_the_digest_exactly_where_they_are_read(folder, listed):
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    settings.pop("added_tokens_decoder", None)
+    path.write_text(json.dumps(settings | ({"added_tokens_decoder": {}} if listed else {})))
+    ids, digest = ids_of(folder), model_digest(folder)
+    (folder / "added_tokens.json").write_text(json.dumps({"<extra>": VOCABULARY - 1}))
+    assert (ids_of(folder) != ids) == (model_digest(folder) != digest) == (not listed)
+
+
+def test_vocabularies_are_in_the_digest_exactly_where_there_is_no_tokenizer_json(folder):
+    (folder / "vocab.json").write_text("{}")
+    before = model_digest(folder)
+    (folder / "vocab.json").write_text('{"a": 0}')
+    assert model_digest(folder) == before
+    (folder / "tokenizer.json").unlink()
+    without = model_digest(folder)
+    (folder / "vocab.json").write_text("{}")
+    assert model_digest(folder) != without
