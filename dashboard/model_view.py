@@ -33,7 +33,7 @@ def licence(card: ModelCard) -> None:
 
 
 def facts(card: ModelCard) -> None:
-    """The numbers of a model, as a row of figures; what is unknown is left out."""
+    """The numbers of a model in a row; what is unknown is left out."""
     rows = [
         ("Architecture", card.architecture, "The family of the model, as its configuration names it."),
         ("Layers", card.layers, "Decoder layers, numbered from 0 at the input."),

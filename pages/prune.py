@@ -43,7 +43,7 @@ def page() -> None:
 
 
 def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
-    """The slider with its figures beside the curves, and the views of the plan below."""
+    """The slider with its perplexities beside the curves, and the views of the plan below."""
     methods = state.chart_methods()
     scored = known_scores(loaded, request.method, request.score_request())
     baseline = known_baseline(loaded, request.yardstick)
@@ -82,7 +82,7 @@ def views(
     request: state.PruneRequest,
     plan: PrunePlan,
     points: Sequence[CurvePoint],
-    figures: dict[str, PerplexityResult],
+    perplexities: dict[str, PerplexityResult],
 ) -> None:
     """The tabs; only the open one is drawn."""
     drawn = {
@@ -91,7 +91,7 @@ def views(
         "Points measured": lambda: curves.table(points),
         "Writing": lambda: trials.writing(request),
         "Speed": lambda: trials.speed(request),
-        "Save and export": lambda: export.draw(request, plan, figures),
+        "Save and export": lambda: export.draw(request, plan, perplexities),
     }
     for tab, draw in zip(st.tabs(list(drawn), key="prune_view", on_change="rerun"), drawn.values(), strict=True):
         if tab.open:

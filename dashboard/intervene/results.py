@@ -25,16 +25,16 @@ _TABLE = {
 
 
 def draw(key: str, atlas: Atlas) -> None:
-    """The three figures, live while they are measured, then the tabs; only the open one is drawn."""
+    """The three perplexities, live while they are measured, then the tabs; only the open one is drawn."""
     job = intervene_jobs.current(INTERVENTION, key)
     found = None
     if jobs.under_way(job):
-        jobs.live_result(job.id, figures)
+        jobs.live_result(job.id, _perplexities)
     else:
         intervene_jobs.ended(job)
         found = jobs.outcome(job) if job and job.state == "done" else None
         if found:
-            figures(found)
+            _perplexities(found)
             if controls.changed_since(job):
                 st.caption(":material/edit: The controls were changed since; press 'Run' to measure them.")
         elif job is None:
@@ -57,7 +57,7 @@ def draw(key: str, atlas: Atlas) -> None:
                 view()
 
 
-def figures(outcome: Outcome) -> None:
+def _perplexities(outcome: Outcome) -> None:
     """Perplexity untouched, edited and of the controls, with differences; estimates so far before the end."""
     measured: Intervention = outcome.value
     untouched, edited, random = st.columns(3)
@@ -86,7 +86,7 @@ def _interval(result: PerplexityResult) -> str:
 
 
 def _metric(name: str, value: float, ratio: float | None, below: str) -> None:
-    """One figure with its change against the untouched model; worse is red."""
+    """One perplexity with its change against the untouched model; worse is red."""
     with st.container(border=True, height="stretch", gap="xsmall"):
         st.metric(
             name,

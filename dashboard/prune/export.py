@@ -21,13 +21,13 @@ from fnet_core.pruning.plan import PrunePlan
 _FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
 
 
-def draw(request: PruneRequest, plan: PrunePlan, figures: dict[str, PerplexityResult]) -> None:
-    """Download of the plan, and export of the model; `figures` are perplexities that the card states."""
+def draw(request: PruneRequest, plan: PrunePlan, perplexities: dict[str, PerplexityResult]) -> None:
+    """Download of the plan, and export of the model; `perplexities` are what the card states."""
     if sentence := st.session_state.pop(_PROBLEM, None):
         notices.error(sentence)
     model, files = st.columns(2, gap="large")
     with model:
-        _export(request, figures)
+        _export(request, perplexities)
     with files:
         st.subheader("Save the plan", anchor=False)
         st.caption("What goes, layer by layer, with the recipe of the scores. The model is not in it.")
@@ -47,11 +47,11 @@ def _stem(request: PruneRequest) -> str:
     return f"{model}-{request.method}-{amount}"
 
 
-def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
+def _export(request: PruneRequest, perplexities: dict[str, PerplexityResult]) -> None:
     st.subheader("Export the pruned model", anchor=False)
     measured = (
         "The card states recipe and perplexities."
-        if len(figures) == 2
+        if len(perplexities) == 2
         else "The perplexity is still being measured; the card states the recipe alone until then."
     )
     st.caption(
@@ -68,12 +68,12 @@ def _export(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
             icon=":material/save:",
             disabled=jobs.under_way(job),
             on_click=_submit,
-            args=(request, figures),
+            args=(request, perplexities),
         )
     prune_jobs.show(job, _done)
 
 
-def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None:
+def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) -> None:
     try:
         name, folder = destination(st.session_state[_FOLDER].strip() or _stem(request), model_access.roots())
         new_folder(folder)
@@ -82,7 +82,7 @@ def _submit(request: PruneRequest, figures: dict[str, PerplexityResult]) -> None
         return
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> str:
-        export(loaded, prune_jobs.prepared(loaded, request, report), folder, figures, report)
+        export(loaded, prune_jobs.prepared(loaded, request, report), folder, perplexities, report)
         model_access.cards.clear()
         return name
 

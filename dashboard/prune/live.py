@@ -55,12 +55,12 @@ def draw(
     pruned: PerplexityResult | None,
     about: float | None,
 ) -> bool:
-    """The two figures; returns whether they are final. Starts the measurement where there is none.
+    """The two perplexities; returns whether they are final. Starts the measurement where there is none.
 
     `about` is what the curve says at this ratio, shown until the first window is measured.
     """
     if baseline is not None and pruned is not None:
-        _figures(baseline, pruned, None)
+        _perplexities(baseline, pruned, None)
         _final(baseline, pruned)
         return True
     job = prune_jobs.find(MEASURING, request.key())
@@ -71,10 +71,10 @@ def draw(
         return False
     prune_jobs.draw_again(job)
     if (found := jobs.outcome(job)) and job.state == "done":
-        _figures(found.value.baseline, found.value.pruned, None)
+        _perplexities(found.value.baseline, found.value.pruned, None)
         _final(found.value.baseline, found.value.pruned)
         return True
-    _figures(baseline, None, about)
+    _perplexities(baseline, None, about)
     if job.state == "failed":
         jobs.show(job)
     st.button(
@@ -92,9 +92,9 @@ def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -
     found = jobs.outcome(job)
     if found:
         result: PruneResult = found.value
-        _figures(result.baseline, result.pruned, None)
+        _perplexities(result.baseline, result.pruned, None)
     else:
-        _figures(baseline, None, about)
+        _perplexities(baseline, None, about)
     with st.container(height=_STATUS_HEIGHT, border=False, key="prune_status"):
         _bar(job)
 
@@ -115,7 +115,7 @@ def _bar(job: Job) -> None:
     )
 
 
-def _figures(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:
+def _perplexities(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:
     left, right = st.columns(2)
     with left, st.container(border=True, height="stretch", gap="xsmall", key="prune_untouched"):
         st.metric("Untouched", words.perplexity(baseline.value) if baseline else "…", help=_HELP)

@@ -1,4 +1,4 @@
-"""What a plan takes away, before anything is changed: figures, maps, layers."""
+"""What a plan takes away, before anything is changed: numbers, maps, layers."""
 
 import json
 from collections.abc import Callable

@@ -23,7 +23,7 @@ _GREEDY, _SAMPLING = "Greedy", "Sampling"
 
 
 def speed(request: PruneRequest) -> None:
-    """The button that measures the speed, and the figures."""
+    """The button that measures the speed, and what was measured."""
     job = prune_jobs.asked(SPEED, request.model)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(

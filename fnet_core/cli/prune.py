@@ -89,8 +89,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     result = measure_pruning(loaded, pruning, yardstick, report)
     artifact = None
     if options.out:
-        figures = {"before": result.baseline, "after": result.pruned}
-        artifact = str(export(loaded, pruning, Path(options.out), figures, report))
+        perplexities = {"before": result.baseline, "after": result.pruned}
+        artifact = str(export(loaded, pruning, Path(options.out), perplexities, report))
     summary = pruning.summary() | {
         "model": loaded.name,
         "baseline": result.baseline.summary(),

@@ -21,7 +21,7 @@ MINIMUM_GAP = 0.1
 
 @dataclass(frozen=True)
 class ReferencePair:
-    """A pair of models of which it is known how they are related, with its measured figures."""
+    """A pair of models of which it is known how they are related, with what was measured of it."""
 
     a: str
     b: str

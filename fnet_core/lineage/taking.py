@@ -53,7 +53,7 @@ SIGNALS: dict[str, str] = {
 """How a network's signal is read from its key neurons."""
 
 METHOD_VERSION = 2
-"""Raised when the method or the score of two fingerprints changes, so that nothing is held against figures of an older
+"""Raised when the method or the score of two fingerprints changes, so that nothing is held against scores of an older
 method."""
 
 RESTARTS = 10

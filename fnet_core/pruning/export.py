@@ -36,12 +36,12 @@ def export(
     loaded: LoadedModel,
     pruning: Pruning,
     folder: Path,
-    figures: dict[str, PerplexityResult] | None = None,
+    perplexities: dict[str, PerplexityResult] | None = None,
     report: Report = silent,
 ) -> Path:
     """Save the pruned model with its tokenizer, recipe and model card, all of it or nothing.
 
-    `figures` are perplexities by name ("before", "after") that the card states. Raises RequestError for a plan that
+    `perplexities` are those by name ("before", "after") that the card states. Raises RequestError for a plan that
     removes nothing, a folder that exists or cannot be written, and a full disk.
     """
     folder = new_folder(folder)
@@ -50,9 +50,11 @@ def export(
     model = pruned_copy(loaded, pruning, report)
     report("saving", 0.0)
     with saving_model(model, loaded.tokenizer, folder) as temporary:
-        recipe = _recipe(loaded, pruning, figures or {})
+        recipe = _recipe(loaded, pruning, perplexities or {})
         (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
-        (temporary / "README.md").write_text(_model_card(loaded, pruning, figures or {}, needs_code(model)), "utf-8")
+        (temporary / "README.md").write_text(
+            _model_card(loaded, pruning, perplexities or {}, needs_code(model)), "utf-8"
+        )
         report("saving", 1.0)
     return folder
 
@@ -63,18 +65,18 @@ def check_removes(plan: PrunePlan) -> None:
         raise RequestError("This plan removes nothing; choose a ratio above 0.")
 
 
-def _recipe(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult]) -> dict[str, Any]:
+def _recipe(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult]) -> dict[str, Any]:
     return {
         "pruned_from": loaded.name,
         "pruned_from_digest": loaded.digest,
         "plan": pruning.plan.recipe(),
         "compensation": pruning.compensation,
         "summary": pruning.summary(),
-        "perplexity": {name: result.summary() for name, result in figures.items()},
+        "perplexity": {name: result.summary() for name, result in perplexities.items()},
     }
 
 
-def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, PerplexityResult], code: bool) -> str:
+def _model_card(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult], code: bool) -> str:
     plan, summary = pruning.plan, pruning.summary()
     licence = read_licence(loaded.path)
     method = METHODS[plan.method]
@@ -97,13 +99,13 @@ def _model_card(loaded: LoadedModel, pruning: Pruning, figures: dict[str, Perple
         f"| MLP neurons | {summary['neurons']['before']:,} | {summary['neurons']['after']:,} |",
         f"| attention heads | {summary['heads']['before']:,} | {summary['heads']['after']:,} |",
     ]
-    if {"before", "after"} <= figures.keys():
-        before, after = figures["before"], figures["after"]
+    if {"before", "after"} <= perplexities.keys():
+        before, after = perplexities["before"], perplexities["after"]
         lines += [
             f"| perplexity per {before.definition} | {before.value:.4g} | {after.value:.4g} |",
             "",
             f"Perplexity over {before.tokens:,} tokens of {len(before.texts)} texts, window {before.window}, stride "
-            f"{before.stride}, {before.dtype}; the figure after was measured with the removed inputs masked, which the "
+            f"{before.stride}, {before.dtype}; the one after was measured with the removed inputs masked, which the "
             "cut model equals up to rounding.",
         ]
     lines += [
