@@ -8,7 +8,7 @@ from fnet_core.cli.fingerprint import add_protocol, request_of
 from fnet_core.lineage.comparison import RESAMPLES, Comparison, check_options, compare
 from fnet_core.lineage.fingerprint import Fingerprint, check_protocols
 from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
-from fnet_core.models.resolving import locate
+from fnet_core.models.cards import peek
 from fnet_core.progress import Report
 from fnet_core.reporting.comparison import save_report
 from fnet_core.storage.atomic import check_file
@@ -50,7 +50,7 @@ def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRe
     """The fingerprint in a file, or what to ask of a model; RequestError if there is neither."""
     if name.endswith(".safetensors"):
         return Fingerprint.load(Path(name))
-    locate(name.strip())
+    peek(name)
     return request_of(name, options)
 
 

@@ -1,7 +1,7 @@
 """What a person should know about a model before loading it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformers import PretrainedConfig
@@ -10,6 +10,7 @@ from fnet_core.errors import RequestError
 from fnet_core.models.folder import mlp_width, read_card, read_config, read_licence
 from fnet_core.models.licences import is_accepted
 from fnet_core.models.memory import MemoryEstimate, estimate
+from fnet_core.models.nearby import meant_folder
 from fnet_core.models.resolving import Kind, gguf_folder, locate
 from fnet_core.models.sources import hub
 from fnet_core.models.sources.starter_table import STARTERS, Starter
@@ -63,7 +64,9 @@ def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = sil
         if folder.is_dir():
             return _folder_card(name, "gguf", folder)
         return _unread_card(name, "gguf", path.stem, "A GGUF file, converted on first use.", cached=False)
-    return _folder_card(name, "folder", path)
+    folder, note = meant_folder(path)
+    card = _folder_card(name, "folder", folder)
+    return replace(card, description=f"{note} {card.description}".strip()) if note else card
 
 
 def available() -> list[ModelCard]:

@@ -52,8 +52,9 @@ def check_config(config: Any, name: str) -> str:
             f"The config.json of {name} names a weights file of its own ({named}); rename it to {SINGLE} and take "
             "'transformers_weights' out."
         )
-    if quantised := config.get("quantization_config"):
-        method = quantised.get("quant_method", "some") if isinstance(quantised, dict) else "some"
+    if quantised := config.get("quantization_config") or config.get("quantization"):
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else None
+        method = method or ("MLX" if "quantization" in config else "some method")
         raise RequestError(
             f"{name} holds weights quantised by {method}, and FNet reads and changes plain ones; choose the "
             "unquantised model or a .gguf file."

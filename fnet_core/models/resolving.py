@@ -1,5 +1,6 @@
 """From the name a person gives to a folder with safetensors on this machine."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Literal
 
 from fnet_core.errors import RequestError
 from fnet_core.models.folder import CARD, check_folder, read_licence, write_card
+from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
 from fnet_core.models.sources.gguf import check_magic, convert_gguf
 from fnet_core.models.sources.starter_table import STARTERS
@@ -17,6 +19,8 @@ from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, home
 from fnet_core.storage.locks import exclusive
 
 Kind = Literal["starter", "hub", "folder", "gguf"]
+
+log = logging.getLogger(__name__)
 
 FORMS = "a repository of the Hugging Face hub (owner/model), a model folder, or a .gguf file"
 
@@ -54,7 +58,10 @@ def resolve(
         case "gguf":
             folder = _converted(path, report)
         case "folder":
-            folder = path
+            folder, note = meant_folder(path)
+            _allowed(folder, roots)
+            if note:
+                log.warning(note)
     check_folder(folder)
     return ModelFolder(name, folder, kind, read_licence(folder).name)
 
@@ -81,9 +88,9 @@ def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]
     if name.lower().endswith(".gguf"):
         check_magic(_allowed(path, roots))
         return "gguf", path.resolve()
-    if path.is_absolute() or name.startswith((".", "~")) or (name and path.is_dir()):
+    if path.is_absolute() or name.startswith((".", "~")) or (name and (path.is_dir() or path.suffix == ".safetensors")):
         real = _allowed(path, roots)
-        if not real.is_dir():
+        if not real.exists():
             raise RequestError(f"There is no folder {name}; give {FORMS}.")
         return "folder", real
     if hub.is_repository_name(name):

@@ -134,6 +134,18 @@ def test_a_model_is_not_measured_for_a_file_of_other_probes(capsys, files, monke
     assert status == 2 and out == "" and "differ in: " in err and "base" in err and "tiny" in err
 
 
+def test_the_second_model_is_checked_before_the_first_is_measured(capsys, tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise AssertionError("the model was measured")
+
+    monkeypatch.setattr("fnet_core.cli.compare.find_fingerprint", forbidden)
+    folder = save_tiny(tmp_path / "model")
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"model_type": "llama"', '"model_type": "perceptron"'))
+    status, out, err = run(capsys, "compare", "tiny", str(folder), *SMALL)
+    assert status == 2 and out == "" and "'perceptron' is not supported" in err
+
+
 def test_a_changed_file_is_refused(capsys, files):
     content = bytearray(Path(files[1]).read_bytes())
     content[-3] ^= 1

@@ -1,6 +1,7 @@
 """Names and folders: what each name means, and each unusable folder refused with its own sentence."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from transformers import AutoTokenizer
 
 from fnet_core.errors import RequestError
 from fnet_core.models import resolving
-from fnet_core.models.cards import available
+from fnet_core.models.cards import available, peek
 from fnet_core.models.folder import weight_files
 from fnet_core.models.loading import load, model_digest, resolve
 from fnet_core.storage import artifacts
@@ -284,3 +285,60 @@ def test_vocabularies_are_in_the_digest_exactly_where_there_is_no_tokenizer_json
     without = model_digest(folder)
     (folder / "vocab.json").write_text("{}")
     assert model_digest(folder) != without
+
+
+# What a person most likely meant
+
+
+def test_a_weights_file_stands_for_its_folder(folder, caplog):
+    assert resolve(str(folder / "model.safetensors")).path == folder
+    assert "model.safetensors is a weights file; the folder that it lies in is used." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ("alone/model.safetensors", "without a config.json beside it"),
+        ("model/other.safetensors", "is not what the model in .* is loaded from"),
+        ("model/notes.txt", "is a file; give the folder"),
+    ],
+)
+def test_a_file_that_stands_for_no_model(folder, tmp_path, made, sentence):
+    path = tmp_path / made
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((folder / "model.safetensors").read_bytes())
+    assert re.search(sentence, refusal(path))
+
+
+def test_a_training_run_stands_for_its_newest_checkpoint(folder, tmp_path, caplog):
+    run = tmp_path / "run"
+    for step in (90, 500, 1000):
+        shutil.copytree(folder, run / f"checkpoint-{step}")
+    (run / "checkpoint-1000" / "config.json").unlink()
+    assert resolve(str(run)).path == run / "checkpoint-500"
+    assert "newest checkpoint checkpoint-500 is used" in caplog.text
+    assert "newest checkpoint checkpoint-500 is used" in peek(str(run)).description
+
+
+def test_a_repository_in_the_hubs_cache_stands_for_its_current_snapshot(folder, tmp_path, caplog):
+    repository = tmp_path / "cache" / "models--owner--small"
+    for commit in ("aaa", "bbb"):
+        shutil.copytree(folder, repository / "snapshots" / commit)
+    assert "2 snapshots with a config.json" in refusal(repository)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("bbb\n")
+    assert resolve(str(repository)).path == repository / "snapshots" / "bbb"
+    assert "its snapshot bbb is used" in caplog.text
+    assert "give one by its name: owner/small." in refusal(repository.parent)
+
+
+def test_the_meant_folder_too_must_lie_in_the_roots(folder, tmp_path):
+    run = tmp_path / "served" / "run"
+    run.mkdir(parents=True)
+    (run / "checkpoint-7").symlink_to(folder)
+    assert "outside the folders that this server may read" in refusal(run, roots=[tmp_path / "served"])
+
+
+def test_weights_quantised_by_mlx(folder):
+    changed_config(folder, quantization={"group_size": 64, "bits": 4})
+    assert "holds weights quantised by MLX" in refusal(folder)
