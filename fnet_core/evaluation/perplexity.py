@@ -25,6 +25,7 @@ from fnet_core.evaluation.windows import Definition, Window, check_windows, text
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts
+from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "perplexity"
@@ -138,6 +139,10 @@ class PerplexityResult:
             "dtype": self.dtype,
             "finite": self.finite,
         }
+
+
+PERPLEXITIES = Kind(KIND, PerplexityResult.load, FORMAT, keyed_since=1)
+"""Perplexities in the store."""
 
 
 @dataclass(frozen=True)

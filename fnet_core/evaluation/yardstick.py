@@ -3,15 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from fnet_core.activations.reading import main_device
-from fnet_core.evaluation.perplexity import KIND, PerplexityResult, measure
+from fnet_core.evaluation.perplexity import PERPLEXITIES, PerplexityResult, measure
 from fnet_core.evaluation.windows import Definition, window_and_stride
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, memo
 from fnet_core.texts import Passage
 
 METHOD_VERSION = 1
@@ -39,26 +38,23 @@ class Yardstick:
         }
 
 
-def perplexity_key(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> str:
-    """The digest of everything that decides one perplexity; `changes` says as JSON what is done to the model."""
+def perplexity_recipe(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> dict[str, Any]:
+    """Everything that decides one perplexity, JSON-able; `changes` says as JSON what is done to the model."""
     window, stride = window_and_stride(loaded, yardstick.definition, yardstick.window, yardstick.stride)
-    return artifacts.digest(
-        {
-            "model_digest": loaded.digest,
-            "device": main_device(loaded.model).type,
-            "dtype": loaded.dtype,
-            "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
-            "edits": changes,
-            "method_version": METHOD_VERSION,
-            "versions": {name: version(name) for name in ("torch", "transformers")},
-        }
-    )
+    return {
+        "model_digest": loaded.digest,
+        "device": main_device(loaded.model).type,
+        "dtype": loaded.dtype,
+        "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
+        "edits": changes,
+        "method_version": METHOD_VERSION,
+        "versions": memo.versions("torch", "transformers"),
+    }
 
 
 def known_perplexity(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> PerplexityResult | None:
     """The perplexity under these changes if it was measured before."""
-    path = artifacts.artifact_path(KIND, perplexity_key(loaded, yardstick, changes))
-    return PerplexityResult.load(path) if path.exists() else None
+    return memo.known(PERPLEXITIES, perplexity_recipe(loaded, yardstick, changes))
 
 
 def changed_estimates(
@@ -76,7 +72,7 @@ def changed_estimates(
         report("measuring", 1.0)
         yield known
         return
-    path = artifacts.artifact_path(KIND, perplexity_key(loaded, yardstick, changes))
+    recipe = perplexity_recipe(loaded, yardstick, changes)
     for result in measure(
         loaded,
         yardstick.passages,
@@ -87,7 +83,7 @@ def changed_estimates(
         report=report,
     ):
         if len(result.nll_W) == result.total_windows:
-            result.save(path)
+            memo.keep(PERPLEXITIES, recipe, result)
         yield result
 
 

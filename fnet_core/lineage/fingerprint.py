@@ -5,7 +5,7 @@ Shape legend: K networks, T tokens of one passage, G grid positions of one passa
 triangle.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint_check import is_whole
 from fnet_core.storage import artifacts
+from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "fingerprint"
@@ -81,10 +82,14 @@ class Fingerprint:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def called(self, name: str) -> "Fingerprint":
+        """The same fingerprint under another name of its model."""
+        return replace(self, model=replace(self.model, name=name), recipe=self.recipe | {"model": name})
+
     @property
     def key(self) -> str:
         """The fingerprint's name in the store."""
-        return recipe_key(self.recipe)
+        return FINGERPRINTS.key(self.recipe)
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -207,9 +212,8 @@ class Fingerprint:
         }
 
 
-def recipe_key(recipe: dict[str, Any]) -> str:
-    """The digest of what decides a fingerprint: the recipe without the model's name."""
-    return artifacts.digest({name: value for name, value in recipe.items() if name != "model"})
+FINGERPRINTS = Kind(KIND, Fingerprint.load, FORMAT, keyed_since=1, names=frozenset({"model"}))
+"""Fingerprints in the store."""
 
 
 def published_name(name: str, path: Path) -> str:

@@ -6,7 +6,6 @@ Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks,
 import bz2
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,11 +24,10 @@ from fnet_core.lineage.fingerprint import (
     DEFAULT_COMPONENTS,
     DEFAULT_SITE,
     DEFAULT_THRESHOLD,
-    KIND,
+    FINGERPRINTS,
     Fingerprint,
     ModelCard,
     published_name,
-    recipe_key,
 )
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
 from fnet_core.lineage.weight_curves import weight_curves
@@ -38,10 +36,10 @@ from fnet_core.models.families import Site, attention_weights, taps
 from fnet_core.models.memory import default_dtype
 from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import AtlasRequest, compute_atlas, expected_device, find_atlas, read_kept
+from fnet_core.networks.finding import AtlasRequest, compute_atlas, expected_device, find_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, memo
 from fnet_core.texts import Passage
 
 Signal = Literal["weighted", "mean"]
@@ -122,7 +120,7 @@ class FingerprintRequest:
 
     def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
         """Everything that decides the fingerprint, JSON-able, and the model's name."""
-        return {
+        recipe = {
             "model": name,
             "model_digest": model_digest,
             "device": device,
@@ -130,8 +128,9 @@ class FingerprintRequest:
             "texts": [sorted({p.source for p in split}) for split in (self.find, self.score)],
             "protocol": self.protocol(),
             "seed": self.seed,
-            "versions": {name: version(name) for name in ("torch", "transformers", "scikit-learn")},
+            "versions": memo.versions("torch", "transformers", "scikit-learn"),
         }
+        return memo.stamped(recipe)
 
 
 @dataclass(frozen=True)
@@ -152,34 +151,26 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    device = expected_device()
-    recipe, path, kept = _kept(request, folder, device)
-    if kept:
-        return FoundFingerprint(kept, path, computed=False)
-    loaded = models.get_loaded(request.model, report=report, **loading)
-    if (held := main_device(loaded.model).type) != device:
-        recipe, path, kept = _kept(request, folder, held)
-        if kept:
-            return FoundFingerprint(kept, path, computed=False)
-    peak = PeakMemory()
-    atlas = find_atlas(request.atlas_request(), report, **loading).atlas
-    found = compute_fingerprint(loaded, atlas, request, recipe, report, peak)
-    found.save(path)
-    return FoundFingerprint(found, path, computed=True)
-
-
-def _kept(
-    request: FingerprintRequest, folder: models.ModelFolder, device: str
-) -> tuple[dict[str, Any], Path, Fingerprint | None]:
-    """Recipe, place in the store, and the fingerprint there under the name asked for, None if it is unusable."""
-    dtype = str(default_dtype()).removeprefix("torch.")
     name = published_name(folder.name, folder.path)
-    recipe = request.recipe(name, models.model_digest(folder.path), device, dtype)
-    path = artifacts.artifact_path(KIND, recipe_key(recipe))
-    kept = read_kept(Fingerprint.load, path)
+    dtype = str(default_dtype()).removeprefix("torch.")
+
+    def recipe_on(device: str) -> dict[str, Any]:
+        return request.recipe(name, models.model_digest(folder.path), device, dtype)
+
+    recipe = recipe_on(expected_device())
+    kept = memo.known(FINGERPRINTS, recipe)
     if kept:
-        kept = replace(kept, model=replace(kept.model, name=name), recipe=kept.recipe | {"model": name})
-    return recipe, path, kept
+        return FoundFingerprint(kept.called(name), FINGERPRINTS.path(recipe), computed=False)
+    loaded = models.get_loaded(request.model, report=report, **loading)
+    recipe = recipe_on(main_device(loaded.model).type)
+
+    def take() -> Fingerprint:
+        peak = PeakMemory()
+        atlas = find_atlas(request.atlas_request(), report, **loading).atlas
+        return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
+
+    found, computed = memo.answered(FINGERPRINTS, recipe, take)
+    return FoundFingerprint(found.called(name), FINGERPRINTS.path(recipe), computed)
 
 
 def fingerprint(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
+from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 Scope = Literal["model", "layer"]
@@ -26,11 +27,6 @@ KIND = "atlas"
 FORMAT = 1
 DEFAULT_THRESHOLD = 3.0
 """abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
-
-
-def recipe_key(recipe: dict[str, Any]) -> str:
-    """The digest of what decides an atlas: the recipe without the names of model and texts."""
-    return artifacts.digest({name: value for name, value in recipe.items() if name not in ("model", "texts")})
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +71,7 @@ class Atlas:
     @property
     def key(self) -> str:
         """The atlas's name in the store."""
-        return recipe_key(self.recipe)
+        return ATLASES.key(self.recipe)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -286,3 +282,7 @@ class Atlas:
             seconds=header["seconds"],
             peak_memory_bytes=header["peak_memory_bytes"],
         )
+
+
+ATLASES = Kind(KIND, Atlas.load, FORMAT, keyed_since=1, names=frozenset({"model", "texts"}))
+"""Atlases in the store."""

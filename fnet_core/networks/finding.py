@@ -1,10 +1,8 @@
 """Find the networks of a model: answered from the store when asked before, computed and saved otherwise."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +15,12 @@ from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.families import SITES, Site, site_widths
 from fnet_core.models.memory import default_dtype
-from fnet_core.networks.atlas import KIND, SCOPES, Atlas, Scope, recipe_key
+from fnet_core.networks.atlas import ATLASES, SCOPES, Atlas, Scope
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, memo
 from fnet_core.texts import Passage
-
-Kept = TypeVar("Kept")
 
 METHOD_VERSION = 3
 """Raised when the method changes, so that atlases of an older method are not taken for answers."""
@@ -74,7 +70,7 @@ class AtlasRequest:
 
     def recipe(self, folder: models.ModelFolder, device: str) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
-        return {
+        recipe = {
             "model": folder.name,
             "model_digest": models.model_digest(folder.path),
             "device": device,
@@ -90,8 +86,9 @@ class AtlasRequest:
             "contrast": self.contrast,
             "sketch_factor": SKETCH_FACTOR,
             "method_version": METHOD_VERSION,
-            "versions": {name: version(name) for name in ("torch", "transformers", "scikit-learn")},
+            "versions": memo.versions("torch", "transformers", "scikit-learn"),
         }
+        return memo.stamped(recipe)
 
 
 @dataclass(frozen=True)
@@ -111,33 +108,13 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     to stop; nothing is left behind then. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    device = expected_device()
-    recipe, path, kept = _kept(request, folder, device)
-    if kept:
-        return FoundAtlas(kept, path, computed=False)
+    recipe = request.recipe(folder, expected_device())
+    if kept := memo.known(ATLASES, recipe):
+        return FoundAtlas(kept, ATLASES.path(recipe), computed=False)
     loaded = models.get_loaded(request.model, report=report, **loading)
-    if (held := main_device(loaded.model).type) != device:
-        recipe, path, kept = _kept(request, folder, held)
-        if kept:
-            return FoundAtlas(kept, path, computed=False)
-    atlas = compute_atlas(loaded, request, recipe, report)
-    atlas.save(path)
-    return FoundAtlas(atlas, path, computed=True)
-
-
-def _kept(request: AtlasRequest, folder: models.ModelFolder, device: str) -> tuple[dict[str, Any], Path, Atlas | None]:
-    """Recipe, place in the store, and the atlas there; None if there is none or the file cannot be read."""
-    recipe = request.recipe(folder, device)
-    path = artifacts.artifact_path(KIND, recipe_key(recipe))
-    return recipe, path, read_kept(Atlas.load, path)
-
-
-def read_kept(load: Callable[[Path], Kept], path: Path) -> Kept | None:
-    """An artifact of the store; None if it is not there, or damaged, for then it can be made again."""
-    try:
-        return load(path) if path.exists() else None
-    except RequestError:
-        return None
+    recipe = request.recipe(folder, main_device(loaded.model).type)
+    atlas, computed = memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
+    return FoundAtlas(atlas, ATLASES.path(recipe), computed)
 
 
 def expected_device() -> str:

@@ -5,8 +5,8 @@ Shape legend: L layers, S passages, N MLP neurons of a layer, C attention channe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,7 +18,8 @@ from fnet_core.networks.finding import largest_components
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.compensation import Factors, layer_factors
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, memo
+from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "layer-factors"
@@ -60,24 +61,25 @@ class LayerFactors:
         return cls(layers("mlp"), layers("attention") if header["heads"] else ())
 
 
-def factors_path(loaded: LoadedModel, passages: Sequence[Passage], components: int, seed: int, heads: bool) -> Path:
-    """Where the factors of this model and text are kept."""
-    return artifacts.artifact_path(
-        KIND,
-        artifacts.digest(
-            {
-                "model_digest": loaded.digest,
-                "dtype": loaded.dtype,
-                "device": main_device(loaded.model).type,
-                "texts_digest": artifacts.digest([[p.name, p.text] for p in passages]),
-                "components": components,
-                "seed": seed,
-                "heads": heads,
-                "method_version": METHOD_VERSION,
-                "versions": {name: version(name) for name in ("torch", "transformers")},
-            }
-        ),
-    )
+FACTORS = Kind(KIND, LayerFactors.load, FORMAT, keyed_since=2)
+"""Layer factors in the store."""
+
+
+def factors_recipe(
+    loaded: LoadedModel, passages: Sequence[Passage], components: int, seed: int, heads: bool
+) -> dict[str, Any]:
+    """Everything that decides the factors of a model's layers on some text, JSON-able."""
+    return {
+        "model_digest": loaded.digest,
+        "dtype": loaded.dtype,
+        "device": main_device(loaded.model).type,
+        "texts_digest": artifacts.digest([[p.name, p.text] for p in passages]),
+        "components": components,
+        "seed": seed,
+        "heads": heads,
+        "method_version": METHOD_VERSION,
+        "versions": memo.versions("torch", "transformers"),
+    }
 
 
 def find_factors(
@@ -89,10 +91,14 @@ def find_factors(
     report: Report = silent,
 ) -> LayerFactors:
     """The factors of a model's layers on some text, from the store or computed and saved."""
-    path = factors_path(loaded, passages, components, seed, heads)
-    if not path.exists():
-        compute_factors(loaded, passages, components, seed, heads, all_devices(main_device(loaded.model)), report)
-    return LayerFactors.load(path)
+    devices = all_devices(main_device(loaded.model))
+
+    def compute() -> LayerFactors:
+        _, factors = compute_factors(loaded, passages, components, seed, heads, devices, report)
+        return factors
+
+    factors, _ = memo.answered(FACTORS, factors_recipe(loaded, passages, components, seed, heads), compute)
+    return factors
 
 
 def compute_factors(
@@ -104,7 +110,7 @@ def compute_factors(
     devices: Sequence[torch.device],
     report: Report = silent,
 ) -> tuple[Calibration, LayerFactors]:
-    """One pass over the text: its moments, and every layer's factors, which are saved.
+    """One pass over the text: its moments, and every layer's factors.
 
     Raises RequestError when the text is too short for so many components.
     """
@@ -118,9 +124,7 @@ def compute_factors(
     moments = (*calibration.mlp_L, *calibration.attention_L)
     found = [layer_factors(m, each.covariance_KK, each.shared_KN) for m, each in zip(moments, networks, strict=True)]
     layers = len(calibration.mlp_L)
-    factors = LayerFactors(tuple(found[:layers]), tuple(found[layers:]))
-    factors.save(factors_path(loaded, passages, components, seed, heads))
-    return calibration, factors
+    return calibration, LayerFactors(tuple(found[:layers]), tuple(found[layers:]))
 
 
 def check_components(

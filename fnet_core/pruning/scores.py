@@ -5,7 +5,6 @@ Shape legend: L layers, N MLP neurons of a layer, C attention channels of a laye
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +29,9 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Calibrator, Signals
-from fnet_core.pruning.factors import LayerFactors, check_components, compute_factors
-from fnet_core.storage import artifacts
+from fnet_core.pruning.factors import FACTORS, LayerFactors, check_components, compute_factors, factors_recipe
+from fnet_core.storage import artifacts, memo
+from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "prune-scores"
@@ -144,7 +144,7 @@ class ScoreRequest:
             "method": method,
             "heads": self.heads,
             "method_version": METHOD_VERSION,
-            "versions": {name: version(name) for name in ("torch", "transformers")},
+            "versions": memo.versions("torch", "transformers"),
         }
         if METHODS[method].seeded:
             recipe |= {"seed": self.seed}
@@ -158,7 +158,7 @@ class ScoreRequest:
             recipe |= {"components": self.components}
         if METHODS[method].signals == "published":
             recipe |= {"groups": self.used_groups}
-        return recipe
+        return memo.stamped(recipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +210,10 @@ class Scores:
         )
 
 
+SCORES = Kind(KIND, Scores.load, FORMAT, keyed_since=1, names=frozenset({"model"}))
+"""Scores in the store."""
+
+
 def find_scores(
     loaded: LoadedModel,
     methods: Sequence[str],
@@ -226,23 +230,19 @@ def find_scores(
     for method in methods:
         if method not in METHODS:
             raise RequestError(f"There is no pruning method '{method}'; choose one of {', '.join(METHODS)}.")
-    paths = {method: scores_path(loaded, method, request) for method in methods}
-    missing = [method for method in methods if not paths[method].exists()]
+    recipes = {method: request.recipe(loaded, method) for method in methods}
+    found = {method: memo.known(SCORES, recipe) for method, recipe in recipes.items()}
+    missing = [method for method in methods if found[method] is None]
     if missing:
         for method, scores in _computed(loaded, missing, request, report, devices).items():
-            scores.save(paths[method])
-    return {method: Scores.load(path) for method, path in paths.items()}
-
-
-def scores_path(loaded: LoadedModel, method: str, request: ScoreRequest) -> Path:
-    """Where these scores are kept, or would be; what the model is called does not matter."""
-    recipe = {key: value for key, value in request.recipe(loaded, method).items() if key != "model"}
-    return artifacts.artifact_path(KIND, artifacts.digest(recipe))
+            memo.keep(SCORES, recipes[method], scores)
+            found[method] = scores
+    return found
 
 
 def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> bool:
     """Whether the store has these scores."""
-    return scores_path(loaded, method, request).exists()
+    return memo.known(SCORES, request.recipe(loaded, method)) is not None
 
 
 def _computed(
@@ -256,9 +256,9 @@ def _computed(
     kinds = {METHODS[method].signals for method in methods} - {None}
     calibration = largest = factors = None
     if "inputs" in kinds:
-        calibration, factors = compute_factors(
-            loaded, request.passages, request.components, request.seed, request.heads, devices, report
-        )
+        settings = (request.passages, request.components, request.seed, request.heads)
+        calibration, factors = compute_factors(loaded, *settings, devices, report)
+        memo.keep(FACTORS, factors_recipe(loaded, *settings), factors)
     if "published" in kinds:
         calibration, largest = _published(loaded, request, report, devices)
     if kinds == {"none"}:

@@ -8,8 +8,8 @@ from support.atlases import hand_atlas
 from support.loading import loaded_tiny
 
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.evaluation.perplexity import KIND
-from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity, perplexity_key
+from fnet_core.evaluation.perplexity import KIND, PERPLEXITIES
+from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity, perplexity_recipe
 from fnet_core.interventions.edits import Edit
 from fnet_core.interventions.measuring import dose_response, edit_changes, intervene, perplexity, rank_networks
 from fnet_core.storage import artifacts
@@ -73,7 +73,7 @@ def test_what_was_measured_is_not_measured_again(monkeypatch):
 def test_everything_that_affects_a_perplexity_is_in_its_key():
     loaded = loaded_tiny()
     keys = {
-        perplexity_key(model, yardstick, edit_changes(edits))
+        PERPLEXITIES.key(perplexity_recipe(model, yardstick, edit_changes(edits)))
         for model, yardstick, edits in [
             (loaded, YARDSTICK, ()),
             (replace(loaded, digest="1" * 64), YARDSTICK, ()),

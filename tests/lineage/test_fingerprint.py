@@ -426,7 +426,7 @@ def test_a_model_loaded_elsewhere_than_expected_is_kept_where_it_ran(monkeypatch
 )  # fmt: skip
 def test_everything_that_affects_the_result_is_in_the_key(change):
     def key(request):
-        return taking.recipe_key(request.recipe("m", "d", "cpu", "float32"))
+        return taking.FINGERPRINTS.key(request.recipe("m", "d", "cpu", "float32"))
 
     assert key(FingerprintRequest("m", **ASK)) != key(FingerprintRequest("m", **ASK | change))
     protocols = [FingerprintRequest("m", **ASK | extra).protocol() for extra in ({}, change)]

@@ -1,0 +1,101 @@
+"""Every stored question is answered in one way: from the store, or computed, kept, and answered from there next time.
+
+A file that cannot be read, for whatever reason, never stands in the way: it is computed anew and replaced, and one line
+in the log says so.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from fnet_core._version import __version__
+from fnet_core.storage import artifacts
+
+log = logging.getLogger(__name__)
+
+
+class Keepable(Protocol):
+    """A result that writes itself to one file, whole or not at all."""
+
+    def save(self, path: Path) -> None:
+        """Write the result to `path`."""
+
+
+Kept = TypeVar("Kept", bound=Keepable)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Kept]):
+    """One kind of answer: where it is kept, how it is read, and what of a recipe decides it."""
+
+    name: str
+    load: Callable[[Path], Kept]
+    """Reads a file; raises ValueError (RequestError), KeyError or TypeError for one that is not such an answer."""
+    format: int
+    keyed_since: int
+    """The format whose keys do not name it, since they were made before keys did; a later one stands in the key."""
+    names: frozenset[str] = frozenset()
+    """What people know things by: entries of a recipe that decide nothing."""
+
+    def key(self, recipe: dict[str, Any]) -> str:
+        """The digest of all that decides an answer; the recipe's names and FNet's version do not."""
+        deciding = {name: value for name, value in recipe.items() if name not in self.names | {"fnet"}}
+        if self.format > self.keyed_since:
+            deciding["format"] = self.format
+        return artifacts.digest(deciding)
+
+    def path(self, recipe: dict[str, Any]) -> Path:
+        """Where the answer is kept, or would be."""
+        return artifacts.artifact_path(self.name, self.key(recipe))
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """The installed versions of these packages, as they stand in recipes."""
+    return {package: version(package) for package in packages}
+
+
+def stamped(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with the version of FNet that answers it, which decides nothing."""
+    return recipe | {"fnet": __version__}
+
+
+def known(kind: Kind[Kept], recipe: dict[str, Any]) -> Kept | None:
+    """The answer if the store has it in a file that can be read."""
+    return _read(kind, kind.path(recipe))[0]
+
+
+def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
+    """Keep an answer, in place of a file that could not be read; one line in the log tells of that."""
+    path = kind.path(recipe)
+    _, problem = _read(kind, path)
+    if path.is_dir():
+        os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
+    answer.save(path)
+    if problem:
+        log.warning("A kept %s could not be read and was made again (%s)", kind.name, problem)
+    return path
+
+
+def answered(kind: Kind[Kept], recipe: dict[str, Any], compute: Callable[[], Kept]) -> tuple[Kept, bool]:
+    """The answer to a stored question, and whether it had to be computed; what `compute` raises leaves no trace."""
+    found = known(kind, recipe)
+    if found is not None:
+        return found, False
+    made = compute()
+    keep(kind, recipe, made)
+    return made, True
+
+
+def _read(kind: Kind[Kept], path: Path) -> tuple[Kept | None, str]:
+    """The answer in a file, or why there is none although something is there."""
+    if not os.path.lexists(path):
+        return None, ""
+    try:
+        return kind.load(path), ""
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        return None, " ".join(str(error).split()) or type(error).__name__
