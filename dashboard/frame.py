@@ -1,13 +1,10 @@
 """The frame around every page: configuration, logo, navigation, the model in use, running jobs."""
 
-from pathlib import Path
-
 import streamlit as st
 
 from dashboard import jobs, notices, selection
+from fnet_core.assets import ASSETS
 from fnet_core.jobs import Job, manager
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 PAGES = {
     "Home": ("app.py", ":material/home:"),

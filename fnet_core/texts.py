@@ -10,9 +10,10 @@ from typing import Literal
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HTTPError
 
+from fnet_core.assets import ASSETS
 from fnet_core.errors import RequestError
 
-PASSAGES_FOLDER = Path(__file__).resolve().parent.parent / "assets" / "passages"
+PASSAGES_FOLDER = ASSETS / "passages"
 WORDS_PER_PASSAGE = 175
 """The length that longer texts are cut to, that of the bundled passages."""
 

@@ -3,9 +3,9 @@
 `run(options, report)` returns the JSON object and the lines for people.
 """
 
-from fnet_core.cli import atlas, compare, derive, edit, fingerprint, models, perplexity, prune
+from fnet_core.cli import atlas, compare, dashboard, derive, edit, fingerprint, models, perplexity, prune
 from fnet_core.cli.arguments import Parser
 
-COMMANDS = (models, atlas, perplexity, edit, prune, fingerprint, compare, derive)
+COMMANDS = (models, atlas, perplexity, edit, prune, fingerprint, compare, derive, dashboard)
 
 __all__ = ["COMMANDS", "Parser"]

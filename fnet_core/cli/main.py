@@ -6,7 +6,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
+from fnet_core._version import __version__
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
@@ -45,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m fnet_core", description="Functional networks of language models.")
+    installed = Path(sys.argv[0]).stem == "fnet"
+    parser = Parser(
+        prog="fnet" if installed else "python -m fnet_core", description="Functional networks of language models."
+    )
+    parser.add_argument("--version", action="version", version=f"FNet {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object on stdout")

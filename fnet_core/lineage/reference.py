@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from fnet_core.assets import ASSETS
 from fnet_core.errors import RequestError
 
-REFERENCE_FILE = Path(__file__).resolve().parents[2] / "assets" / "reference_pairs.json"
+REFERENCE_FILE = ASSETS / "reference_pairs.json"
 
 DERIVED_SHARE, INDEPENDENT_SHARE = 2 / 3, 1 / 3
 """Where the two cuts lie between the highest independent and the lowest derived reference score."""
