@@ -36,7 +36,7 @@ from fnet_core.models.families import Site, attention_weights, taps
 from fnet_core.models.memory import default_dtype
 from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import AtlasRequest, compute_atlas, expected_device, find_atlas
+from fnet_core.networks.finding import AtlasRequest, atlas_of, compute_atlas, expected_device
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo
@@ -153,20 +153,23 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     folder = models.resolve(request.model, report=report, **loading)
     name = published_name(folder.name, folder.path)
     dtype = str(default_dtype()).removeprefix("torch.")
-
-    def recipe_on(device: str) -> dict[str, Any]:
-        return request.recipe(name, models.model_digest(folder.path), device, dtype)
-
-    recipe = recipe_on(expected_device())
+    recipe = request.recipe(name, models.model_digest(folder.path), expected_device(), dtype)
     kept = memo.known(FINGERPRINTS, recipe)
     if kept:
         return FoundFingerprint(kept.called(name), FINGERPRINTS.path(recipe), computed=False)
-    loaded = models.get_loaded(request.model, report=report, **loading)
-    recipe = recipe_on(main_device(loaded.model).type)
+    return fingerprint_of(models.get_loaded(request.model, report=report, **loading), request, report)
+
+
+def fingerprint_of(
+    loaded: models.LoadedModel, request: FingerprintRequest, report: Report = silent
+) -> FoundFingerprint:
+    """The fingerprint of a loaded model, from the store or measured and saved, as `find_fingerprint`."""
+    name = published_name(loaded.name, loaded.path)
+    recipe = request.recipe(name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
 
     def take() -> Fingerprint:
         peak = PeakMemory()
-        atlas = find_atlas(request.atlas_request(), report, **loading).atlas
+        atlas = atlas_of(loaded, request.atlas_request(), report).atlas
         return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
 
     found, computed = memo.answered(FINGERPRINTS, recipe, take)

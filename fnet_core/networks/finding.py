@@ -68,13 +68,13 @@ class AtlasRequest:
         if not self.passages:
             raise RequestError("There is no text to find networks on; give at least one passage.")
 
-    def recipe(self, folder: models.ModelFolder, device: str) -> dict[str, Any]:
+    def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
         recipe = {
-            "model": folder.name,
-            "model_digest": models.model_digest(folder.path),
+            "model": name,
+            "model_digest": model_digest,
             "device": device,
-            "dtype": str(default_dtype()).removeprefix("torch."),
+            "dtype": dtype,
             "texts": sorted({p.source for p in self.passages}),
             "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
             "passages": len(self.passages),
@@ -108,11 +108,16 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     to stop; nothing is left behind then. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    recipe = request.recipe(folder, expected_device())
+    dtype = str(default_dtype()).removeprefix("torch.")
+    recipe = request.recipe(folder.name, models.model_digest(folder.path), expected_device(), dtype)
     if kept := memo.known(ATLASES, recipe):
         return FoundAtlas(kept, ATLASES.path(recipe), computed=False)
-    loaded = models.get_loaded(request.model, report=report, **loading)
-    recipe = request.recipe(folder, main_device(loaded.model).type)
+    return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report)
+
+
+def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> FoundAtlas:
+    """The atlas of a loaded model, from the store or computed and saved; its name in the request decides nothing."""
+    recipe = request.recipe(loaded.name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
     atlas, computed = memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
     return FoundAtlas(atlas, ATLASES.path(recipe), computed)
 

@@ -413,7 +413,8 @@ def test_a_model_loaded_elsewhere_than_expected_is_kept_where_it_ran(monkeypatch
     """A machine that says it has an accelerator and loads on the CPU all the same."""
     first = find_fingerprint(FingerprintRequest("tiny", **ASK))
     assert first.computed and first.fingerprint.recipe["device"] == "cpu"
-    monkeypatch.setattr(models, "get_loaded", lambda *_, **__: loaded_tiny(**LONG))
+    loaded = replace(loaded_tiny(**LONG), digest=first.fingerprint.model.digest)
+    monkeypatch.setattr(models, "get_loaded", lambda *_, **__: loaded)
     monkeypatch.setattr(taking, "expected_device", lambda: "cuda")
     second = find_fingerprint(FingerprintRequest("tiny", **ASK))
     assert not second.computed and second.path == first.path
