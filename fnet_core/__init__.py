@@ -1,0 +1,58 @@
+"""FNet for notebooks and scripts: `import fnet_core as fn`.
+
+Every name is loaded when it is first used, so that importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fnet_core._version import __version__
+
+if TYPE_CHECKING:
+    from fnet_core.api import (
+        amplify,
+        compare,
+        derive,
+        export,
+        find_atlas,
+        fingerprint,
+        inhibit,
+        load,
+        measure,
+        passages,
+        perplexity,
+        plan_pruning,
+        prune,
+    )
+    from fnet_core.networks.atlas import Atlas
+
+__all__ = [
+    "Atlas",
+    "__version__",
+    "amplify",
+    "compare",
+    "derive",
+    "export",
+    "find_atlas",
+    "fingerprint",
+    "inhibit",
+    "load",
+    "measure",
+    "passages",
+    "perplexity",
+    "plan_pruning",
+    "prune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "fnet_core.networks.atlas" if name == "Atlas" else "fnet_core.api"
+    found = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

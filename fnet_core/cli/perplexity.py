@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
-from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.evaluation.perplexity import PerplexityResult, spoken
 from fnet_core.evaluation.yardstick import baseline_perplexity
 from fnet_core.models import loading as models
 from fnet_core.progress import Report
@@ -32,8 +32,7 @@ def line_for(result: PerplexityResult) -> str:
     """The perplexity with its interval, as people read it."""
     if not result.finite:
         return "not a number: the model's output became infinite"
-    interval = result.interval
-    return f"{result.value:.4g}" + (f"  (95 % interval {interval[0]:.4g} to {interval[1]:.4g})" if interval else "")
+    return f"{result.value:.4g}" + spoken(result.interval, ".4g").replace(" (", "  (")
 
 
 def basis(result: PerplexityResult) -> str:

@@ -21,6 +21,7 @@ from scipy import stats
 from torch.nn import functional as F
 
 from fnet_core.activations.reading import main_device
+from fnet_core.drawing import described
 from fnet_core.evaluation.windows import Definition, Window, check_windows, text_windows, window_and_stride
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
@@ -99,6 +100,17 @@ class PerplexityResult:
         with np.errstate(over="ignore"):
             return np.exp(np.divide(nll, units, out=np.full(count, np.nan), where=units > 0))
 
+    @property
+    def sentence(self) -> str:
+        """The perplexity with its interval and what it was measured on."""
+        if not self.finite:
+            return "not a number: the model's output became infinite"
+        measured = f"per {self.definition}, {self.tokens:,} tokens of {len(self.texts)} texts"
+        return f"{self.value:.4g}{spoken(self.interval, '.4g')}, {measured}"
+
+    def _repr_html_(self) -> str:
+        return described("Perplexity", {"value": self.sentence, "window": f"{self.window}, stride {self.stride}"})
+
     def save(self, path: Path) -> None:
         """Write the result as one safetensors file, whole or not at all; RequestError if the disk refuses."""
         arrays = {"document": self.document_W, "nll": self.nll_W, "units": self.units_W}
@@ -165,6 +177,11 @@ def ratio(changed: PerplexityResult, baseline: PerplexityResult) -> Ratio:
         return Ratio(math.inf, None)
     bounds = _ratio_interval(difference, units)
     return Ratio(_exp(float(difference.sum() / units.sum())), bounds and (_exp(bounds[0]), _exp(bounds[1])))
+
+
+def spoken(interval: tuple[float, float] | None, digits: str) -> str:
+    """An interval as it stands behind a number, empty where there is none: " (95 % interval 1.2 to 1.5)"."""
+    return f" (95 % interval {interval[0]:{digits}} to {interval[1]:{digits}})" if interval else ""
 
 
 def finite_interval(interval: tuple[float, float] | None) -> list[float] | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fnet_core.drawing import described, drawn
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio
+from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
 from fnet_core.interventions.edits import Edit, NoControlError, check_edits, edit_networks, editing, random_controls
 from fnet_core.models.families import site_widths
@@ -45,6 +46,24 @@ class Intervention:
     def worsening(self, document: int) -> np.ndarray:
         """By how many nats each token of a document became harder to predict, (T,) float32, NaN if unscored."""
         return self.edited.token_nll[document] - self.baseline.token_nll[document]
+
+    def plot(self) -> Any:
+        """The plotly figure of every passage's perplexity untouched, edited and with the controls."""
+        return drawn("interventions.passages", self)
+
+    def _repr_html_(self) -> str:
+        names = ", ".join(edit.name or f"{len(edit.neurons):,} neurons" for edit in self.edits)
+        controls = self.control_values
+        facts = {
+            "untouched": self.baseline.sentence,
+            "edited": self.edited.sentence,
+            "times untouched": f"{self.effect.value:.3g}" + spoken(self.effect.interval, ".3g"),
+            "random controls": f"{np.median(controls):.4g} ({controls.min():.4g} to {controls.max():.4g}), "
+            f"{len(controls)} of them"
+            if len(controls)
+            else "none",
+        }
+        return described(f"Perplexity under edits of {names}", facts)
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of the command line."""

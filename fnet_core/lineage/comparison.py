@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from fnet_core.checks import check_seed
+from fnet_core.drawing import described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.lineage.cka import LayerSimilarity, compare_layers
 from fnet_core.lineage.fingerprint import Fingerprint, check_comparable
@@ -116,6 +117,21 @@ class Comparison(Agreement):
     def outcome(self) -> str:
         """The verdict in a word for people: "derived", "independent", "inconclusive", or "same model"."""
         return "same model" if self.same_model else self.verdict.outcome
+
+    def plot(self) -> Any:
+        """The plotly figure of the score among the known pairs that the verdict is held against."""
+        return drawn("lineage.score_on_reference", self)
+
+    def plot_matrix(self) -> Any:
+        """The plotly figure of every network of a against every network of b."""
+        return drawn("lineage.matrix", self)
+
+    def _repr_html_(self) -> str:
+        interval = f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval else ""
+        facts = {"score": f"{self.score:.2f}{interval}"} | {
+            f"reason {number}": reason for number, reason in enumerate(self.verdict.reasons, start=1)
+        }
+        return described(f"{self.outcome}: {self.a.model.name} and {self.b.model.name}", facts)
 
     def table(self) -> pd.DataFrame:
         """One row per matched pair, strongest first: value, network, label, key_neurons and stability of both."""

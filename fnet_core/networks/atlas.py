@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from fnet_core.drawing import described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
@@ -236,6 +237,37 @@ class Atlas:
             "peak_memory_bytes": self.peak_memory_bytes,
             "recipe": self.recipe,
         }
+
+    def plot_map(self, network: int, threshold: float = DEFAULT_THRESHOLD) -> Any:
+        """The plotly figure of a network's z-values, layers x neurons; IndexError for a network it does not have."""
+        return drawn("networks.network_map", self, self._existing(network), threshold)
+
+    def plot_layers(self, network: int, threshold: float = DEFAULT_THRESHOLD) -> Any:
+        """The plotly figure of how many key neurons a network has in each layer; IndexError as `plot_map`."""
+        return drawn("networks.layer_profile", self, self._existing(network), threshold)
+
+    def plot_time_course(self, network: int, passage: int = 0) -> Any:
+        """The plotly figure of a network's activity over one passage; IndexError as `plot_map`."""
+        return drawn("networks.time_course", self, self._existing(network), range(len(self.passages))[passage])
+
+    def _existing(self, network: int) -> int:
+        return range(len(self))[network]
+
+    def _repr_html_(self) -> str:
+        table = self.table(DEFAULT_THRESHOLD).head(5)
+        facts = {
+            "networks": f"{len(self)}, scope {self.scope}, seed {self.recipe.get('seed')}",
+            "text": f"{self.tokens:,} tokens in {len(self.passages)} passages",
+            "neurons": f"{sum(self.widths_L):,} in {self.layer_count} layers",
+        }
+        for row in table.itertuples():
+            facts[f"network {row.network}"] = (
+                f"{row.label}: {row.variance:.2%} of the variance, stability {row.stability:.2f}, "
+                f"{row.key_neurons:,} key neurons"
+            )
+        if len(self) > len(table):
+            facts["more"] = f"{len(self) - len(table)} networks; .table(threshold) lists all, .plot_map(0) draws one"
+        return described(f"Atlas of {self.model_name} at site {self.site}", facts)
 
     def save(self, path: Path) -> None:
         """Write the atlas as one safetensors file, whole or not at all; RequestError if the disk refuses."""

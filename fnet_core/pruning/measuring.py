@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from fnet_core.drawing import described
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio
+from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
@@ -29,6 +31,19 @@ class PruneResult:
     def effect(self) -> Ratio:
         """Pruned over baseline perplexity on the windows both have, with its paired interval."""
         return ratio(self.pruned, self.baseline)
+
+    def plot(self) -> Any:
+        """The plotly figure of which neurons stay in each layer."""
+        return self.plan.plot()
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "untouched": self.baseline.sentence,
+            "pruned": self.pruned.sentence,
+            "times untouched": f"{self.effect.value:.3g}" + spoken(self.effect.interval, ".3g"),
+            "instead of what goes": self.compensation,
+        }
+        return described(self.plan.title, facts)
 
 
 def measure_pruning(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fnet_core.drawing import described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.anatomy import Anatomy
@@ -67,6 +68,25 @@ class PrunePlan:
     def parameters(self) -> int:
         """Parameters that stay."""
         return self.anatomy.parameters - int(self.removed_L.sum())
+
+    @property
+    def title(self) -> str:
+        """What the plan does to which model, in a line."""
+        amount = f"threshold {self.threshold:g}" if self.ratio is None else f"{self.ratio:.0%} of the {self.share}"
+        return f"{self.anatomy.model} pruned by {self.method}, {amount}"
+
+    def plot(self) -> Any:
+        """The plotly figure of which neurons stay in each layer."""
+        return drawn("pruning.keep_map", self)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "MLP neurons that go": f"{self.removed_neurons:,} ({self.removed_share:.1%})",
+            "heads that go": f"{self.removed_heads:,}",
+            "parameters": f"{self.parameters:,} of {self.anatomy.parameters:,} stay",
+            "layers kept whole": f"the first {self.protected[0]}, the last {self.protected[1]}",
+        }
+        return described(self.title, facts)
 
     @property
     def removed_share(self) -> float:

@@ -1,0 +1,313 @@
+"""What `import fnet_core as fn` offers: one function for each thing a person does, on a model by name or loaded.
+
+They call what the pages and the command line call and return the same frozen objects, answered from the same store.
+Texts are given as "find" or "score" (the bundled halves), as a path to a text file, as a text, or as several texts.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fnet_core import texts
+from fnet_core.derivation import derive as derivations
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.evaluation.windows import Definition
+from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
+from fnet_core.interventions.edits import Edit, check_atlas, edit_networks
+from fnet_core.interventions.measuring import Intervention, intervene
+from fnet_core.lineage import comparison
+from fnet_core.lineage.fingerprint import Fingerprint
+from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint, fingerprint_of
+from fnet_core.models import loading
+from fnet_core.models.loading import LoadedModel
+from fnet_core.networks import finding
+from fnet_core.networks.atlas import DEFAULT_THRESHOLD, Atlas
+from fnet_core.progress import Report, silent
+from fnet_core.pruning import export as exporting
+from fnet_core.pruning.compensation import DEFAULT_COMPENSATION, Compensation
+from fnet_core.pruning.masking import Pruning, prepare
+from fnet_core.pruning.measuring import CurveSettings, PruneResult, measure_pruning, plan_for
+from fnet_core.pruning.plan import PROTECTED, PrunePlan
+from fnet_core.pruning.scores import DEFAULT_METHOD, ScoreRequest
+from fnet_core.texts import Passage
+
+Model = str | LoadedModel
+"""A model by name (starter, repository of the hub, folder, .gguf file) or loaded."""
+
+Texts = str | Path | Passage | Iterable[str | Passage]
+"""Texts as `passages` takes them."""
+
+
+def load(name: str, *, accept_licence: bool = False, report: Report = silent) -> LoadedModel:
+    """The named model, ready to run; the two used last stay loaded. RequestError says why one cannot be.
+
+    >>> model = load("tiny")
+    >>> model.family, model.layers
+    ('llama', 2)
+    """
+    return loading.get_loaded(name, accept_licence=accept_licence, report=report)
+
+
+def passages(source: Texts = "find") -> tuple[Passage, ...]:
+    """The passages that `source` means: a bundled half, a text file's, a text's, or one for each of several texts.
+
+    Raises RequestError for an empty text, a file that is not text, and no text at all.
+
+    >>> len(passages("score")), passages("It rained all day.")[0].text
+    (24, 'It rained all day.')
+    >>> [passage.name for passage in passages(["One text.", "Another text."])]
+    ['text 1', 'text 2']
+    """
+    if isinstance(source, Passage):
+        return (source,)
+    if isinstance(source, Path):
+        return texts.from_file(source)
+    if isinstance(source, str):
+        if source in ("find", "score"):
+            return texts.bundled("find" if source == "find" else "score")
+        return texts.from_text(source)
+    found = [
+        each if isinstance(each, Passage) else Passage(f"text {number}", each, "given text")
+        for number, each in enumerate(source, start=1)
+    ]
+    if empty := [passage.name for passage in found if not passage.text.strip()]:
+        raise RequestError(f"{empty[0]} is empty; give at least a few sentences.")
+    if not found:
+        raise RequestError("There is no text; give at least one.")
+    return tuple(found)
+
+
+def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent, **choices: Any) -> Atlas:
+    """The functional networks of a model; `choices` are those of `AtlasRequest`, such as site, scope, components, seed.
+
+    Raises RequestError for choices that do not exist and texts too short for so many networks.
+
+    >>> atlas = find_atlas("tiny", components=4)
+    >>> len(atlas), atlas.site, atlas.layer_count
+    (4, 'mlp', 2)
+    """
+    request = finding.AtlasRequest(_name(model), passages(source), **choices)
+    if isinstance(model, str):
+        return finding.find_atlas(request, report).atlas
+    return finding.atlas_of(model, request, report).atlas
+
+
+def inhibit(atlas: Atlas, *networks: int, threshold: float = DEFAULT_THRESHOLD) -> Edit:
+    """The edit that switches networks off: their key neurons, abs(z) above the threshold, times 0.
+
+    Raises RequestError if they have no key neuron.
+
+    >>> inhibit(find_atlas("tiny", components=4), 0, threshold=2.0).gain
+    0.0
+    """
+    return edit_networks(atlas, networks, threshold, gain=0.0)
+
+
+def amplify(atlas: Atlas, *networks: int, gain: float = 1.5, threshold: float = DEFAULT_THRESHOLD) -> Edit:
+    """The edit that turns networks up: their key neurons, abs(z) above the threshold, times `gain`.
+
+    Raises RequestError if they have no key neuron, or for a gain below 0 or above 100.
+
+    >>> amplify(find_atlas("tiny", components=4), 0, 1, threshold=2.0).name
+    'networks 0, 1'
+    """
+    return edit_networks(atlas, networks, threshold, gain=gain)
+
+
+def measure(
+    model: Model,
+    edits: Edit | Sequence[Edit],
+    source: Texts = "score",
+    *,
+    atlas: Atlas | None = None,
+    controls: int = 5,
+    seed: int = 0,
+    report: Report = silent,
+    **yardstick: Any,
+) -> Intervention:
+    """Perplexity untouched, under edits, and under as many random neurons, `controls` times.
+
+    With `atlas` it is checked that the edits' networks are this model's; `yardstick` takes definition, window and
+    stride. Raises RequestError for neurons that the model does not have.
+
+    >>> edit = inhibit(find_atlas("tiny", components=4), 0, threshold=2.0)
+    >>> found = measure("tiny", edit, "It rained all day, and nobody minded the rain.", controls=2)
+    >>> found.edited.value != found.baseline.value, len(found.controls)
+    (True, 2)
+    """
+    loaded = _loaded(model, report)
+    if atlas is not None:
+        check_atlas(loaded, atlas)
+    chosen = (edits,) if isinstance(edits, Edit) else tuple(edits)
+    measured_by = Yardstick(passages(source), **yardstick)
+    return intervene(loaded, chosen, measured_by, controls=controls, seed=seed, report=report)
+
+
+def perplexity(
+    model: Model,
+    source: Texts = "score",
+    *,
+    definition: Definition = "token",
+    window: int | None = None,
+    stride: int | None = None,
+    report: Report = silent,
+) -> PerplexityResult:
+    """How well a model predicts texts, per token, word or byte, with an interval.
+
+    >>> perplexity("tiny", "It rained all day, and nobody minded the rain.").tokens
+    45
+    """
+    yardstick = Yardstick(passages(source), definition, window, stride)
+    return baseline_perplexity(_loaded(model, report), yardstick, report)
+
+
+def plan_pruning(
+    model: Model,
+    ratio: float | None = None,
+    source: Texts = "find",
+    *,
+    method: str = DEFAULT_METHOD,
+    threshold: float | None = None,
+    protected: tuple[int, int] = PROTECTED,
+    even: bool = False,
+    heads: bool = False,
+    components: int = 32,
+    seed: int = 0,
+    report: Report = silent,
+) -> PrunePlan:
+    """Which neurons (and heads) go at a ratio of all neurons, or below a threshold of the method's scores.
+
+    `protected` layers at the start and at the end stay whole. Raises RequestError for an unknown method, a ratio that
+    cannot be met, and text too short to score on.
+
+    >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
+    >>> plan.removed_neurons, plan.removed_share
+    (80, 0.25)
+    """
+    settings = CurveSettings(protected=protected, even=even, heads=heads)
+    request = ScoreRequest(passages(source), heads, seed, components)
+    return plan_for(_loaded(model, report), method, ratio, settings, request, report, threshold=threshold)
+
+
+def prune(
+    model: Model,
+    plan: PrunePlan,
+    source: Texts = "score",
+    *,
+    report: Report = silent,
+    compensation: Compensation = DEFAULT_COMPENSATION,
+    calibration: Texts = "find",
+) -> PruneResult:
+    """What a plan costs: perplexity before and after, with what stands in for the removed neurons.
+
+    The model is not changed. Raises RequestError for a plan of another model and an unknown compensation.
+
+    >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
+    >>> found = prune("tiny", plan, "It rained all day, and nobody minded the rain.", compensation="bias")
+    >>> round(found.effect.value, 6) == round(found.pruned.value / found.baseline.value, 6)
+    True
+    """
+    loaded = _loaded(model, report)
+    pruning = _prepared(loaded, plan, compensation, calibration, report)
+    return measure_pruning(loaded, pruning, Yardstick(passages(source)), report)
+
+
+def export(
+    model: Model,
+    plan: PrunePlan,
+    folder: str | Path,
+    *,
+    result: PruneResult | None = None,
+    report: Report = silent,
+    compensation: Compensation = DEFAULT_COMPENSATION,
+    calibration: Texts = "find",
+) -> Path:
+    """Save the pruned model as a new folder that transformers loads; with `result` its card states the perplexities.
+
+    Raises RequestError for a folder that exists and a plan that removes nothing.
+
+    >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
+    >>> folder = export("tiny", plan, "smaller", compensation="none")
+    >>> load(str(folder.resolve())).model.num_parameters() == plan.parameters
+    True
+    """
+    loaded = _loaded(model, report)
+    pruning = _prepared(loaded, plan, compensation, calibration, report)
+    perplexities = {"before": result.baseline, "after": result.pruned} if result else {}
+    return exporting.export(loaded, pruning, Path(folder), perplexities, report)
+
+
+def fingerprint(
+    model: Model, *, find: Texts = "find", score: Texts = "score", report: Report = silent, **choices: Any
+) -> Fingerprint:
+    """A model's fingerprint, which compares without the model; `choices` are those of `FingerprintRequest`.
+
+    Raises RequestError as `find_atlas`.
+
+    >>> len(fingerprint("tiny", components=4, threshold=2.0))
+    4
+    """
+    request = FingerprintRequest(_name(model), passages(find), passages(score), **choices)
+    if isinstance(model, str):
+        return find_fingerprint(request, report).fingerprint
+    return fingerprint_of(model, request, report).fingerprint
+
+
+def compare(
+    a: Model | Fingerprint | Path,
+    b: Model | Fingerprint | Path,
+    *,
+    seed: int = 0,
+    report: Report = silent,
+    **choices: Any,
+) -> comparison.Comparison:
+    """Whether one model derives from the other: of two models, fingerprints, or paths to fingerprint files.
+
+    `choices` go to `fingerprint` for what is not one yet. Raises RequestError for fingerprints of other probes.
+
+    >>> found = compare("tiny", load("tiny"), components=4, threshold=2.0)
+    >>> found.outcome
+    'same model'
+    """
+    sides = [_fingerprint(side, report, choices) for side in (a, b)]
+    return comparison.compare(*sides, seed=seed)
+
+
+def derive(
+    model: Model, how: str, folder: str | Path, *, seed: int = 0, report: Report = silent
+) -> derivations.Derived:
+    """Save a model that comes from another, to test `compare` with; `how` is a way such as "noise:0.1" or "finetune".
+
+    Raises RequestError for an unknown way, which lists those there are, and a folder that exists.
+
+    >>> derive("tiny", "noise:0.1", "noisy").how
+    'noise:0.1'
+    """
+    return derivations.derive(_name(model), how, Path(folder), seed=seed, report=report)
+
+
+def _name(model: Model) -> str:
+    return model if isinstance(model, str) else str(model.path)
+
+
+def _loaded(model: Model, report: Report) -> LoadedModel:
+    return load(model, report=report) if isinstance(model, str) else model
+
+
+def _prepared(
+    loaded: LoadedModel, plan: PrunePlan, compensation: Compensation, calibration: Texts, report: Report
+) -> Pruning:
+    recipe = plan.scores
+    request = ScoreRequest(
+        passages(calibration), recipe.get("heads", False), recipe.get("seed", 0), recipe.get("components", 32)
+    )
+    return prepare(loaded, plan, compensation, request, report)
+
+
+def _fingerprint(side: Model | Fingerprint | Path, report: Report, choices: dict[str, Any]) -> Fingerprint:
+    if isinstance(side, Fingerprint):
+        return side
+    if isinstance(side, Path) or (isinstance(side, str) and side.endswith(".safetensors")):
+        return Fingerprint.load(Path(side))
+    return fingerprint(side, report=report, **choices)

@@ -1,0 +1,107 @@
+"""The public face: lazy, documented by examples that run, and the same objects and figures as the pages'."""
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.atlases import hand_atlas
+from support.fingerprints import hand_fingerprint, mixed, waves
+from support.loading import loaded_tiny
+
+import fnet_core as fn
+from fnet_core import api
+from fnet_core.errors import RequestError
+from fnet_core.interventions.edits import Edit
+from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.plotting import networks
+from fnet_core.texts import Passage
+
+ROOT = Path(__file__).parents[1]
+TEXT = "It rained all day, and nobody minded the rain."
+
+
+def test_importing_it_loads_no_library():
+    program = (
+        "import sys, fnet_core as fn; dir(fn); fn.__version__;"
+        "print([name for name in ('torch', 'transformers', 'numpy', 'pandas', 'plotly') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_name_is_there_and_no_other():
+    assert all(hasattr(fn, name) for name in fn.__all__) and set(fn.__all__) <= set(dir(fn))
+    with pytest.raises(AttributeError, match="no attribute 'brain'"):
+        _ = fn.brain
+
+
+@pytest.mark.parametrize("name", sorted(set(fn.__all__) - {"Atlas", "__version__"}))
+def test_every_function_has_an_example_that_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(fn, name), name, globs=vars(api).copy())
+    assert found.examples
+    assert doctest.DocTestRunner().run(found).failed == 0
+
+
+def test_a_model_by_name_and_loaded_gives_the_pages_object_from_the_same_file(monkeypatch):
+    page = find_atlas(AtlasRequest("tiny", fn.passages("find"), components=3))
+    monkeypatch.setattr("fnet_core.networks.finding.compute_atlas", None)
+    for model in ("tiny", fn.load("tiny")):
+        assert fn.find_atlas(model, components=3).key == page.atlas.key
+
+
+def test_texts_in_every_form(tmp_path):
+    file = tmp_path / "rain.txt"
+    file.write_text(TEXT)
+    assert [p.text for p in fn.passages(file)] == [p.text for p in fn.passages(TEXT)] == [TEXT]
+    mixed_kinds = fn.passages([TEXT, Passage("mine", TEXT, "test")])
+    assert [p.name for p in mixed_kinds] == ["text 1", "mine"] and fn.passages(mixed_kinds[1]) == mixed_kinds[1:]
+    for nothing in ("", [], [TEXT, " "]):
+        with pytest.raises(RequestError):
+            fn.passages(nothing)
+
+
+def test_edits_of_another_models_networks_are_refused():
+    with pytest.raises(RequestError, match="was found in hand-made"):
+        atlas = hand_atlas()
+        atlas.recipe["model_digest"] = "1" * 64
+        fn.measure(loaded_tiny(), Edit("mlp", ((0, 1),), gain=0.0), TEXT, atlas=atlas)
+
+
+def test_an_atlas_draws_the_figures_of_the_page_and_says_what_it_is():
+    atlas = hand_atlas()
+    assert atlas.plot_map(1, 3.0) == networks.network_map(atlas, 1, 3.0)
+    assert atlas.plot_layers(-1) == networks.layer_profile(atlas, 2, 3.0)
+    assert atlas.plot_time_course(0, 1) == networks.time_course(atlas, 0, 1)
+    for wrong in (lambda: atlas.plot_map(3), lambda: atlas.plot_time_course(0, 2)):
+        with pytest.raises(IndexError):
+            wrong()
+    shown = atlas._repr_html_()
+    assert "Atlas of hand-made at site mlp" in shown and "abc · def: 50.00% of the variance" in shown
+
+
+def test_results_draw_and_describe_themselves():
+    loaded = loaded_tiny(max_position_embeddings=512)
+    measured = fn.measure(loaded, Edit("mlp", ((0, 1), (2, 3)), gain=0.0, name="<b>mine"), TEXT, controls=2)
+    assert f"{measured.edited.value:.4g}" in measured._repr_html_() and "&lt;b&gt;mine" in measured._repr_html_()
+    assert [trace.name for trace in measured.plot().data if trace.name][-1] == "edited"
+    plan = fn.plan_pruning(loaded, 0.2, [TEXT, TEXT + " It rained again."], method="wanda-sp", protected=(0, 0))
+    pruned = fn.prune(loaded, plan, TEXT, compensation="none")
+    for shown in (plan._repr_html_(), pruned._repr_html_()):
+        assert "tiny-llama pruned by wanda-sp, 20% of the neurons" in shown
+    assert pruned.plot() == plan.plot()
+    assert f"{pruned.baseline.value:.4g}" in pruned.baseline._repr_html_()
+
+
+def test_a_comparison_draws_and_describes_itself(tmp_path):
+    signals = waves(10)
+    a, b = hand_fingerprint(signals, "<base>"), hand_fingerprint(mixed(signals, 0.3, 2), "copy", seed=3)
+    file = tmp_path / "b.safetensors"
+    b.save(file)
+    found = fn.compare(a, file)
+    assert found.score == fn.compare(a, str(file)).score == fn.compare(a, b).score
+    assert "&lt;base&gt; and copy" in found._repr_html_() and f"{found.score:.2f}" in found._repr_html_()
+    assert found.plot().data and found.plot_matrix().data
+    assert "&lt;base&gt;" in a._repr_html_()
