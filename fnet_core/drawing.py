@@ -24,3 +24,18 @@ def described(title: str, facts: Mapping[str, object]) -> str:
         for name, value in facts.items()
     )
     return f"<div><b>{escape(title)}</b><table>{rows}</table></div>"
+
+
+class Described:
+    """A result that says what it is: in a line on a console, as a small table in a notebook."""
+
+    def _description(self) -> tuple[str, Mapping[str, object]]:
+        """A title, and facts by name."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return described(*self._description())
+
+    def __repr__(self) -> str:
+        title, _ = self._description()
+        return f"<{type(self).__name__}: {title}>"

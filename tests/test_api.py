@@ -95,6 +95,11 @@ def test_results_draw_and_describe_themselves():
     assert f"{pruned.baseline.value:.4g}" in pruned.baseline._repr_html_()
 
 
+def test_on_a_console_results_are_one_line():
+    assert repr(hand_atlas()) == "<Atlas: Atlas of hand-made at site mlp>"
+    assert repr(hand_fingerprint(waves(10), "base")) == "<Fingerprint: Fingerprint of base>"
+
+
 def test_a_comparison_draws_and_describes_itself(tmp_path):
     signals = waves(10)
     a, b = hand_fingerprint(signals, "<base>"), hand_fingerprint(mixed(signals, 0.3, 2), "copy", seed=3)

@@ -21,7 +21,7 @@ from scipy import stats
 from torch.nn import functional as F
 
 from fnet_core.activations.reading import main_device
-from fnet_core.drawing import described
+from fnet_core.drawing import Described
 from fnet_core.evaluation.windows import Definition, Window, check_windows, text_windows, window_and_stride
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
@@ -37,8 +37,8 @@ _GPU_BATCH_TOKENS = 16_384
 _LOGIT_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, eq=False)
-class PerplexityResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class PerplexityResult(Described):
     """Perplexity of some documents with what it was measured on; also a running estimate before the end."""
 
     definition: Definition
@@ -108,8 +108,8 @@ class PerplexityResult:
         measured = f"per {self.definition}, {self.tokens:,} tokens of {len(self.texts)} texts"
         return f"{self.value:.4g}{spoken(self.interval, '.4g')}, {measured}"
 
-    def _repr_html_(self) -> str:
-        return described("Perplexity", {"value": self.sentence, "window": f"{self.window}, stride {self.stride}"})
+    def _description(self) -> tuple[str, dict[str, object]]:
+        return f"Perplexity {self.sentence}", {"window": f"{self.window} tokens", "stride": f"{self.stride} tokens"}
 
     def save(self, path: Path) -> None:
         """Write the result as one safetensors file, whole or not at all; RequestError if the disk refuses."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet_core.drawing import described, drawn
+from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
@@ -18,8 +18,8 @@ from fnet_core.networks.atlas import Atlas
 from fnet_core.progress import Report, silent
 
 
-@dataclass(frozen=True, eq=False)
-class Intervention:
+@dataclass(frozen=True, eq=False, repr=False)
+class Intervention(Described):
     """Perplexity untouched, edited, and with each random control; running estimates before the end."""
 
     edits: tuple[Edit, ...]
@@ -51,7 +51,7 @@ class Intervention:
         """The plotly figure of every passage's perplexity untouched, edited and with the controls."""
         return drawn("interventions.passages", self)
 
-    def _repr_html_(self) -> str:
+    def _description(self) -> tuple[str, dict[str, object]]:
         names = ", ".join(edit.name or f"{len(edit.neurons):,} neurons" for edit in self.edits)
         controls = self.control_values
         facts = {
@@ -63,7 +63,7 @@ class Intervention:
             if len(controls)
             else "none",
         }
-        return described(f"Perplexity under edits of {names}", facts)
+        return f"Perplexity under edits of {names}", facts
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of the command line."""

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from fnet_core.checks import check_seed
-from fnet_core.drawing import described, drawn
+from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.lineage.cka import LayerSimilarity, compare_layers
 from fnet_core.lineage.fingerprint import Fingerprint, check_comparable
@@ -105,8 +105,8 @@ class Agreement:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison(Agreement):
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Described, Agreement):
     """Two models' networks against each other, and what that says of their origin; a and b as the caller named them."""
 
     verdict: Verdict
@@ -126,12 +126,12 @@ class Comparison(Agreement):
         """The plotly figure of every network of a against every network of b."""
         return drawn("lineage.matrix", self)
 
-    def _repr_html_(self) -> str:
+    def _description(self) -> tuple[str, dict[str, object]]:
         interval = f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval else ""
         facts = {"score": f"{self.score:.2f}{interval}"} | {
             f"reason {number}": reason for number, reason in enumerate(self.verdict.reasons, start=1)
         }
-        return described(f"{self.outcome}: {self.a.model.name} and {self.b.model.name}", facts)
+        return f"{self.outcome}: {self.a.model.name} and {self.b.model.name}", facts
 
     def table(self) -> pd.DataFrame:
         """One row per matched pair, strongest first: value, network, label, key_neurons and stability of both."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fnet_core.drawing import described
+from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint_check import is_whole
 from fnet_core.storage import artifacts
@@ -48,8 +48,8 @@ class ModelCard:
     dtype: str
 
 
-@dataclass(frozen=True, eq=False)
-class Fingerprint:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fingerprint(Described):
     """Network signals of one model on the probes, its second fingerprints, and what it takes to make it again."""
 
     model: ModelCard
@@ -83,14 +83,14 @@ class Fingerprint:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def _repr_html_(self) -> str:
+    def _description(self) -> tuple[str, dict[str, object]]:
         facts = {
             "weights": self.model.digest[:16],
             "networks": f"{len(self)}, {int(self.empty_K.sum())} of them without a key neuron",
             "passages": len(self.passages),
             "reads them": "yes" if self.reads_probes else "hardly: a verdict will be inconclusive",
         }
-        return described(f"Fingerprint of {self.model.name}", facts)
+        return f"Fingerprint of {self.model.name}", facts
 
     def called(self, name: str) -> "Fingerprint":
         """The same fingerprint under another name of its model."""

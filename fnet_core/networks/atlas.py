@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from fnet_core.drawing import described, drawn
+from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
@@ -30,8 +30,8 @@ DEFAULT_THRESHOLD = 3.0
 """abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
 
 
-@dataclass(frozen=True, eq=False)
-class Atlas:
+@dataclass(frozen=True, eq=False, repr=False)
+class Atlas(Described):
     """Spatial maps, time courses, labels and recipe of one model's networks; frozen, saved without pickle."""
 
     recipe: dict[str, Any]
@@ -253,7 +253,7 @@ class Atlas:
     def _existing(self, network: int) -> int:
         return range(len(self))[network]
 
-    def _repr_html_(self) -> str:
+    def _description(self) -> tuple[str, dict[str, object]]:
         table = self.table(DEFAULT_THRESHOLD).head(5)
         facts = {
             "networks": f"{len(self)}, scope {self.scope}, seed {self.recipe.get('seed')}",
@@ -267,7 +267,7 @@ class Atlas:
             )
         if len(self) > len(table):
             facts["more"] = f"{len(self) - len(table)} networks; .table(threshold) lists all, .plot_map(0) draws one"
-        return described(f"Atlas of {self.model_name} at site {self.site}", facts)
+        return f"Atlas of {self.model_name} at site {self.site}", facts
 
     def save(self, path: Path) -> None:
         """Write the atlas as one safetensors file, whole or not at all; RequestError if the disk refuses."""

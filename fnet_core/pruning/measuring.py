@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fnet_core.drawing import described
+from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates
@@ -17,8 +17,8 @@ from fnet_core.pruning.plan import PROTECTED, PrunePlan, Share, make_plan
 from fnet_core.pruning.scores import METHODS, ScoreRequest, find_scores
 
 
-@dataclass(frozen=True, eq=False)
-class PruneResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class PruneResult(Described):
     """Perplexity before and after pruning; running estimates before the end."""
 
     plan: PrunePlan
@@ -36,14 +36,14 @@ class PruneResult:
         """The plotly figure of which neurons stay in each layer."""
         return self.plan.plot()
 
-    def _repr_html_(self) -> str:
+    def _description(self) -> tuple[str, dict[str, object]]:
         facts = {
             "untouched": self.baseline.sentence,
             "pruned": self.pruned.sentence,
             "times untouched": f"{self.effect.value:.3g}" + spoken(self.effect.interval, ".3g"),
             "instead of what goes": self.compensation,
         }
-        return described(self.plan.title, facts)
+        return self.plan.title, facts
 
 
 def measure_pruning(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fnet_core.drawing import described, drawn
+from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.anatomy import Anatomy
@@ -27,8 +27,8 @@ PROTECTED = (3, 2)
 """First and last layers that stay whole, as published (arXiv 2508.05239)."""
 
 
-@dataclass(frozen=True, eq=False)
-class PrunePlan:
+@dataclass(frozen=True, eq=False, repr=False)
+class PrunePlan(Described):
     """Keep-masks per layer for neurons and heads, and what they cost and save; nothing is changed by a plan."""
 
     anatomy: Anatomy
@@ -79,14 +79,14 @@ class PrunePlan:
         """The plotly figure of which neurons stay in each layer."""
         return drawn("pruning.keep_map", self)
 
-    def _repr_html_(self) -> str:
+    def _description(self) -> tuple[str, dict[str, object]]:
         facts = {
             "MLP neurons that go": f"{self.removed_neurons:,} ({self.removed_share:.1%})",
             "heads that go": f"{self.removed_heads:,}",
             "parameters": f"{self.parameters:,} of {self.anatomy.parameters:,} stay",
             "layers kept whole": f"the first {self.protected[0]}, the last {self.protected[1]}",
         }
-        return described(self.title, facts)
+        return self.title, facts
 
     @property
     def removed_share(self) -> float:
