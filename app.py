@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import atlases, frame, notices, selection
-from fnet_core.models.families import SITES
+from fnet_core.choices import SITES
 
 RECENT = 8
 # title, icon, sentence, page and label of the link of each card; a string on its own would be drawn on the page

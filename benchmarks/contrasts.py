@@ -14,8 +14,8 @@ import numpy as np
 
 from fnet_core import texts
 from fnet_core.activations.reading import read_subjects
+from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition.canica import canica
-from fnet_core.decomposition.ica import CONTRASTS
 from fnet_core.models import loading as models
 from fnet_core.networks.matching import matched_correlation
 from fnet_core.profiling import Stopwatch

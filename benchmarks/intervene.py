@@ -21,13 +21,14 @@ import torch
 
 from fnet_core import texts
 from fnet_core.activations.reading import main_device
+from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import Cancelled
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.edits import check_atlas, edit_networks
 from fnet_core.interventions.measuring import intervene
 from fnet_core.models import loading as models
-from fnet_core.networks.atlas import DEFAULT_THRESHOLD, Atlas
+from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 
 

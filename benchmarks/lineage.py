@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from transformers import AutoModelForCausalLM
 
 from fnet_core.derivation.derive import derive
-from fnet_core.derivation.finetune import Training
+from fnet_core.derivation.training import Training
 from fnet_core.lineage.comparison import Comparison, compare
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.reference import REFERENCE_FILE, Reference, ReferencePair

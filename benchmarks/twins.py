@@ -21,7 +21,8 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from fnet_core.derivation.finetune import Training, train
+from fnet_core.derivation.finetune import train
+from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.models import loading as models

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import streamlit as st
 
+from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
-from fnet_core.networks.atlas import DEFAULT_THRESHOLD
 
 LOWEST, HIGHEST = 1.0, 8.0
 """The thresholds that the slider offers, in standard deviations of a map."""

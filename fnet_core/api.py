@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from fnet_core import texts
+from fnet_core.choices import (
+    DEFAULT_COMPENSATION,
+    DEFAULT_METHOD,
+    DEFAULT_THRESHOLD,
+    PROTECTED,
+    Compensation,
+    Definition,
+)
 from fnet_core.derivation import derive as derivations
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
-from fnet_core.evaluation.windows import Definition
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.interventions.edits import Edit, check_atlas, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
@@ -22,14 +29,13 @@ from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint, finge
 from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks import finding
-from fnet_core.networks.atlas import DEFAULT_THRESHOLD, Atlas
+from fnet_core.networks.atlas import Atlas
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import export as exporting
-from fnet_core.pruning.compensation import DEFAULT_COMPENSATION, Compensation
 from fnet_core.pruning.masking import Pruning, prepare
 from fnet_core.pruning.measuring import CurveSettings, PruneResult, measure_pruning, plan_for
-from fnet_core.pruning.plan import PROTECTED, PrunePlan
-from fnet_core.pruning.scores import DEFAULT_METHOD, ScoreRequest
+from fnet_core.pruning.plan import PrunePlan
+from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.texts import Passage
 
 Model = str | LoadedModel

@@ -7,8 +7,8 @@ import streamlit as st
 from dashboard import atlases, frame, notices, selection, words
 from dashboard.intervene import controls, results, state
 from dashboard.intervene.jobs import INTERVENTION
+from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
-from fnet_core.models.families import SITES
 
 LISTED = 50
 _COLUMNS = [2, 3]

@@ -7,8 +7,8 @@ import streamlit as st
 from dashboard import atlases, frame, jobs, notices, selection, words
 from dashboard.networks import form
 from dashboard.networks.explorer import explorer
+from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
-from fnet_core.models.families import SITES
 from fnet_core.networks.atlas import KIND
 
 

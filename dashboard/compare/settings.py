@@ -5,18 +5,17 @@ from pathlib import Path
 import streamlit as st
 
 from fnet_core import texts
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES
 from fnet_core.errors import RequestError
-from fnet_core.lineage.fingerprint import DEFAULT_COMPONENTS, DEFAULT_SITE, DEFAULT_THRESHOLD
 from fnet_core.lineage.taking import FingerprintRequest
-from fnet_core.models.families import SITES
 from fnet_core.texts import Passage
 
 BUNDLED, OWN = "Bundled passages", "Own texts"
 _SITE, _COMPONENTS, _THRESHOLD, _SOURCE = "compare_site", "compare_components", "compare_threshold", "compare_source"
 _DEFAULTS = {
-    _SITE: DEFAULT_SITE,
-    _COMPONENTS: DEFAULT_COMPONENTS,
-    _THRESHOLD: DEFAULT_THRESHOLD,
+    _SITE: FINGERPRINT_SITE,
+    _COMPONENTS: FINGERPRINT_COMPONENTS,
+    _THRESHOLD: FINGERPRINT_THRESHOLD,
     _SOURCE: BUNDLED,
 }
 _FILES = {"find": "Text to find networks on", "score": "Text to score on"}

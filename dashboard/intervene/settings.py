@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import words
 from dashboard.intervene.state import BUNDLED, PASTE
 from fnet_core import texts
-from fnet_core.evaluation.windows import DEFAULT_WINDOW, DEFINITIONS
+from fnet_core.choices import DEFAULT_WINDOW, DEFINITIONS
 
 
 def sentence() -> str:

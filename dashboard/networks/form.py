@@ -5,11 +5,10 @@ from dataclasses import asdict
 import streamlit as st
 
 from dashboard import jobs, model_access, selection, texts
-from fnet_core.decomposition.ica import CONTRASTS
+from fnet_core.choices import CONTRASTS, SCOPES, SITES
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
-from fnet_core.models.families import SITES
-from fnet_core.networks.atlas import KIND, SCOPES
+from fnet_core.networks.atlas import KIND
 from fnet_core.networks.finding import STAGES, AtlasRequest, find_atlas
 from fnet_core.progress import Report
 from fnet_core.storage import artifacts

@@ -6,9 +6,7 @@ from dashboard import selection, words
 from dashboard.prune import state
 from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
 from fnet_core import texts
-from fnet_core.evaluation.windows import DEFINITIONS
-from fnet_core.pruning.compensation import COMPENSATIONS
-from fnet_core.pruning.plan import SHARES
+from fnet_core.choices import COMPENSATIONS, DEFINITIONS, SHARES
 from fnet_core.pruning.scores import METHODS, Scores
 
 OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}

@@ -7,12 +7,11 @@ import streamlit as st
 
 from dashboard import model_access, selection
 from fnet_core import texts
+from fnet_core.choices import COMPENSATIONS, DEFAULT_METHOD, SHARES
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.pruning.compensation import COMPENSATIONS
 from fnet_core.pruning.measuring import CurveSettings
-from fnet_core.pruning.plan import SHARES
-from fnet_core.pruning.scores import DEFAULT_METHOD, METHODS, ScoreRequest
+from fnet_core.pruning.scores import METHODS, ScoreRequest
 from fnet_core.storage import artifacts
 
 HIGHEST = 80

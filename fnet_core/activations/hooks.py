@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from fnet_core.models.families import Site, Tap, taps
+from fnet_core.choices import Site
+from fnet_core.models.families import Tap, taps
 
 Touch = Callable[[int, Tensor], Tensor | None]
 """Called with (layer, activation); returns the activation to go on with, or None to leave it as it is."""

@@ -1,5 +1,7 @@
 """The commands of the command line, one module each: NAME, HELP, `add_arguments` and `run`.
 
+A command imports what it runs with inside `run`, so that help and refusals need no library.
+
 `run(options, report)` returns the JSON object and the lines for people.
 """
 

@@ -1,13 +1,16 @@
 """Arguments that several commands share."""
 
-import argparse
+from __future__ import annotations
 
-from fnet_core import texts
+import argparse
+from typing import TYPE_CHECKING
+
+from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.windows import DEFAULT_WINDOW, DEFINITIONS
-from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.networks.atlas import DEFAULT_THRESHOLD
-from fnet_core.texts import DATASET_PASSAGES, Passage, Split
+
+if TYPE_CHECKING:
+    from fnet_core.evaluation.yardstick import Yardstick
+    from fnet_core.texts import Passage, Split
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,6 +38,9 @@ def add_texts(parser: argparse.ArgumentParser, split: Split) -> None:
 
 def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...]:
     """The passages that --texts, --dataset and --passages name; RequestError if there are not so many."""
+    from fnet_core import texts
+    from fnet_core.texts import DATASET_PASSAGES
+
     if options.passages is not None and options.passages < 1:
         raise RequestError(f"--passages {options.passages} is out of range; choose 1 or more.")
     if options.dataset:
@@ -74,5 +80,8 @@ def add_yardstick(parser: argparse.ArgumentParser) -> None:
 
 def yardstick_of(options: argparse.Namespace) -> Yardstick:
     """The yardstick that the options name; a text file is one document."""
+    from fnet_core import texts
+    from fnet_core.evaluation.yardstick import Yardstick
+
     passages = texts.whole_file(options.texts) if options.texts else passages_of(options, "score")
     return Yardstick(passages, options.definition, options.window, options.stride)

@@ -4,13 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fnet_core.choices import CONTRASTS, SCOPES, SITES
 from fnet_core.cli.arguments import add_model, add_texts, add_threshold, checked_threshold, passages_of
-from fnet_core.decomposition.ica import CONTRASTS
-from fnet_core.models.families import SITES
-from fnet_core.networks import atlas as atlases
-from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.progress import Report
-from fnet_core.storage import artifacts
 
 NAME = "atlas"
 HELP = "find a model's functional networks"
@@ -21,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_texts(parser, "find")
     parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
-    parser.add_argument("--scope", choices=atlases.SCOPES, default="model", help="all layers together or each")
+    parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")
     parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
     parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
     parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
@@ -32,10 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Find the atlas and describe it."""
-    threshold = checked_threshold(options)
+    threshold, passages = checked_threshold(options), passages_of(options, "find")
+    from fnet_core.networks.finding import AtlasRequest, find_atlas
+    from fnet_core.storage import artifacts
+
     request = AtlasRequest(
         model=options.model,
-        passages=passages_of(options, "find"),
+        passages=passages,
         site=options.site,
         scope=options.scope,
         components=options.components,

@@ -1,17 +1,19 @@
 """`compare`: two models or fingerprint files, and whether one derives from the other."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fnet_core.choices import RESAMPLES
 from fnet_core.cli.fingerprint import add_protocol, request_of
-from fnet_core.lineage.comparison import RESAMPLES, Comparison, check_options, compare
-from fnet_core.lineage.fingerprint import Fingerprint, check_protocols
-from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
-from fnet_core.models.cards import peek
 from fnet_core.progress import Report
-from fnet_core.reporting.comparison import save_report
-from fnet_core.storage.atomic import check_file
+
+if TYPE_CHECKING:
+    from fnet_core.lineage.comparison import Comparison
+    from fnet_core.lineage.fingerprint import Fingerprint
+    from fnet_core.lineage.taking import FingerprintRequest
 
 NAME = "compare"
 HELP = "compare two models or fingerprint files: derived, independent or inconclusive"
@@ -32,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Fingerprint what is not a fingerprint yet, compare, and write the report."""
+    from fnet_core.lineage.comparison import check_options, compare
+    from fnet_core.lineage.fingerprint import check_protocols
+    from fnet_core.reporting.comparison import save_report
+    from fnet_core.storage.atomic import check_file
+
     check_options(options.seed, options.resamples)
     if options.report:
         check_file(Path(options.report))
@@ -48,6 +55,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
 def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRequest:
     """The fingerprint in a file, or what to ask of a model; RequestError if there is neither."""
+    from fnet_core.lineage.fingerprint import Fingerprint
+    from fnet_core.models.cards import peek
+
     if name.endswith(".safetensors"):
         return Fingerprint.load(Path(name))
     peek(name)
@@ -55,12 +65,17 @@ def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRe
 
 
 def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[str, Any]]:
+    from fnet_core.lineage.fingerprint import Fingerprint
+
     if isinstance(side, Fingerprint):
         return side.model.name, side.protocol
     return side.model, side.protocol()
 
 
 def _fingerprint(side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report) -> Fingerprint:
+    from fnet_core.lineage.fingerprint import Fingerprint
+    from fnet_core.lineage.taking import find_fingerprint
+
     if isinstance(side, Fingerprint):
         return side
     return find_fingerprint(side, report, accept_licence=options.accept_licence).fingerprint

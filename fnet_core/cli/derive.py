@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from fnet_core.choices import ways
 from fnet_core.cli.arguments import add_model
-from fnet_core.derivation.derive import WAYS, derive, parse_how
-from fnet_core.derivation.finetune import DEFAULT_WINDOW, LEARNING_RATES, Training
+from fnet_core.derivation.training import DEFAULT_WINDOW, LEARNING_RATES, Training
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 
@@ -19,8 +19,7 @@ _DEFAULTS = Training()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the way, the folder, and how to train."""
     add_model(parser)
-    ways = "; ".join(f"{name}:{way.value}" if way.value else name for name, way in WAYS.items())
-    parser.add_argument("--how", required=True, metavar="WAY", help=ways)
+    parser.add_argument("--how", required=True, metavar="WAY", help="; ".join(ways()))
     parser.add_argument("--out", required=True, metavar="DIR", help="the new folder")
     training = parser.add_argument_group("training, for finetune and lora")
     training.add_argument("--steps", type=int, metavar="N", help=f"default {_DEFAULTS.steps}")
@@ -33,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Make it."""
+    from fnet_core.derivation.derive import derive, parse_how
+
     way, _ = parse_how(options.how)
     names = ("steps", "learning_rate", "window", "batch", "rank")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}

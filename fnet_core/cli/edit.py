@@ -1,19 +1,20 @@
 """`edit`: change networks and measure what that does, beside random controls."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from fnet_core.cli.arguments import add_model, add_texts, add_threshold, add_yardstick, checked_threshold, yardstick_of
 from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.errors import RequestError
-from fnet_core.interventions.edits import Edit, check_recipe, edit_networks, parse_edits, save_edits
-from fnet_core.interventions.measuring import Damage, Intervention, intervene, rank_networks
-from fnet_core.models import loading as models
-from fnet_core.networks.atlas import Atlas
 from fnet_core.progress import Report
+
+if TYPE_CHECKING:
+    from fnet_core.interventions.edits import Edit
+    from fnet_core.interventions.measuring import Damage, Intervention
+    from fnet_core.networks.atlas import Atlas
 
 NAME = "edit"
 HELP = "inhibit or amplify networks and see perplexity change, beside random controls"
@@ -41,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Measure the edits, or every network in turn."""
+    from fnet_core.interventions.edits import check_recipe, save_edits
+    from fnet_core.interventions.measuring import intervene, rank_networks
+    from fnet_core.models import loading as models
+    from fnet_core.networks.atlas import Atlas
+
     yardstick = yardstick_of(options)
     threshold = checked_threshold(options)
     named = options.gain or options.offset or options.all_gain is not None
@@ -67,6 +73,8 @@ def _edits_of(
     options: argparse.Namespace, atlas: Atlas | None, threshold: float
 ) -> tuple[tuple[Edit, ...], dict[str, Any]]:
     """The edits and the recipe of the atlas that they come from."""
+    from fnet_core.interventions.edits import edit_networks, parse_edits
+
     if options.load:
         try:
             return parse_edits(Path(options.load).read_text("utf-8"))
@@ -110,6 +118,8 @@ def _lines(measured: Intervention) -> list[str]:
 
 
 def _ranking_lines(ranking: tuple[Damage, ...]) -> list[str]:
+    import numpy as np
+
     lines = [f"{'#':>3}  {'neurons':>7}  {'inhibited':>10}  {'control median (range)':>26}  label"]
     for row in ranking:
         values = sorted(control.value for control in row.measured.controls)

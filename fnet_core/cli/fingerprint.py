@@ -1,16 +1,17 @@
 """`fingerprint`: take a model's functional network fingerprint."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fnet_core import texts
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES
 from fnet_core.cli.arguments import add_model
-from fnet_core.lineage.fingerprint import DEFAULT_COMPONENTS, DEFAULT_SITE, DEFAULT_THRESHOLD
-from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
-from fnet_core.models.families import SITES
 from fnet_core.progress import Report
-from fnet_core.storage.atomic import check_file
+
+if TYPE_CHECKING:
+    from fnet_core.lineage.taking import FingerprintRequest
 
 NAME = "fingerprint"
 HELP = "take a model's fingerprint, a small file that compares without the model"
@@ -25,14 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
     """The choices that two fingerprints must share to be compared."""
-    parser.add_argument("--site", choices=SITES, default=DEFAULT_SITE, help=f"where to read (default {DEFAULT_SITE})")
     parser.add_argument(
-        "--components", type=int, default=DEFAULT_COMPONENTS, metavar="K", help="networks (default %(default)s)"
+        "--site", choices=SITES, default=FINGERPRINT_SITE, help=f"where to read (default {FINGERPRINT_SITE})"
+    )
+    parser.add_argument(
+        "--components", type=int, default=FINGERPRINT_COMPONENTS, metavar="K", help="networks (default %(default)s)"
     )
     parser.add_argument(
         "--threshold",
         type=float,
-        default=DEFAULT_THRESHOLD,
+        default=FINGERPRINT_THRESHOLD,
         metavar="Z",
         help="abs(z) above which a neuron is a key neuron (default %(default)s)",
     )
@@ -42,6 +45,9 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
 
 def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
     """What the options ask for of one model."""
+    from fnet_core import texts
+    from fnet_core.lineage.taking import FingerprintRequest
+
     return FingerprintRequest(
         model=model,
         find=texts.from_file(options.find) if options.find else (),
@@ -55,6 +61,9 @@ def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Take the fingerprint and describe it."""
+    from fnet_core.lineage.taking import find_fingerprint
+    from fnet_core.storage.atomic import check_file
+
     if options.out:
         check_file(Path(options.out))
     found = find_fingerprint(request_of(options.model, options), report, accept_licence=options.accept_licence)

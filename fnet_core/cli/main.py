@@ -12,7 +12,6 @@ from fnet_core._version import __version__
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
-from fnet_core.storage import artifacts
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 done, 2 wrong request (one line on stderr), 1 failed."""
     try:
         options = _parser().parse_args(arguments)
+        from fnet_core.storage import artifacts  # here, so that a wrong request loads no library
+
         artifacts.sweep()
         result, lines = options.run(options, _stderr_report(options.quiet))
         print(json.dumps(result, ensure_ascii=False, allow_nan=False) if options.json else "\n".join(lines))

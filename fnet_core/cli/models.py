@@ -3,8 +3,6 @@
 import argparse
 from typing import Any
 
-from fnet_core.models.cards import available
-from fnet_core.models.memory import gigabytes
 from fnet_core.progress import Report
 
 NAME = "models"
@@ -17,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """List them."""
+    from fnet_core.models.cards import available
+    from fnet_core.models.memory import gigabytes
+
     cards = available()
     rows = [
         {

@@ -1,13 +1,15 @@
 """`perplexity`: how well a model predicts a text."""
 
+from __future__ import annotations
+
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
-from fnet_core.evaluation.perplexity import PerplexityResult, spoken
-from fnet_core.evaluation.yardstick import baseline_perplexity
-from fnet_core.models import loading as models
 from fnet_core.progress import Report
+
+if TYPE_CHECKING:
+    from fnet_core.evaluation.perplexity import PerplexityResult
 
 NAME = "perplexity"
 HELP = "measure a model's perplexity on a text"
@@ -22,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Measure, or read what was measured before."""
+    from fnet_core.evaluation.yardstick import baseline_perplexity
+    from fnet_core.models import loading as models
+
     yardstick = yardstick_of(options)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     result = baseline_perplexity(loaded, yardstick, report=report)
@@ -30,6 +35,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
 def line_for(result: PerplexityResult) -> str:
     """The perplexity with its interval, as people read it."""
+    from fnet_core.evaluation.perplexity import spoken
+
     if not result.finite:
         return "not a number: the model's output became infinite"
     return f"{result.value:.4g}" + spoken(result.interval, ".4g").replace(" (", "  (")

@@ -1,25 +1,19 @@
 """`prune`: take neurons and heads away, and measure what that costs."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fnet_core import texts
+from fnet_core.choices import COMPENSATIONS, DEFAULT_COMPENSATION, DEFAULT_METHOD, METHOD_NAMES, PROTECTED, SHARES
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
 from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import finite_interval
-from fnet_core.models import loading as models
-from fnet_core.models.memory import gigabytes
-from fnet_core.models.saving import new_folder
 from fnet_core.progress import Report
-from fnet_core.pruning.anatomy import anatomy
-from fnet_core.pruning.compensation import COMPENSATIONS, DEFAULT_COMPENSATION
-from fnet_core.pruning.export import check_removes, export
-from fnet_core.pruning.masking import prepare
-from fnet_core.pruning.measuring import PruneResult, measure_pruning
-from fnet_core.pruning.plan import PROTECTED, SHARES, check_asked, make_plan
-from fnet_core.pruning.scores import DEFAULT_METHOD, METHODS, ScoreRequest, find_scores
+
+if TYPE_CHECKING:
+    from fnet_core.pruning.measuring import PruneResult
 
 NAME = "prune"
 HELP = "remove MLP neurons and attention heads, see perplexity, save the smaller model"
@@ -31,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratio", type=float, metavar="R", help="share to remove, from 0 to less than 1")
     parser.add_argument("--threshold", type=float, metavar="Z", help="remove what scores at most Z, instead of a ratio")
     parser.add_argument("--share", choices=SHARES, default="neurons", help="what the ratio is a share of")
-    parser.add_argument("--method", choices=METHODS, default=DEFAULT_METHOD, help=f"default {DEFAULT_METHOD}")
+    parser.add_argument("--method", choices=METHOD_NAMES, default=DEFAULT_METHOD, help=f"default {DEFAULT_METHOD}")
     parser.add_argument("--heads", action="store_true", help="prune attention heads too, in whole key/value groups")
     parser.add_argument("--bias", action="store_true", help="short for --compensation bias")
     parser.add_argument(
@@ -63,6 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Plan, measure, save."""
+    from fnet_core import texts
+    from fnet_core.evaluation.perplexity import finite_interval
+    from fnet_core.models import loading as models
+    from fnet_core.models.saving import new_folder
+    from fnet_core.pruning.anatomy import anatomy
+    from fnet_core.pruning.export import check_removes, export
+    from fnet_core.pruning.masking import prepare
+    from fnet_core.pruning.measuring import measure_pruning
+    from fnet_core.pruning.plan import check_asked, make_plan
+    from fnet_core.pruning.scores import ScoreRequest, find_scores
+
     if options.bias and options.compensation not in (None, "bias"):
         raise RequestError("--bias and --compensation disagree; give one of them.")
     compensation = options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION)
@@ -102,6 +107,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
 
 def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
+    from fnet_core.models.memory import gigabytes
+
     parameters, size = summary["parameters"], summary["bytes"]
     lines = [
         f"untouched  {line_for(result.baseline)}",

@@ -12,7 +12,8 @@ import torch
 from sklearn.cluster import AgglomerativeClustering
 from torch import Tensor
 
-from fnet_core.decomposition.ica import Contrast, fastica, random_starts, whiten
+from fnet_core.choices import Contrast
+from fnet_core.decomposition.ica import fastica, random_starts, whiten
 from fnet_core.decomposition.spill import Spill
 from fnet_core.errors import RequestError
 from fnet_core.profiling import Stopwatch

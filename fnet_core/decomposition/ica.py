@@ -5,14 +5,11 @@ Shape legend: B independent problems, R restarts of each, K components, N sample
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Contrast = Literal["cube", "logcosh", "exp"]
-
-CONTRASTS: tuple[Contrast, ...] = ("cube", "logcosh", "exp")
+from fnet_core.choices import CONTRASTS, Contrast
 
 EXACT_ITERATIONS = 10
 """Iterations that a restart may take in float64 after those in float32; one or two are enough where it converges."""

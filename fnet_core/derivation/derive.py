@@ -13,8 +13,10 @@ from torch import nn
 
 from fnet_core import texts
 from fnet_core.checks import check_seed
+from fnet_core.choices import WAY_EXAMPLES, ways
 from fnet_core.derivation import symmetries, weights
-from fnet_core.derivation.finetune import Training, fine_tune
+from fnet_core.derivation.finetune import fine_tune
+from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint import published_name
 from fnet_core.models import loading as models
@@ -89,8 +91,6 @@ class Task:
 class Way:
     """One way to derive a model: `check` turns what follows the colon into a value, `change` applies it."""
 
-    value: str
-    """An example of what follows the colon; empty if nothing does."""
     explanation: str
     check: Callable[[str], Any]
     change: Callable[[Task], dict[str, Any] | None]
@@ -156,56 +156,47 @@ def _prune(task: Task) -> dict[str, Any]:
 
 WAYS: dict[str, Way] = {
     "noise": Way(
-        "0.1",
         "gaussian noise of so many standard deviations of each weight matrix",
         _number("noise", 0, 1),
         lambda task: weights.add_noise(task.model, task.value, task.generator(), task.report),
     ),
     "permute": Way(
-        "",
         "MLP neurons in another order; the function is unchanged",
         str,
         lambda task: symmetries.permute_neurons(task.model, task.generator(), task.report),
     ),
     "permute-residual": Way(
-        "",
         "dimensions of the residual stream in another order; the function is unchanged",
         str,
         lambda task: symmetries.permute_residual(task.model, task.generator(), task.report),
     ),
     "rescale": Way(
-        "2",
         "each MLP neuron scaled by up to this factor and scaled back; the function is unchanged",
         _number("factor", 1, 100),
         lambda task: symmetries.rescale_neurons(task.model, task.value, task.generator(), task.report),
     ),
     "quantise": Way(
-        "4",
         "weights of the decoder layers rounded to so many bits",
         _number("number of bits", 2, 8, whole=True),
         lambda task: weights.quantise(task.model, task.value, task.report),
     ),
     "prune": Way(
-        "0.3",
         "this share of the MLP neurons removed from every layer, lowest Wanda-sp scores first",
         _number("ratio", 0, 0.9),
         _prune,
     ),
     "drop-layers": Way(
-        "4",
         "so many layers left out, evenly spread, never the first or the last",
         _number("number of layers", 1, 10_000, whole=True),
         lambda task: {"dropped_layers": weights.drop_layers(task.model, task.value)},
     ),
     "merge": Way(
-        "OTHER",
         "the average with another model of the same shape",
         _other_model,
         _merge,
         copies=2,
     ),
     "finetune": Way(
-        "FILE",
         "all weights trained on a text file",
         _text_file,
         lambda task: fine_tune(task.loaded, task.value, "finetune", task.training, task.seed, task.report),
@@ -213,7 +204,6 @@ WAYS: dict[str, Way] = {
         trains=True,
     ),
     "lora": Way(
-        "FILE",
         "low-rank adapters trained on a text file and merged into the weights",
         _text_file,
         lambda task: fine_tune(task.loaded, task.value, "lora", task.training, task.seed, task.report),
@@ -228,12 +218,11 @@ def parse_how(how: str) -> tuple[Way, Any]:
     """The way that `NAME` or `NAME:VALUE` asks for, and its checked value; RequestError lists the known ways."""
     name, colon, text = how.partition(":")
     if name not in WAYS:
-        known = ", ".join(f"{known}:{way.value}" if way.value else known for known, way in WAYS.items())
-        raise RequestError(f"There is no way '{name}' to derive a model; choose one of {known}.")
-    way = WAYS[name]
-    if way.value and not text:
-        raise RequestError(f"'{name}' needs a value; write {name}:{way.value}.")
-    if colon and not way.value:
+        raise RequestError(f"There is no way '{name}' to derive a model; choose one of {', '.join(ways())}.")
+    way, example = WAYS[name], WAY_EXAMPLES[name]
+    if example and not text:
+        raise RequestError(f"'{name}' needs a value; write {name}:{example}.")
+    if colon and not example:
         raise RequestError(f"'{name}' takes no value; write {name}.")
     return way, way.check(text)
 

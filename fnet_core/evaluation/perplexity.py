@@ -21,8 +21,9 @@ from scipy import stats
 from torch.nn import functional as F
 
 from fnet_core.activations.reading import main_device
+from fnet_core.choices import Definition
 from fnet_core.drawing import Described
-from fnet_core.evaluation.windows import Definition, Window, check_windows, text_windows, window_and_stride
+from fnet_core.evaluation.windows import Window, check_windows, text_windows, window_and_stride
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts

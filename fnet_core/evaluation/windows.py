@@ -6,23 +6,13 @@ disjoint windows of lm-evaluation-harness behind a prefix token.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from fnet_core.choices import DEFAULT_WINDOW, DEFINITIONS, Definition
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.texts import Passage
-
-Definition = Literal["token", "word", "byte"]
-
-DEFINITIONS: dict[str, str] = {
-    "token": "per token of this model's tokenizer, sliding window: not comparable between tokenizers",
-    "word": "per word of the original text, as lm-evaluation-harness counts: comparable between models",
-    "byte": "per byte of the original text (its base-2 logarithm is bits per byte): comparable between models",
-}
-
-DEFAULT_WINDOW = 512
 
 
 @dataclass(frozen=True)

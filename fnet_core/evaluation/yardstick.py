@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fnet_core.activations.reading import main_device
+from fnet_core.choices import Definition
 from fnet_core.evaluation.perplexity import PERPLEXITIES, PerplexityResult, measure
-from fnet_core.evaluation.windows import Definition, window_and_stride
+from fnet_core.evaluation.windows import window_and_stride
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo

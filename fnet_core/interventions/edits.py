@@ -18,8 +18,9 @@ from torch import Tensor
 
 from fnet_core.activations.hooks import Touch, touching
 from fnet_core.checks import check_seed
+from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
-from fnet_core.models.families import SITES, Site, head_size, site_widths
+from fnet_core.models.families import head_size, site_widths
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
 from fnet_core.storage import artifacts

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from fnet_core.checks import check_seed
+from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.lineage.cka import LayerSimilarity, compare_layers
@@ -20,7 +21,6 @@ from fnet_core.lineage.surface import surface_directions
 from fnet_core.lineage.verdict import Evidence, Reference, Verdict, judge, load_reference
 from fnet_core.lineage.weight_curves import CurveAgreement, compare_curves
 
-RESAMPLES = 1000
 LEAST_RESAMPLES = 200
 """Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
 

@@ -21,11 +21,6 @@ from fnet_core.texts import Passage
 
 KIND = "fingerprint"
 FORMAT = 1
-DEFAULT_SITE = "residual"
-DEFAULT_COMPONENTS = 64
-DEFAULT_THRESHOLD = 3.6
-"""abs(z) above which a neuron belongs to a network's mask, that of the source."""
-
 READS_BELOW = 0.95
 """Share of bzip2's bits per byte below which a model counts as reading the probes.
 

@@ -16,14 +16,12 @@ from torch import Tensor
 from fnet_core import texts
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
 from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import (
-    DEFAULT_COMPONENTS,
-    DEFAULT_SITE,
-    DEFAULT_THRESHOLD,
     FINGERPRINTS,
     Fingerprint,
     ModelCard,
@@ -32,7 +30,7 @@ from fnet_core.lineage.fingerprint import (
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
-from fnet_core.models.families import Site, attention_weights, taps
+from fnet_core.models.families import attention_weights, taps
 from fnet_core.models.memory import default_dtype
 from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
@@ -73,9 +71,9 @@ class FingerprintRequest:
     model: str
     find: tuple[Passage, ...] = ()
     score: tuple[Passage, ...] = ()
-    site: Site = DEFAULT_SITE
-    components: int = DEFAULT_COMPONENTS
-    threshold: float = DEFAULT_THRESHOLD
+    site: Site = FINGERPRINT_SITE
+    components: int = FINGERPRINT_COMPONENTS
+    threshold: float = FINGERPRINT_THRESHOLD
     seed: int = 0
     signal: Signal = "weighted"
 
@@ -179,9 +177,9 @@ def fingerprint_of(
 def fingerprint(
     loaded: models.LoadedModel,
     *,
-    site: Site = DEFAULT_SITE,
-    components: int = DEFAULT_COMPONENTS,
-    threshold: float = DEFAULT_THRESHOLD,
+    site: Site = FINGERPRINT_SITE,
+    components: int = FINGERPRINT_COMPONENTS,
+    threshold: float = FINGERPRINT_THRESHOLD,
     seed: int = 0,
     signal: Signal = "weighted",
     find: Sequence[Passage] | None = None,

@@ -14,17 +14,8 @@ from accelerate.utils import align_module_device
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
-
-Site = Literal["mlp", "mlp_out", "residual", "heads"]
-
-SITES: dict[str, str] = {
-    "mlp": "MLP neurons: the input of each MLP's down-projection, one neuron per intermediate unit",
-    "mlp_out": "MLP output: what each MLP adds to the residual stream",
-    "residual": "Residual stream: each decoder layer's output",
-    "heads": "Attention heads: the input of the attention output projection, averaged within each head",
-}
-"""The four sites that can be read, with the sentence that explains each."""
 
 
 @dataclass(frozen=True)

@@ -6,28 +6,20 @@ Shape legend: S passages, T tokens of one passage, L layers, N neurons of all la
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fnet_core.choices import DEFAULT_THRESHOLD, Scope
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
-Scope = Literal["model", "layer"]
-
-SCOPES: dict[str, str] = {
-    "model": "one decomposition over all layers: a network may run across layers",
-    "layer": "one decomposition per layer: each network lives in one layer",
-}
-
 KIND = "atlas"
 FORMAT = 1
-DEFAULT_THRESHOLD = 3.0
-"""abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

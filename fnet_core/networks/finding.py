@@ -9,13 +9,13 @@ import torch
 
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
 from fnet_core.checks import check_seed
+from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
 from fnet_core.decomposition.canica import SKETCH_FACTOR, canica
-from fnet_core.decomposition.ica import CONTRASTS, Contrast
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
-from fnet_core.models.families import SITES, Site, site_widths
+from fnet_core.models.families import site_widths
 from fnet_core.models.memory import default_dtype
-from fnet_core.networks.atlas import ATLASES, SCOPES, Atlas, Scope
+from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent

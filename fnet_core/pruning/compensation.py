@@ -8,23 +8,11 @@ projection takes over exactly: the offset as a bias, the map as a change of the 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from fnet_core.pruning.calibration import Moments
-
-Compensation = Literal["none", "bias", "bias-sequential", "networks"]
-
-COMPENSATIONS: dict[str, str] = {
-    "none": "removed neurons become zero",
-    "bias": "their mean in the unpruned model stays as a bias of the projection (FLAP); wrong at a start token",
-    "bias-sequential": "their mean with the earlier layers already pruned stays as a bias (code of arXiv 2508.05239)",
-    "networks": "what the layer's networks, read from the kept neurons, say about them is folded into the weights",
-}
-
-DEFAULT_COMPENSATION: Compensation = "networks"
 
 
 @dataclass(frozen=True, eq=False)

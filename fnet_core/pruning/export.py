@@ -6,13 +6,13 @@ from typing import Any
 
 from transformers import PreTrainedModel
 
+from fnet_core.choices import COMPENSATIONS
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.models.folder import read_licence
 from fnet_core.models.loading import LoadedModel, private_copy
 from fnet_core.models.saving import CODE, needs_code, new_folder, saving_model
 from fnet_core.progress import Report, silent
-from fnet_core.pruning.compensation import COMPENSATIONS
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import Pruning
 from fnet_core.pruning.plan import PrunePlan, check_plan

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fnet_core.activations.hooks import Touch, touching
+from fnet_core.choices import COMPENSATIONS, Compensation
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, changed_estimates, known_perplexity
@@ -20,14 +21,7 @@ from fnet_core.models.families import attention_projections, mlp_projections
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import factors as layer_factors
-from fnet_core.pruning.compensation import (
-    COMPENSATIONS,
-    Compensation,
-    Replacement,
-    mean_replacement,
-    network_replacement,
-    zero_replacement,
-)
+from fnet_core.pruning.compensation import Replacement, mean_replacement, network_replacement, zero_replacement
 from fnet_core.pruning.factors import find_factors
 from fnet_core.pruning.plan import PrunePlan, check_plan
 from fnet_core.pruning.scores import ScoreRequest, find_scores

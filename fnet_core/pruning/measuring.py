@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fnet_core.choices import DEFAULT_COMPENSATION, PROTECTED, Compensation, Share
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spoken
@@ -11,9 +12,8 @@ from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.anatomy import anatomy
-from fnet_core.pruning.compensation import DEFAULT_COMPENSATION, Compensation
 from fnet_core.pruning.masking import Pruning, known_pruned_perplexity, prepare, pruned_estimates
-from fnet_core.pruning.plan import PROTECTED, PrunePlan, Share, make_plan
+from fnet_core.pruning.plan import PrunePlan, make_plan
 from fnet_core.pruning.scores import METHODS, ScoreRequest, find_scores
 
 

@@ -7,24 +7,17 @@ A keep-mask is True where a neuron or a head stays.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from fnet_core.choices import PROTECTED, SHARES, Share
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.anatomy import Anatomy
 from fnet_core.pruning.scores import Scores
 from fnet_core.storage import artifacts
-
-Share = Literal["neurons", "parameters"]
-SHARES: dict[str, str] = {
-    "neurons": "of all MLP neurons (and, with heads, of all attention heads)",
-    "parameters": "of all parameters of the model, embeddings included",
-}
-PROTECTED = (3, 2)
-"""First and last layers that stay whole, as published (arXiv 2508.05239)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -96,8 +96,6 @@ METHODS: dict[str, Method] = {
 }
 """Every method by the name the command line knows it by."""
 
-DEFAULT_METHOD = "networks"
-
 
 @dataclass(frozen=True)
 class ScoreRequest:

@@ -7,7 +7,8 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from fnet_core.lineage.comparison import RESAMPLES, Comparison
+from fnet_core.choices import RESAMPLES
+from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.verdict import INTERVAL_NOTE
 from fnet_core.plotting import lineage as figures

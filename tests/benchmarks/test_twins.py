@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.twins import Recipe, main, new_model, split, train_tokenizer, train_twins
-from fnet_core.derivation.finetune import Training
+from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 

@@ -129,7 +129,7 @@ def test_a_model_is_not_measured_for_a_file_of_other_probes(capsys, files, monke
     def forbidden(*_, **__):
         raise AssertionError("the model was measured")
 
-    monkeypatch.setattr("fnet_core.cli.compare.find_fingerprint", forbidden)
+    monkeypatch.setattr("fnet_core.lineage.taking.find_fingerprint", forbidden)
     status, out, err = run(capsys, "compare", *[files[0], "tiny"][::order])
     assert status == 2 and out == "" and "differ in: " in err and "base" in err and "tiny" in err
 
@@ -138,7 +138,7 @@ def test_the_second_model_is_checked_before_the_first_is_measured(capsys, tmp_pa
     def forbidden(*_, **__):
         raise AssertionError("the model was measured")
 
-    monkeypatch.setattr("fnet_core.cli.compare.find_fingerprint", forbidden)
+    monkeypatch.setattr("fnet_core.lineage.taking.find_fingerprint", forbidden)
     folder = save_tiny(tmp_path / "model")
     config = folder / "config.json"
     config.write_text(config.read_text().replace('"model_type": "llama"', '"model_type": "perceptron"'))

@@ -8,7 +8,6 @@ import sys
 import pandas as pd
 import pytest
 
-from fnet_core.cli import atlas as atlas_command
 from fnet_core.cli import main
 from fnet_core.networks.atlas import Atlas
 
@@ -79,7 +78,7 @@ def test_a_failure_of_ours_is_exit_1_without_a_traceback(capsys, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("the drum broke")
 
-    monkeypatch.setattr(atlas_command, "find_atlas", fail)
+    monkeypatch.setattr("fnet_core.networks.finding.find_atlas", fail)
     status, _, err = run(capsys, *ATLAS)
     assert status == 1 and "RuntimeError: the drum broke" in err and "Traceback" not in err
 

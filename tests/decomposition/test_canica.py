@@ -5,6 +5,7 @@ import pytest
 import torch
 from support.planted import matched_correlation, sparse_maps, subjects_from
 
+from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition.canica import (
     GroupBasis,
     canica,
@@ -13,7 +14,7 @@ from fnet_core.decomposition.canica import (
     oriented_z,
     standardize,
 )
-from fnet_core.decomposition.ica import CONTRASTS, decorrelate
+from fnet_core.decomposition.ica import decorrelate
 from fnet_core.errors import RequestError
 
 TOKENS = [461, 383, 574, 397, 468]

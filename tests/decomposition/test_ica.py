@@ -6,7 +6,8 @@ import torch
 from sklearn.decomposition import FastICA
 from support.planted import matched_correlation
 
-from fnet_core.decomposition.ica import CONTRASTS, contrast_terms, decorrelate, fastica, random_starts, whiten
+from fnet_core.choices import CONTRASTS
+from fnet_core.decomposition.ica import contrast_terms, decorrelate, fastica, random_starts, whiten
 
 SKLEARN = {"cube": "cube", "logcosh": "logcosh", "exp": "exp"}
 

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fnet_core.cli import main
 from fnet_core.derivation.derive import CARD, WAYS, derive
-from fnet_core.derivation.finetune import Training
+from fnet_core.derivation.training import Training
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import model_digest

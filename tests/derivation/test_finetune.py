@@ -10,8 +10,9 @@ from support.loading import loaded_tiny
 from support.tiny_models import tiny_model
 from torch.nn import functional as F
 
-from fnet_core.derivation.finetune import Training, fine_tune, rate_factor, sample_windows, train
+from fnet_core.derivation.finetune import fine_tune, rate_factor, sample_windows, train
 from fnet_core.derivation.lora import adapters
+from fnet_core.derivation.training import Training
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
 

@@ -5,8 +5,9 @@ import torch
 from support.tiny_models import TINY_FAMILIES, tiny_model
 
 from fnet_core.activations.hooks import touching
+from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
-from fnet_core.models.families import SITES, decoder_layers, head_size, site_widths, taps
+from fnet_core.models.families import decoder_layers, head_size, site_widths, taps
 
 IDS = torch.randint(4, 61, (1, 17), generator=torch.Generator().manual_seed(0))
 

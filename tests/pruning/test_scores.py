@@ -13,11 +13,11 @@ from support.tiny_models import TINY_FAMILIES, UNGATED, starting_tokenizer
 
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import read_subjects, tokenize
+from fnet_core.choices import DEFAULT_METHOD
 from fnet_core.decomposition.layers import layer_networks
 from fnet_core.decomposition.sketch import CorrelationSketch
 from fnet_core.errors import RequestError
 from fnet_core.models.families import attention_projections, mlp_projections, weight_of
-from fnet_core.pruning import scores as prune_scores
 from fnet_core.pruning.calibration import Calibrator, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.criteria import beyond_networks, flap, largest_z, magnitude, standardized, wanda_sp
@@ -295,6 +295,6 @@ def test_more_components_than_the_text_allows_and_unknown_methods():
         find_scores(loaded, ["networks"], ScoreRequest(PASSAGES, components=200))
     with pytest.raises(RequestError, match="no pruning method 'taylor'"):
         find_scores(loaded, ["taylor"], REQUEST)
-    assert prune_scores.DEFAULT_METHOD in METHODS
+    assert DEFAULT_METHOD in METHODS
     assert int(tokenize(loaded, PASSAGES[0]).text_T.sum()) > 50
     assert weight_of(mlp_projections(loaded.model)[0].down).shape == (24, 40)

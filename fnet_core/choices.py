@@ -1,0 +1,93 @@
+"""What a request can choose from, and what it gets unless it chooses: words that pages, command line and core share.
+
+Nothing is imported here, so that a command line can be read and refused before any library is loaded.
+"""
+
+from typing import Literal
+
+Site = Literal["mlp", "mlp_out", "residual", "heads"]
+
+SITES: dict[str, str] = {
+    "mlp": "MLP neurons: the input of each MLP's down-projection, one neuron per intermediate unit",
+    "mlp_out": "MLP output: what each MLP adds to the residual stream",
+    "residual": "Residual stream: each decoder layer's output",
+    "heads": "Attention heads: the input of the attention output projection, averaged within each head",
+}
+"""The four sites that can be read, with the sentence that explains each."""
+
+Scope = Literal["model", "layer"]
+
+SCOPES: dict[str, str] = {
+    "model": "one decomposition over all layers: a network may run across layers",
+    "layer": "one decomposition per layer: each network lives in one layer",
+}
+
+DEFAULT_THRESHOLD = 3.0
+"""abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
+
+Contrast = Literal["cube", "logcosh", "exp"]
+
+CONTRASTS: tuple[Contrast, ...] = ("cube", "logcosh", "exp")
+
+Definition = Literal["token", "word", "byte"]
+
+DEFINITIONS: dict[str, str] = {
+    "token": "per token of this model's tokenizer, sliding window: not comparable between tokenizers",
+    "word": "per word of the original text, as lm-evaluation-harness counts: comparable between models",
+    "byte": "per byte of the original text (its base-2 logarithm is bits per byte): comparable between models",
+}
+
+DEFAULT_WINDOW = 512
+
+Share = Literal["neurons", "parameters"]
+
+SHARES: dict[str, str] = {
+    "neurons": "of all MLP neurons (and, with heads, of all attention heads)",
+    "parameters": "of all parameters of the model, embeddings included",
+}
+
+PROTECTED = (3, 2)
+"""First and last layers that stay whole, as published (arXiv 2508.05239)."""
+
+Compensation = Literal["none", "bias", "bias-sequential", "networks"]
+
+COMPENSATIONS: dict[str, str] = {
+    "none": "removed neurons become zero",
+    "bias": "their mean in the unpruned model stays as a bias of the projection (FLAP); wrong at a start token",
+    "bias-sequential": "their mean with the earlier layers already pruned stays as a bias (code of arXiv 2508.05239)",
+    "networks": "what the layer's networks, read from the kept neurons, say about them is folded into the weights",
+}
+
+DEFAULT_COMPENSATION: Compensation = "networks"
+
+METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "magnitude", "random")
+"""Every way to score neurons for pruning; `pruning` says what each is."""
+
+DEFAULT_METHOD = "networks"
+
+RESAMPLES = 1000
+"""Resamples of the passages for the interval of a comparison, unless asked otherwise."""
+
+FINGERPRINT_SITE: Site = "residual"
+FINGERPRINT_COMPONENTS = 64
+FINGERPRINT_THRESHOLD = 3.6
+"""abs(z) above which a neuron belongs to a network's mask in a fingerprint, that of arXiv 2601.22692."""
+
+WAY_EXAMPLES = {
+    "noise": "0.1",
+    "permute": "",
+    "permute-residual": "",
+    "rescale": "2",
+    "quantise": "4",
+    "prune": "0.3",
+    "drop-layers": "4",
+    "merge": "OTHER",
+    "finetune": "FILE",
+    "lora": "FILE",
+}
+"""Every way to derive a model, with an example of what follows its colon, empty where nothing does."""
+
+
+def ways() -> list[str]:
+    """Every way to derive a model as it is written, with its example."""
+    return [f"{name}:{example}" if example else name for name, example in WAY_EXAMPLES.items()]

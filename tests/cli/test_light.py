@@ -1,0 +1,62 @@
+"""Help, the version and refused command lines load none of the libraries that take seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fnet_core.choices import METHOD_NAMES, WAY_EXAMPLES
+from fnet_core.cli import COMMANDS
+from fnet_core.derivation.derive import WAYS
+from fnet_core.pruning.scores import METHODS
+
+ROOT = Path(__file__).parents[2]
+SLOW = ("torch", "transformers", "streamlit", "pandas", "plotly", "sklearn", "scipy", "accelerate")
+PROGRAM = f"""
+import sys
+from fnet_core.cli.main import main
+try:
+    status = main(sys.argv[1:])
+except SystemExit as left:
+    status = left.code
+print("status", status, [name for name in {SLOW!r} if name in sys.modules])
+"""
+
+
+def run(*arguments: str) -> tuple[int, list[str], str]:
+    """Exit status, slow libraries that were loaded, and stderr."""
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    _, status, loaded = done.stdout.strip().splitlines()[-1].split(" ", 2)
+    return int(status), eval(loaded), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), *((c.NAME, "--help") for c in COMMANDS)])
+def test_help_and_version(arguments):
+    assert run(*arguments)[:2] == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "required: COMMAND"),
+        (("scan",), "invalid choice: 'scan'"),
+        (("atlas",), "required: MODEL"),
+        (("atlas", "tiny", "--site", "skull"), "invalid choice: 'skull'"),
+        (("atlas", "tiny", "--components", "many"), "invalid int value: 'many'"),
+        (("atlas", "tiny", "--threshold", "-1"), "out of range; choose 0 or more"),
+        (("atlas", "tiny", "--passages", "0"), "--passages 0 is out of range"),
+        (("prune", "tiny", "--method", "guess"), "invalid choice: 'guess'"),
+        (("compare", "tiny"), "required: B"),
+        (("derive", "tiny", "--how", "noise:0.1"), "required: --out"),
+        (("dashboard", "--port", "0"), "choose 1 to 65535"),
+    ],
+)
+def test_refusals(arguments, sentence):
+    status, loaded, err = run(*arguments)
+    assert (status, loaded) == (2, []) and sentence in err and err.count("\n") == 1
+
+
+def test_the_words_of_the_command_line_are_those_of_the_core():
+    assert tuple(METHODS) == METHOD_NAMES and list(WAY_EXAMPLES) == list(WAYS)
