@@ -12,7 +12,8 @@ from dashboard.intervene import settings, state
 from dashboard.intervene.jobs import INTERVENTION, RANKING, EditRequest
 from dashboard.intervene.state import ALL
 from fnet_core.errors import RequestError
-from fnet_core.interventions.edits import NoControlError, edit_networks
+from fnet_core.interventions.controls import NoControlError
+from fnet_core.interventions.edits import edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
 from fnet_core.jobs import Job, JobReport
 from fnet_core.models.loading import LoadedModel

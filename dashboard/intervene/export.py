@@ -10,11 +10,11 @@ from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import BAKING
 from dashboard.jobs import Outcome
 from fnet_core.errors import RequestError
+from fnet_core.interventions import tables
 from fnet_core.interventions.baking import FOLDABLE, bake
 from fnet_core.interventions.edits import edits_text
 from fnet_core.models.saving import destination
 from fnet_core.networks.atlas import Atlas
-from fnet_core.plotting import interventions
 
 _UPLOAD, _FOLDER, _PROBLEM = "edits_upload", "bake_folder", "export_problem"
 
@@ -70,7 +70,7 @@ def _downloads(key: str, found: Outcome | None) -> None:
     )
     st.download_button(
         "Passages (CSV)",
-        charts.as_csv(interventions.passage_table(found.value)) if found else "",
+        charts.as_csv(tables.passage_table(found.value)) if found else "",
         "intervention-passages.csv",
         "text/csv",
         icon=":material/download:",

@@ -8,6 +8,7 @@ from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import INTERVENTION
 from dashboard.jobs import Outcome
 from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.interventions import tables
 from fnet_core.interventions.measuring import Intervention
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import interventions
@@ -99,7 +100,7 @@ def _metric(name: str, value: float, ratio: float | None, below: str) -> None:
 
 
 def _controls(measured: Intervention, asked: int) -> None:
-    spread = interventions.control_spread(measured)
+    spread = tables.control_spread(measured)
     if spread is None:
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.metric("Controls", "–")
@@ -107,7 +108,7 @@ def _controls(measured: Intervention, asked: int) -> None:
         return
     count = len(measured.controls)
     median, low, high = spread
-    ratio = interventions.control_effect_spread(measured)[0]
+    ratio = tables.control_effect_spread(measured)[0]
     if count == 1:
         _metric("Random control", median, ratio, "a single draw")
         return
@@ -123,7 +124,7 @@ def _verdict(measured: Intervention) -> str:
     sentence = f"**Editing {neurons} {change}**"
     if effect.interval and len(measured.edited.nll_W) >= _WINDOWS_FOR_INTERVAL:
         sentence += f" (95 %, paired: {words.factors(effect.interval)})"
-    if spread := interventions.control_effect_spread(measured):
+    if spread := tables.control_effect_spread(measured):
         median, low, high = spread
         sentence += f". As many random neurons in the same layers: {words.factor(median)}"
         if len(measured.controls) > 1:
@@ -164,7 +165,7 @@ def _passages(found: Outcome | None) -> None:
         "controls: where they lie on the grey dots, random neurons do no harm.",
     )
     st.dataframe(
-        interventions.passage_table(measured),
+        tables.passage_table(measured),
         key="intervene_passage_table",
         hide_index=True,
         height="content",
@@ -200,7 +201,7 @@ def _passage_picker(measured: Intervention) -> int:
     names = measured.baseline.texts
     at = st.session_state.get(_SHOWN)
     if at is None or at >= len(names):
-        at = interventions.worst_passage(measured)
+        at = tables.worst_passage(measured)
     st.session_state[_PASSAGE] = at
     previous, picker, following, scale = st.columns([0.6, 4, 0.6, 3], gap="xsmall", vertical_alignment="center")
     previous.button(

@@ -10,7 +10,8 @@ from dashboard.intervene import controls, state
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import DOSES, RANKING
 from dashboard.jobs import Outcome
-from fnet_core.interventions.measuring import GAINS, Dose, dose_response, rank_networks
+from fnet_core.interventions import tables
+from fnet_core.interventions.sweeps import GAINS, Dose, dose_response, rank_networks
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
@@ -156,7 +157,7 @@ def _ranking_figure(atlas: Atlas, outcome: Outcome) -> None:
         "are as many random neurons in the same layers.",
     )
     st.dataframe(
-        interventions.ranking_table(outcome.value),
+        tables.ranking_table(outcome.value),
         key="ranking_table",
         hide_index=True,
         height=420,

@@ -10,11 +10,12 @@ from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import WRITING
 from dashboard.jobs import Outcome
 from fnet_core.evaluation.generation import Continuation, Sampling, continuation
-from fnet_core.interventions.edits import NoControlError, editing, random_controls
+from fnet_core.interventions import tables
+from fnet_core.interventions.controls import NoControlError, random_controls
+from fnet_core.interventions.edits import editing
 from fnet_core.jobs import JobReport
 from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
-from fnet_core.plotting import interventions
 
 _START = "The lighthouse keeper climbed the stairs and"
 _CANDIDATES = 500
@@ -138,8 +139,8 @@ def _next_tokens(writing: Writing) -> None:
             if not found.next_tokens:
                 st.caption(f"{name}: no probabilities, the output became infinite.")
                 continue
-            table = interventions.next_token_table(untouched, found)
-            table["token"] = [interventions.visible_token(token) for token in table["token"]]
+            table = tables.next_token_table(untouched, found)
+            table["token"] = [tables.visible_token(token) for token in table["token"]]
             shown = table.assign(**{column: 100 * table[column] for column in ("before", "after", "difference")})
             st.dataframe(
                 shown,

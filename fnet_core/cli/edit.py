@@ -13,7 +13,8 @@ from fnet_core.progress import Report
 
 if TYPE_CHECKING:
     from fnet_core.interventions.edits import Edit
-    from fnet_core.interventions.measuring import Damage, Intervention
+    from fnet_core.interventions.measuring import Intervention
+    from fnet_core.interventions.sweeps import Damage
     from fnet_core.networks.atlas import Atlas
 
 NAME = "edit"
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Measure the edits, or every network in turn."""
     from fnet_core.interventions.edits import check_recipe, save_edits
-    from fnet_core.interventions.measuring import intervene, rank_networks
+    from fnet_core.interventions.measuring import intervene
+    from fnet_core.interventions.sweeps import rank_networks
     from fnet_core.models import loading as models
     from fnet_core.networks.atlas import Atlas
 

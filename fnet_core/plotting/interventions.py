@@ -1,4 +1,4 @@
-"""What edits do, as tables and plotly figures: passages, doses, the importance of networks, the next token.
+"""What edits do, as plotly figures: passages, doses, the importance of networks.
 
 Untouched is grey, edited is red or has the network's colour, controls are hollow or dashed. What is not finite is left
 out of a figure. Shape legend: S passages, C controls, G gains, K networks.
@@ -10,51 +10,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from fnet_core.evaluation.generation import Continuation
-from fnet_core.interventions.measuring import Damage, Dose, Intervention
-from fnet_core.plotting.style import GREY, POSITIVE, finish, rgba
+from fnet_core.interventions.measuring import Intervention
+from fnet_core.interventions.sweeps import Damage, Dose
+from fnet_core.interventions.tables import dose_table, passage_table, ranking_table
+from fnet_core.plotting.style import GREY, POSITIVE, finish, legend_above, rgba, scale
 
-LOG_FROM = 5.0
-"""Ratio of largest to smallest perplexity from which on an axis is logarithmic."""
 _EDITED, _UNTOUCHED = rgba(POSITIVE, 1.0), rgba(GREY, 1.0)
 _CONTROL = _UNTOUCHED
-
-
-def control_spread(measured: Intervention) -> tuple[float, float, float] | None:
-    """Median, lowest and highest perplexity of the controls; None without any."""
-    return _spread(measured.control_values)
-
-
-def control_effect_spread(measured: Intervention) -> tuple[float, float, float] | None:
-    """Median, lowest and highest ratio of a control to the untouched model; None without any."""
-    return _spread(np.array([effect.value for effect in measured.control_effects]))
-
-
-def _spread(values_C: np.ndarray) -> tuple[float, float, float] | None:
-    if not len(values_C):
-        return None
-    return float(np.median(values_C)), float(values_C.min()), float(values_C.max())
-
-
-def passage_table(measured: Intervention) -> pd.DataFrame:
-    """One row per passage: passage, untouched, edited, control (the median), ratio; NaN where not measured."""
-    untouched_S, edited_S = measured.baseline.document_values(), measured.edited.document_values()
-    controls_CS = [control.document_values() for control in measured.controls]
-    return pd.DataFrame(
-        {
-            "passage": measured.baseline.texts,
-            "untouched": untouched_S,
-            "edited": edited_S,
-            "control": np.median(controls_CS, axis=0) if controls_CS else np.full(len(untouched_S), np.nan),
-            "ratio": edited_S / untouched_S,
-        }
-    )
-
-
-def worst_passage(measured: Intervention) -> int:
-    """The passage whose perplexity the edits raise most."""
-    ratio_S = passage_table(measured)["ratio"].to_numpy()
-    return int(np.argmax(np.nan_to_num(ratio_S, nan=0.0, posinf=np.inf)))
 
 
 def passages(measured: Intervention) -> go.Figure:
@@ -79,20 +41,10 @@ def passages(measured: Intervention) -> go.Figure:
             marker=marker,
             hovertemplate=f"%{{y}}, {name}<br><b>perplexity %{{x:,.1f}}</b><extra></extra>",
         )
-    _scale(figure.update_xaxes, table[["untouched", "edited", "control"]].to_numpy())
+    scale(figure.update_xaxes, table[["untouched", "edited", "control"]].to_numpy())
     figure.update_yaxes(autorange="reversed", automargin=True)
     finish(figure, "Perplexity of each passage", "perplexity", "", height=150 + 26 * len(names))
-    return _legend(figure)
-
-
-def dose_table(doses: Sequence[Dose]) -> pd.DataFrame:
-    """One row per gain: gain, edited, control, control_low, control_high, untouched perplexity."""
-    rows = []
-    for dose in doses:
-        median, low, high = control_spread(dose.measured) or (np.nan,) * 3
-        rows.append((dose.gain, dose.measured.edited.value, median, low, high, dose.measured.baseline.value))
-    columns = ["gain", "edited", "control", "control_low", "control_high", "untouched"]
-    return pd.DataFrame(rows, columns=columns)
+    return legend_above(figure)
 
 
 def dose_response(doses: Sequence[Dose], name: str, colour: str) -> go.Figure:
@@ -128,34 +80,11 @@ def dose_response(doses: Sequence[Dose], name: str, colour: str) -> go.Figure:
         )
     figure.add_hline(y=untouched, line={"color": rgba(GREY, 0.7), "width": 1, "dash": "dot"})
     figure.add_vline(x=1.0, line={"color": rgba(GREY, 0.35), "width": 1})
-    _scale(figure.update_yaxes, table[["edited", "control_low", "control_high"]].to_numpy())
+    scale(figure.update_yaxes, table[["edited", "control_low", "control_high"]].to_numpy())
     figure.update_xaxes(range=[-0.05, max(2.05, 1.02 * gains_G.max())])
     title = "Dose and response"
     finish(figure, title, "gain (0 inhibits, 1 leaves unchanged, above 1 amplifies)", "perplexity", height=420)
-    return _legend(figure)
-
-
-def ranking_table(ranking: Sequence[Damage]) -> pd.DataFrame:
-    """One row per network, most damaging first.
-
-    Columns network, label, key_neurons, inhibited, control, ratio, control_ratio.
-    """
-    rows = []
-    for row in ranking:
-        spread, effects = control_spread(row.measured), control_effect_spread(row.measured)
-        rows.append(
-            (
-                row.network,
-                row.label,
-                row.key_neurons,
-                row.measured.edited.value,
-                spread[0] if spread else np.nan,
-                row.measured.effect.value,
-                effects[0] if effects else np.nan,
-            )
-        )
-    columns = ["network", "label", "key_neurons", "inhibited", "control", "ratio", "control_ratio"]
-    return pd.DataFrame(rows, columns=columns)
+    return legend_above(figure)
 
 
 def importance(ranking: Sequence[Damage], colour_of: Callable[[int], str]) -> go.Figure:
@@ -185,45 +114,8 @@ def importance(ranking: Sequence[Damage], colour_of: Callable[[int], str]) -> go
         hovertemplate="control of network %{x}<br><b>perplexity x %{y:.2f}</b><extra></extra>",
     )
     figure.add_hline(y=1.0, line={"color": rgba(GREY, 0.7), "width": 1, "dash": "dot"})
-    _scale(figure.update_yaxes, table[["ratio", "control_ratio"]].to_numpy())
+    scale(figure.update_yaxes, table[["ratio", "control_ratio"]].to_numpy())
     figure.update_xaxes(type="category", nticks=40)
     title = "Importance of networks"
     finish(figure, title, "network, most damaging first", "perplexity, times untouched", height=380)
-    return _legend(figure)
-
-
-def next_token_table(before: Continuation, after: Continuation, count: int = 10) -> pd.DataFrame:
-    """The likeliest next tokens of either: token, before, after, difference in probability, largest first.
-
-    A token that one of them does not list has at most its least listed probability and counts as that; of tokens
-    with the same text the likeliest is shown.
-    """
-    listed = [{c.text: c.probability for c in reversed(each.next_tokens)} for each in (before, after)]
-    shown = dict.fromkeys(c.text for each in (before, after) for c in each.next_tokens[:count])
-    least = [min(each.values(), default=0.0) for each in listed]
-    rows = [(text, *(each.get(text, low) for each, low in zip(listed, least, strict=True))) for text in shown]
-    table = pd.DataFrame(rows, columns=["token", "before", "after"])
-    table["difference"] = table["after"] - table["before"]
-    order = table[["before", "after"]].max(axis=1).sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
-
-
-def _scale(update_axes: Callable[..., object], values: np.ndarray) -> None:
-    """A logarithmic axis where the values span much, with plain numbers beside its ticks."""
-    finite = values[np.isfinite(values)]
-    if len(finite) and finite.min() > 0 and finite.max() / finite.min() >= LOG_FROM:
-        update_axes(type="log", dtick="D2" if finite.max() / finite.min() < 100 else 1, tickformat=",")
-
-
-def _legend(figure: go.Figure) -> go.Figure:
-    legend = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
-    return figure.update_layout(showlegend=True, legend=legend, margin={"t": 76})
-
-
-def visible_token(text: str) -> str:
-    """A token with its white space shown: a space at an end as ␣, a line break as ↵."""
-    shown = text.replace("\n", "↵").replace("\t", "⇥")
-    stripped = shown.strip(" ")
-    left = len(shown) - len(shown.lstrip(" "))
-    right = len(shown) - left - len(stripped)
-    return "␣" * left + stripped + "␣" * right
+    return legend_above(figure)

@@ -12,8 +12,7 @@ import plotly.graph_objects as go
 
 from fnet_core.evaluation.perplexity import Ratio, ratio
 from fnet_core.networks.atlas import Atlas
-from fnet_core.plotting.interventions import LOG_FROM
-from fnet_core.plotting.style import ACCENT, GREY, POSITIVE, bin_size, colorbar, finish, network_colour, rgba
+from fnet_core.plotting.style import ACCENT, GREY, LOG_FROM, POSITIVE, bin_size, colorbar, finish, network_colour, rgba
 from fnet_core.pruning.measuring import CurvePoint
 from fnet_core.pruning.plan import PrunePlan
 from fnet_core.pruning.scores import METHODS

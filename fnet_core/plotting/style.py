@@ -4,6 +4,7 @@ Shape legend: L layers, N neurons of a layer, B bins of neighbouring neurons.
 """
 
 import colorsys
+from collections.abc import Callable
 
 import numpy as np
 import plotly.graph_objects as go
@@ -112,3 +113,19 @@ def finish(figure: go.Figure, title: str, x: str, y: str, height: int) -> go.Fig
     figure.update_xaxes(title_text=x, gridcolor=_GRID, zeroline=False, showgrid=False)
     figure.update_yaxes(title_text=y, gridcolor=_GRID, zeroline=False, showgrid=False)
     return figure
+
+
+LOG_FROM = 5.0
+"""Ratio of largest to smallest perplexity from which on an axis is logarithmic."""
+
+
+def scale(update_axes: Callable[..., object], values: np.ndarray) -> None:
+    """A logarithmic axis where the values span much, with plain numbers beside its ticks."""
+    finite = values[np.isfinite(values)]
+    if len(finite) and finite.min() > 0 and finite.max() / finite.min() >= LOG_FROM:
+        update_axes(type="log", dtick="D2" if finite.max() / finite.min() < 100 else 1, tickformat=",")
+
+
+def legend_above(figure: go.Figure) -> go.Figure:
+    legend = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
+    return figure.update_layout(showlegend=True, legend=legend, margin={"t": 76})

@@ -11,7 +11,8 @@ from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.perplexity import KIND, PERPLEXITIES
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity, perplexity_recipe
 from fnet_core.interventions.edits import Edit
-from fnet_core.interventions.measuring import dose_response, edit_changes, intervene, perplexity, rank_networks
+from fnet_core.interventions.measuring import edit_changes, intervene, perplexity
+from fnet_core.interventions.sweeps import dose_response, rank_networks
 from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
 

@@ -7,8 +7,10 @@ import pytest
 from support.perplexities import result
 
 from fnet_core.evaluation.generation import Continuation, NextToken
+from fnet_core.interventions import tables
 from fnet_core.interventions.edits import Edit
-from fnet_core.interventions.measuring import Damage, Dose, Intervention
+from fnet_core.interventions.measuring import Intervention
+from fnet_core.interventions.sweeps import Damage, Dose
 from fnet_core.plotting import interventions as figures
 
 EDIT = Edit("mlp", ((0, 1), (2, 3)), gain=0.0, name="network 1 (abc)")
@@ -20,24 +22,24 @@ def measured(edited=(20.0, 80.0), controls=((10.0, 40.0), (11.0, 44.0), (15.0, 6
 
 
 def test_the_spread_of_the_controls_is_median_and_range():
-    assert figures.control_spread(measured()) == pytest.approx((22.0, 20.0, 30.0))
-    assert figures.control_effect_spread(measured()) == pytest.approx((1.1, 1.0, 1.5))
-    assert figures.control_spread(measured(controls=())) is None
+    assert tables.control_spread(measured()) == pytest.approx((22.0, 20.0, 30.0))
+    assert tables.control_effect_spread(measured()) == pytest.approx((1.1, 1.0, 1.5))
+    assert tables.control_spread(measured(controls=())) is None
 
 
 def test_the_passage_table_has_the_numbers_of_each_passage():
-    table = figures.passage_table(measured())
+    table = tables.passage_table(measured())
     assert table["passage"].tolist() == ["p0", "p1"]
     assert table["untouched"].tolist() == pytest.approx([10, 40])
     assert table["edited"].tolist() == pytest.approx([20, 80])
     assert table["control"].tolist() == pytest.approx([11, 44])
     assert table["ratio"].tolist() == pytest.approx([2, 2])
-    assert np.isnan(figures.passage_table(measured(controls=()))["control"]).all()
+    assert np.isnan(tables.passage_table(measured(controls=()))["control"]).all()
 
 
 def test_the_worst_passage_is_the_one_that_suffers_most():
-    assert figures.worst_passage(measured(edited=(30.0, 80.0))) == 0
-    assert figures.worst_passage(measured(edited=(30.0, np.inf))) == 1
+    assert tables.worst_passage(measured(edited=(30.0, 80.0))) == 0
+    assert tables.worst_passage(measured(edited=(30.0, np.inf))) == 1
 
 
 def test_passages_are_drawn_from_untouched_to_edited_first_on_top():
@@ -75,7 +77,7 @@ def test_the_perplexity_axis_is_logarithmic_from_a_ratio_of_five(worst, scale):
 
 def test_the_ranking_keeps_its_order_and_its_controls():
     ranking = [Damage(7, "abc", 12, measured()), Damage(3, "def", 5, measured(edited=(10.0, 40.0), controls=()))]
-    table = figures.ranking_table(ranking)
+    table = tables.ranking_table(ranking)
     assert table["network"].tolist() == [7, 3] and table["key_neurons"].tolist() == [12, 5]
     assert table["inhibited"].tolist() == pytest.approx([40, 20])
     assert table["ratio"].tolist() == pytest.approx([2, 1])
@@ -89,13 +91,13 @@ def test_the_ranking_keeps_its_order_and_its_controls():
 def test_next_tokens_are_joined_by_their_text_and_the_unlisted_count_as_the_least():
     before = Continuation("", 0, (NextToken(" a", 0.5), NextToken(" b", 0.3), NextToken(" c", 0.1)), True)
     after = Continuation("", 0, (NextToken(" b", 0.6), NextToken(" d", 0.2)), True)
-    table = figures.next_token_table(before, after, count=2)
+    table = tables.next_token_table(before, after, count=2)
     assert table["token"].tolist() == [" b", " a", " d"]
     assert table["before"].tolist() == [0.3, 0.5, 0.1]
     assert table["after"].tolist() == [0.6, 0.2, 0.2]
     assert table["difference"].tolist() == pytest.approx([0.3, -0.3, 0.1])
-    assert figures.next_token_table(before, replace(after, next_tokens=()))["after"].tolist() == [0, 0, 0]
+    assert tables.next_token_table(before, replace(after, next_tokens=()))["after"].tolist() == [0, 0, 0]
 
 
 def test_white_space_of_a_token_is_shown():
-    assert [figures.visible_token(t) for t in (" a b", "\n", "  ")] == ["␣a b", "↵", "␣␣"]
+    assert [tables.visible_token(t) for t in (" a b", "\n", "  ")] == ["␣a b", "↵", "␣␣"]
