@@ -18,9 +18,10 @@ from fnet_core.activations.reading import main_device, tokenize
 from fnet_core.evaluation.speed import compare_speed
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.models import loading as models
+from fnet_core.pruning.curves import CurveSettings, plan_for
 from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import known_pruned_perplexity, prepare
-from fnet_core.pruning.measuring import CurveSettings, measure_pruning, plan_for
+from fnet_core.pruning.measuring import measure_pruning
 from fnet_core.pruning.scores import ScoreRequest, find_scores
 
 SCORINGS = (("wanda-sp", "flap"), ("networks",), ("fn",))

@@ -17,8 +17,9 @@ import numpy as np
 from fnet_core import texts
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.models import loading as models
-from fnet_core.pruning.measuring import CurveSettings, curves
-from fnet_core.pruning.scores import METHODS, ScoreRequest
+from fnet_core.pruning.curves import CurveSettings, curves
+from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.scores import ScoreRequest
 
 RATIOS = (0.1, 0.2, 0.3, 0.5)
 ALL_COMPENSATIONS = ("none", "bias", "networks")

@@ -32,8 +32,9 @@ from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import export as exporting
+from fnet_core.pruning.curves import CurveSettings, plan_for
 from fnet_core.pruning.masking import Pruning, prepare
-from fnet_core.pruning.measuring import CurveSettings, PruneResult, measure_pruning, plan_for
+from fnet_core.pruning.measuring import PruneResult, measure_pruning
 from fnet_core.pruning.plan import PrunePlan
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.texts import Passage

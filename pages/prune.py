@@ -11,9 +11,8 @@ from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import known_baseline
 from fnet_core.models.loading import LoadedModel
-from fnet_core.plotting.pruning import read_off
+from fnet_core.pruning.curves import CurvePoint, read_off
 from fnet_core.pruning.masking import known_pruned_perplexity
-from fnet_core.pruning.measuring import CurvePoint
 from fnet_core.pruning.plan import PrunePlan
 from fnet_core.pruning.scores import find_scores, known_scores
 

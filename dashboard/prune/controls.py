@@ -7,7 +7,8 @@ from dashboard.prune import state
 from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
 from fnet_core import texts
 from fnet_core.choices import COMPENSATIONS, DEFINITIONS, SHARES
-from fnet_core.pruning.scores import METHODS, Scores
+from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.scores import Scores
 
 OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
 """What a ratio is a share of."""

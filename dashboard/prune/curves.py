@@ -15,10 +15,11 @@ from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.jobs import Job
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
+from fnet_core.pruning.curves import CurvePoint, against, plan_for, point_table, ranking
 from fnet_core.pruning.masking import known_pruned_perplexity
-from fnet_core.pruning.measuring import CurvePoint, plan_for
+from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan
-from fnet_core.pruning.scores import METHODS, known_scores
+from fnet_core.pruning.scores import known_scores
 
 
 class _UnknownError(Exception):
@@ -168,7 +169,7 @@ def percent(ratio: float) -> str:
 
 def best(request: PruneRequest, points: Sequence[CurvePoint], position: float) -> None:
     """Which method is best at this ratio, whether or not it is the chosen one."""
-    ranked = pruning.ranking(points, position)
+    ranked = ranking(points, position)
     chosen = next((p for p in ranked if p.method == request.method), None)
     if chosen is None:
         if ranked:
@@ -206,7 +207,7 @@ def _value(point: CurvePoint) -> str:
 
 def _margin(better: CurvePoint, other: CurvePoint) -> str:
     """ ", within the error of this text" where the paired interval does not tell the two apart."""
-    interval = pruning.against(better, other).interval
+    interval = against(better, other).interval
     return ", a difference within the error of this text" if interval and interval[0] <= 1 else ""
 
 
@@ -215,7 +216,7 @@ def table(points: Sequence[CurvePoint]) -> None:
     if not points:
         st.caption("The points appear here as they are measured.")
         return
-    rows = pruning.point_table(points)
+    rows = point_table(points)
     shown = rows.assign(ratio=100 * rows["ratio"], removed=100 * rows["removed"]).drop(columns="method")
     if not rows["problem"].any():
         shown = shown.drop(columns="problem")

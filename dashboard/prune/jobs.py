@@ -16,8 +16,9 @@ from dashboard.prune.state import CURVE_RATIOS, PruneRequest
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
+from fnet_core.pruning.curves import curves, plan_for
 from fnet_core.pruning.masking import Pruning, prepare
-from fnet_core.pruning.measuring import PruneResult, curves, measure_pruning, plan_for
+from fnet_core.pruning.measuring import PruneResult, measure_pruning
 from fnet_core.pruning.plan import PrunePlan
 from fnet_core.pruning.scores import find_scores
 

@@ -13,7 +13,7 @@ from dashboard.prune.state import PruneRequest
 from fnet_core.evaluation.perplexity import PerplexityResult, ratio
 from fnet_core.jobs import Job, manager
 from fnet_core.pruning.measuring import PruneResult
-from fnet_core.pruning.scores import METHODS
+from fnet_core.pruning.methods import METHODS
 
 _WINDOWS_FOR_INTERVAL = 3
 _STATUS_HEIGHT = 88

@@ -10,8 +10,9 @@ from fnet_core import texts
 from fnet_core.choices import COMPENSATIONS, DEFAULT_METHOD, SHARES
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.pruning.measuring import CurveSettings
-from fnet_core.pruning.scores import METHODS, ScoreRequest
+from fnet_core.pruning.curves import CurveSettings
+from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.storage import artifacts
 
 HIGHEST = 80

@@ -10,7 +10,7 @@ from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import networks as figures
 from fnet_core.plotting import pruning
 from fnet_core.pruning.plan import PrunePlan
-from fnet_core.pruning.survival import network_survival
+from fnet_core.pruning.survival import network_survival, random_kept, survival_table
 
 _LISTED = 200
 _PICKER, _THRESHOLD = "prune_atlas", "prune_threshold"
@@ -79,8 +79,8 @@ def _move() -> None:
 
 def _figure(atlas: Atlas, plan: PrunePlan, threshold: float) -> None:
     found = network_survival(atlas, plan, threshold)
-    random_K = pruning.random_kept(atlas, plan, threshold)
-    rows = pruning.survival_table(found, random_K)
+    random_K = random_kept(atlas, plan, threshold)
+    rows = survival_table(found, random_K)
     _sentence(rows.dropna(subset="kept"))
     charts.draw(
         pruning.survival(found, random_K, partial(figures.colour_of, atlas)),

@@ -16,7 +16,7 @@ from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import masking
-from fnet_core.pruning.scores import METHODS
+from fnet_core.pruning.methods import METHODS
 
 _START = "The lighthouse keeper climbed the stairs and"
 _GREEDY, _SAMPLING = "Greedy", "Sampling"

@@ -284,3 +284,9 @@ def _project(
         )
     report("projecting", 1.0)
     return results
+
+
+def largest_components(tokens_S: list[int], widths: tuple[int, ...], components: int) -> int:
+    """The most components that these texts and blocks of neurons can give when `components` are asked for."""
+    directions = sum(min(2 * components, tokens - 1) for tokens in tokens_S)
+    return min(directions, min(widths) - 1)

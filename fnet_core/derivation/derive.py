@@ -18,9 +18,8 @@ from fnet_core.derivation import symmetries, weights
 from fnet_core.derivation.finetune import fine_tune
 from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
-from fnet_core.lineage.fingerprint import published_name
 from fnet_core.models import loading as models
-from fnet_core.models.folder import model_digest, read_licence, write_card
+from fnet_core.models.folder import model_digest, published_name, read_licence, write_card
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.memory import available_memory, estimate, gigabytes
 from fnet_core.models.saving import new_folder, saving_model

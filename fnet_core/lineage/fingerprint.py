@@ -221,13 +221,6 @@ FINGERPRINTS = Kind(KIND, Fingerprint.load, FORMAT, keyed_since=1, names=frozens
 """Fingerprints in the store."""
 
 
-def published_name(name: str, path: Path) -> str:
-    """The name under which a model at `path` is published: a folder or file by its own name, not by where it lies."""
-    if name.lower().endswith(".gguf"):
-        return Path(name).name
-    return Path(path).name if Path(name).expanduser().resolve() == Path(path).resolve() else name
-
-
 def _content_digest(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> str:
     running = sha256(artifacts.digest(header).encode())
     for name in sorted(arrays):

@@ -21,20 +21,16 @@ from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
-from fnet_core.lineage.fingerprint import (
-    FINGERPRINTS,
-    Fingerprint,
-    ModelCard,
-    published_name,
-)
+from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelCard
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.families import attention_weights, taps
-from fnet_core.models.memory import default_dtype
+from fnet_core.models.folder import published_name
+from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import AtlasRequest, atlas_of, compute_atlas, expected_device
+from fnet_core.networks.finding import AtlasRequest, atlas_of, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo

@@ -202,3 +202,10 @@ def _no_weights(folder: Path) -> str:
             "the model again as safetensors."
         )
     return f"{folder} has no *.safetensors file; choose a folder with weights."
+
+
+def published_name(name: str, path: Path) -> str:
+    """The name under which a model at `path` is published: a folder or file by its own name, not by where it lies."""
+    if name.lower().endswith(".gguf"):
+        return Path(name).name
+    return Path(path).name if Path(name).expanduser().resolve() == Path(path).resolve() else name

@@ -170,3 +170,8 @@ def _sentence(fits: str, needed: int, minimum: int, device: str, device_free: in
         f"It does not fit: even with its weights on disk it needs {gigabytes(minimum)} of {place} and {free} "
         f"are free, so {gigabytes(minimum - device_free)} are missing; free some or choose a smaller model."
     )
+
+
+def expected_device() -> str:
+    """The type of device that a model will most likely be on; only the loaded model tells for sure."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

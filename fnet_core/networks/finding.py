@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
 from fnet_core.checks import check_seed
 from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
-from fnet_core.decomposition.canica import SKETCH_FACTOR, canica
+from fnet_core.decomposition.canica import SKETCH_FACTOR, canica, largest_components
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.families import site_widths
-from fnet_core.models.memory import default_dtype
+from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.profiling import PeakMemory, Stopwatch
@@ -120,17 +119,6 @@ def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report =
     recipe = request.recipe(loaded.name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
     atlas, computed = memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
     return FoundAtlas(atlas, ATLASES.path(recipe), computed)
-
-
-def expected_device() -> str:
-    """The type of device that a model will most likely be on; only the loaded model tells for sure."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def largest_components(tokens_S: list[int], widths: tuple[int, ...], components: int) -> int:
-    """The most components that these texts and blocks of neurons can give when `components` are asked for."""
-    directions = sum(min(2 * components, tokens - 1) for tokens in tokens_S)
-    return min(directions, min(widths) - 1)
 
 
 def compute_atlas(

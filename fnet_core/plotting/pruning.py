@@ -1,4 +1,4 @@
-"""What pruning takes and costs, as tables and plotly figures: curves, keep and drop maps, what networks keep.
+"""What pruning takes and costs, as plotly figures: curves, keep and drop maps, what networks keep.
 
 A method has one colour everywhere; the chosen one is drawn wide, the untouched model is a grey line.
 Shape legend: L layers, N neurons of a layer, B bins of neighbouring neurons, H heads of a layer, K networks.
@@ -7,16 +7,13 @@ Shape legend: L layers, N neurons of a layer, B bins of neighbouring neurons, H 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 
-from fnet_core.evaluation.perplexity import Ratio, ratio
-from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting.style import ACCENT, GREY, LOG_FROM, POSITIVE, bin_size, colorbar, finish, network_colour, rgba
-from fnet_core.pruning.measuring import CurvePoint
+from fnet_core.pruning.curves import CurvePoint, point_table, read_off
+from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan
-from fnet_core.pruning.scores import METHODS
-from fnet_core.pruning.survival import Survival
+from fnet_core.pruning.survival import Survival, survival_table
 
 MAX_NETWORKS = 64
 """The most networks that the figure of survival draws, the first ones; the table has all."""
@@ -36,26 +33,6 @@ _LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemclick
 def method_colour(method: str) -> str:
     """A method's fixed colour in every view."""
     return _COLOURS[method]
-
-
-def point_table(points: Sequence[CurvePoint]) -> pd.DataFrame:
-    """One row per point, by ratio and then as the methods are listed.
-
-    Columns method, title, ratio and removed (shares from 0 to 1, the second of all parameters), perplexity, low, high
-    (its 95 % interval), problem; NaN where there is no perplexity or no interval.
-    """
-    order = list(METHODS)
-    rows = []
-    for point in sorted(points, key=lambda p: (p.ratio, order.index(p.method))):
-        found = point.perplexity
-        low, high = (found and found.interval) or (np.nan, np.nan)
-        removed = 1 - point.plan.parameters / point.plan.anatomy.parameters if point.plan else np.nan
-        value = found.value if found else np.nan
-        row = (point.method, METHODS[point.method].title, point.ratio, removed, value, low, high, point.problem)
-        rows.append(row)
-    numbers = ["ratio", "removed", "perplexity", "low", "high"]
-    table = pd.DataFrame(rows, columns=["method", "title", *numbers, "problem"])
-    return table.astype(dict.fromkeys(numbers, float))
 
 
 def curves(
@@ -131,44 +108,6 @@ def _quantity(points: Sequence[CurvePoint]) -> str:
 
 def _between(low: float, high: float) -> str:
     return f" (95 %: {low:,.1f} to {high:,.1f})" if np.isfinite(low) and np.isfinite(high) else ""
-
-
-def read_off(points: Sequence[CurvePoint], untouched: float | None, method: str, position: float) -> float | None:
-    """The perplexity at a ratio: measured, or between its measured neighbours on a straight line of its logarithm.
-
-    The untouched model is the point at ratio 0. None beyond the points, and where a neighbour is not finite.
-    """
-    known = {0.0: untouched} if untouched is not None else {}
-    known |= {p.ratio: p.perplexity.value for p in points if p.method == method and p.perplexity is not None}
-    below = max((r for r in known if r <= position), default=None)
-    above = min((r for r in known if r >= position), default=None)
-    if below is None or above is None or not np.isfinite([known[below], known[above]]).all():
-        return None
-    if below == above:
-        return known[below]
-    share = (position - below) / (above - below)
-    return float(np.exp((1 - share) * np.log(known[below]) + share * np.log(known[above])))
-
-
-def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:
-    """The points at the ratio nearest to a position at which two methods or more were measured, best first.
-
-    Empty where the position is 0, at which nothing is removed and all methods are the untouched model.
-    """
-    if position == 0:
-        return []
-    measured = [p for p in points if p.perplexity is not None and p.ratio > 0]
-    counts = {p.ratio: sum(q.ratio == p.ratio for q in measured) for p in measured}
-    shared = [r for r, count in counts.items() if count > 1]
-    if not shared:
-        return []
-    nearest = min(shared, key=lambda r: (abs(r - position), r))
-    return sorted((p for p in measured if p.ratio == nearest), key=lambda p: p.perplexity.value)
-
-
-def against(better: CurvePoint, other: CurvePoint) -> Ratio:
-    """The other point's perplexity over the better one's, paired over windows."""
-    return ratio(other.perplexity, better.perplexity)
 
 
 def keep_map(plan: PrunePlan) -> go.Figure:
@@ -256,28 +195,6 @@ def layer_profile(plan: PrunePlan) -> go.Figure:
     if len(series) > 1:
         figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 76})
     return figure.update_layout(barmode="group")
-
-
-def random_kept(atlas: Atlas, plan: PrunePlan, threshold: float) -> np.ndarray:
-    """What removing as many neurons of each layer at random keeps of each network's key neurons, (K,) float64 share.
-
-    NaN where a network has none.
-    """
-    counts_KL = atlas.key_counts(threshold)
-    share_L = np.array([keep.mean() for keep in plan.keep_mlp])
-    keys_K = counts_KL.sum(axis=1)
-    return np.divide(counts_KL @ share_L, keys_K, out=np.full(len(keys_K), np.nan), where=keys_K > 0)
-
-
-def survival_table(found: Survival, random_K: np.ndarray) -> pd.DataFrame:
-    """One row per network, shares from 0 to 1: network, label, key_neurons, kept, random, beyond, kept_energy.
-
-    `random` is what a random cut keeps, `beyond` what the plan keeps more than that.
-    """
-    table = pd.DataFrame(found.table())
-    table["random"] = random_K
-    table["beyond"] = table["kept"] - random_K
-    return table[["network", "label", "key_neurons", "kept", "random", "beyond", "kept_energy"]]
 
 
 def survival(found: Survival, random_K: np.ndarray, colour_of: Callable[[int], str]) -> go.Figure:

@@ -15,8 +15,8 @@ from fnet_core.models.saving import CODE, needs_code, new_folder, saving_model
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import Pruning
+from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan, check_plan
-from fnet_core.pruning.scores import METHODS
 
 CARD = "fnet-pruning.json"
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.decomposition.canica import largest_components
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
-from fnet_core.networks.finding import largest_components
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.compensation import Factors, layer_factors

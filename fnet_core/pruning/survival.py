@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
@@ -58,3 +59,25 @@ def network_survival(atlas: Atlas, plan: PrunePlan, threshold: float) -> Surviva
         energy.append((z[stays] ** 2).sum() / (z**2).sum())
     overall = 1 - plan.removed_neurons / sum(plan.anatomy.widths_L)
     return Survival(tuple(atlas.labels), np.array(keys), np.array(kept), np.array(energy), overall)
+
+
+def random_kept(atlas: Atlas, plan: PrunePlan, threshold: float) -> np.ndarray:
+    """What removing as many neurons of each layer at random keeps of each network's key neurons, (K,) float64 share.
+
+    NaN where a network has none.
+    """
+    counts_KL = atlas.key_counts(threshold)
+    share_L = np.array([keep.mean() for keep in plan.keep_mlp])
+    keys_K = counts_KL.sum(axis=1)
+    return np.divide(counts_KL @ share_L, keys_K, out=np.full(len(keys_K), np.nan), where=keys_K > 0)
+
+
+def survival_table(found: Survival, random_K: np.ndarray) -> pd.DataFrame:
+    """One row per network, shares from 0 to 1: network, label, key_neurons, kept, random, beyond, kept_energy.
+
+    `random` is what a random cut keeps, `beyond` what the plan keeps more than that.
+    """
+    table = pd.DataFrame(found.table())
+    table["random"] = random_K
+    table["beyond"] = table["kept"] - random_K
+    return table[["network", "label", "key_neurons", "kept", "random", "beyond", "kept_energy"]]

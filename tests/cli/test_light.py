@@ -9,7 +9,7 @@ import pytest
 from fnet_core.choices import METHOD_NAMES, WAY_EXAMPLES
 from fnet_core.cli import COMMANDS
 from fnet_core.derivation.derive import WAYS
-from fnet_core.pruning.scores import METHODS
+from fnet_core.pruning.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 SLOW = ("torch", "transformers", "streamlit", "pandas", "plotly", "sklearn", "scipy", "accelerate")

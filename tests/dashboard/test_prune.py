@@ -20,8 +20,9 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.jobs import Job, manager
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.pruning.curves import CurveSettings, curves, plan_for
 from fnet_core.pruning.masking import prepare
-from fnet_core.pruning.measuring import CurveSettings, curves, measure_pruning, plan_for
+from fnet_core.pruning.measuring import measure_pruning
 from fnet_core.pruning.scores import ScoreRequest, find_scores
 from fnet_core.pruning.survival import network_survival
 from fnet_core.storage import artifacts

@@ -22,7 +22,7 @@ from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage import fingerprint as fingerprint_module
 from fnet_core.lineage import taking
 from fnet_core.lineage.comparison import compare
-from fnet_core.lineage.fingerprint import Fingerprint, published_name
+from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.taking import (
     FingerprintRequest,
     bits_per_byte,
@@ -33,6 +33,7 @@ from fnet_core.lineage.taking import (
     network_signals,
 )
 from fnet_core.models import loading as models
+from fnet_core.models.folder import published_name
 from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
 

@@ -9,10 +9,10 @@ from support.perplexities import result
 
 from fnet_core.plotting import pruning as figures
 from fnet_core.pruning.anatomy import Anatomy
-from fnet_core.pruning.measuring import CurvePoint
+from fnet_core.pruning.curves import CurvePoint, against, point_table, ranking, read_off
+from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan
-from fnet_core.pruning.scores import METHODS
-from fnet_core.pruning.survival import network_survival
+from fnet_core.pruning.survival import network_survival, random_kept, survival_table
 
 ANATOMY = Anatomy(
     model="hand-made",
@@ -55,14 +55,14 @@ POINTS = [
 
 
 def test_the_table_lists_points_by_ratio_and_method():
-    table = figures.point_table(POINTS)
+    table = point_table(POINTS)
     assert table["method"].tolist() == ["flap", "random", "flap", "random"]
     assert table["perplexity"].tolist()[:3] == pytest.approx([40, 60, 160]) and np.isnan(table["perplexity"][3])
     # 4 neurons of 10 and one group of 7 of 400 parameters
     assert table["removed"].tolist()[:3] == pytest.approx([47 / 400] * 3) and np.isnan(table["removed"][3])
     assert table["low"][0] < 40 < table["high"][0]
     assert table["problem"].tolist() == ["", "", "", "too much"]
-    assert figures.point_table([]).empty
+    assert point_table([]).empty
 
 
 def test_curves_start_at_the_untouched_model_and_mark_the_position():
@@ -92,23 +92,23 @@ def test_curves_without_any_point_draw():
     [(0.0, 20.0), (0.1, (20 * 40) ** 0.5), (0.2, 40.0), (0.3, 80.0), (0.35, 40 * 4**0.75), (0.41, None)],
 )
 def test_between_two_points_the_logarithm_is_a_straight_line(position, value):
-    assert figures.read_off(POINTS, 20.0, "flap", position) == (pytest.approx(value) if value else None)
+    assert read_off(POINTS, 20.0, "flap", position) == (pytest.approx(value) if value else None)
 
 
 def test_nothing_is_read_off_beside_what_is_not_finite():
     broken = [point("flap", 0.2, 20, np.inf)]
-    assert figures.read_off(broken, 20.0, "flap", 0.1) is None
-    assert figures.read_off([], None, "flap", 0.1) is None
+    assert read_off(broken, 20.0, "flap", 0.1) is None
+    assert read_off([], None, "flap", 0.1) is None
 
 
 def test_the_ranking_is_at_the_nearest_ratio_that_methods_share():
-    ranked = figures.ranking(POINTS, 0.4)
+    ranked = ranking(POINTS, 0.4)
     assert [(p.method, p.ratio) for p in ranked] == [("flap", 0.2), ("random", 0.2)]
-    assert figures.ranking(POINTS[:1], 0.2) == []
+    assert ranking(POINTS[:1], 0.2) == []
     untouched = [point("random", 0.0, 10, 40), point("flap", 0.0, 10, 40)]
-    assert figures.ranking([*POINTS, *untouched], 0.0) == []
-    assert [p.ratio for p in figures.ranking([*POINTS, *untouched], 0.05)] == [0.2, 0.2]
-    assert figures.against(ranked[0], ranked[1]).value == pytest.approx(1.5)
+    assert ranking([*POINTS, *untouched], 0.0) == []
+    assert [p.ratio for p in ranking([*POINTS, *untouched], 0.05)] == [0.2, 0.2]
+    assert against(ranked[0], ranked[1]).value == pytest.approx(1.5)
 
 
 def test_the_keep_map_has_a_column_per_neuron_where_there_are_few():
@@ -149,10 +149,10 @@ def test_what_networks_keep_stands_beside_a_random_cut():
     atlas = hand_atlas()
     # key neurons beyond 2.9: network 0 has layer 0: 0, 3; layer 1: 1; layer 2: 4. Network 1 has layer 1: 0, 1, 5
     made = plan()
-    random_K = figures.random_kept(atlas, made, 2.9)
+    random_K = random_kept(atlas, made, 2.9)
     assert random_K[:2] == pytest.approx([(2 + 0.5 + 0.8) / 4, 0.5]) and np.isnan(random_K[2])
     found = network_survival(atlas, made, 2.9)
-    table = figures.survival_table(found, random_K)
+    table = survival_table(found, random_K)
     assert table["kept"].tolist()[:2] == pytest.approx([1.0, 2 / 3])
     assert table["beyond"].tolist()[:2] == pytest.approx([1 - 0.825, 2 / 3 - 0.5])
     figure = figures.survival(found, random_K, lambda network: f"#00000{network}")

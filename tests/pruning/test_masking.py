@@ -20,9 +20,10 @@ from fnet_core.models.families import mlp_projections
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Moments
 from fnet_core.pruning.compensation import Factors, Replacement, layer_factors, mean_replacement, network_replacement
+from fnet_core.pruning.curves import CurveSettings, curves, plan_for
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import keep_masks, known_pruned_perplexity, masking, prepare, pruned_estimates
-from fnet_core.pruning.measuring import CurveSettings, curves, measure_pruning, plan_for
+from fnet_core.pruning.measuring import measure_pruning
 from fnet_core.pruning.plan import make_plan
 from fnet_core.pruning.scores import find_scores
 from fnet_core.pruning.survival import network_survival

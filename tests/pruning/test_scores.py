@@ -22,7 +22,8 @@ from fnet_core.pruning.calibration import Calibrator, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.criteria import beyond_networks, flap, largest_z, magnitude, standardized, wanda_sp
 from fnet_core.pruning.factors import LayerFactors, find_factors
-from fnet_core.pruning.scores import KIND, METHODS, ScoreRequest, Scores, find_scores
+from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.scores import KIND, ScoreRequest, Scores, find_scores
 from fnet_core.storage import artifacts
 
 WEIGHT = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]])

@@ -1,0 +1,163 @@
+"""Perplexity along the ratio, method by method: measured, read off, ranked."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fnet_core.choices import DEFAULT_COMPENSATION, PROTECTED, Compensation, Share
+from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio
+from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.models.loading import LoadedModel
+from fnet_core.progress import Report, silent
+from fnet_core.pruning.anatomy import anatomy
+from fnet_core.pruning.masking import known_pruned_perplexity, prepare, pruned_estimates
+from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.plan import PrunePlan, make_plan
+from fnet_core.pruning.scores import ScoreRequest, find_scores
+
+
+@dataclass(frozen=True)
+class CurveSettings:
+    """What all points of the curves share."""
+
+    ratios: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)
+    compensation: Compensation = DEFAULT_COMPENSATION
+    share: Share = "neurons"
+    protected: tuple[int, int] = PROTECTED
+    even: bool = False
+    heads: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class CurvePoint:
+    """One method at one ratio: its plan and perplexity, or why there is none."""
+
+    method: str
+    ratio: float
+    plan: PrunePlan | None
+    perplexity: PerplexityResult | None
+    problem: str = ""
+
+
+def plan_for(
+    loaded: LoadedModel,
+    method: str,
+    ratio: float | None,
+    settings: CurveSettings,
+    request: ScoreRequest,
+    report: Report = silent,
+    threshold: float | None = None,
+) -> PrunePlan:
+    """The plan of one method at one ratio or threshold, its scores from the store or computed."""
+    scores = find_scores(loaded, [method], request.with_heads(settings.heads), report)[method]
+    return make_plan(
+        anatomy(loaded),
+        scores,
+        ratio=ratio,
+        threshold=threshold,
+        share=settings.share,
+        protected=settings.protected,
+        even=settings.even,
+        heads=settings.heads,
+    )
+
+
+def curves(
+    loaded: LoadedModel,
+    methods: Sequence[str],
+    settings: CurveSettings,
+    request: ScoreRequest,
+    yardstick: Yardstick,
+    report: Report = silent,
+    publish: Callable[[tuple[CurvePoint, ...]], None] = lambda points: None,
+) -> tuple[CurvePoint, ...]:
+    """Perplexity of every method at every ratio, ratio by ratio; `publish` gets the points so far.
+
+    What was measured before comes from the store. A ratio that a method cannot meet stands as a point without a
+    value. Raises RequestError for an unknown method.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise RequestError(f"There is no pruning method '{unknown[0]}'; choose one of {', '.join(METHODS)}.")
+    find_scores(loaded, methods, request.with_heads(settings.heads), report)
+    asked = [(method, ratio_) for ratio_ in settings.ratios for method in methods]
+    points: tuple[CurvePoint, ...] = ()
+    for i, (method, ratio_) in enumerate(asked):
+
+        def part(stage: str, fraction: float, i=i) -> None:
+            report(stage, (i + fraction) / len(asked))
+
+        try:
+            plan = plan_for(loaded, method, ratio_, settings, request, part)
+        except RequestError as error:
+            points += (CurvePoint(method, ratio_, None, None, str(error)),)
+            continue
+        known = known_pruned_perplexity(loaded, yardstick, plan, settings.compensation, request)
+        if known is None:
+            pruning = prepare(loaded, plan, settings.compensation, request, part)
+            *_, known = pruned_estimates(loaded, yardstick, pruning, part)
+        points += (CurvePoint(method, ratio_, plan, known),)
+        publish(points)
+    report("measuring", 1.0)
+    return points
+
+
+def point_table(points: Sequence[CurvePoint]) -> pd.DataFrame:
+    """One row per point, by ratio and then as the methods are listed.
+
+    Columns method, title, ratio and removed (shares from 0 to 1, the second of all parameters), perplexity, low, high
+    (its 95 % interval), problem; NaN where there is no perplexity or no interval.
+    """
+    order = list(METHODS)
+    rows = []
+    for point in sorted(points, key=lambda p: (p.ratio, order.index(p.method))):
+        found = point.perplexity
+        low, high = (found and found.interval) or (np.nan, np.nan)
+        removed = 1 - point.plan.parameters / point.plan.anatomy.parameters if point.plan else np.nan
+        value = found.value if found else np.nan
+        row = (point.method, METHODS[point.method].title, point.ratio, removed, value, low, high, point.problem)
+        rows.append(row)
+    numbers = ["ratio", "removed", "perplexity", "low", "high"]
+    table = pd.DataFrame(rows, columns=["method", "title", *numbers, "problem"])
+    return table.astype(dict.fromkeys(numbers, float))
+
+
+def read_off(points: Sequence[CurvePoint], untouched: float | None, method: str, position: float) -> float | None:
+    """The perplexity at a ratio: measured, or between its measured neighbours on a straight line of its logarithm.
+
+    The untouched model is the point at ratio 0. None beyond the points, and where a neighbour is not finite.
+    """
+    known = {0.0: untouched} if untouched is not None else {}
+    known |= {p.ratio: p.perplexity.value for p in points if p.method == method and p.perplexity is not None}
+    below = max((r for r in known if r <= position), default=None)
+    above = min((r for r in known if r >= position), default=None)
+    if below is None or above is None or not np.isfinite([known[below], known[above]]).all():
+        return None
+    if below == above:
+        return known[below]
+    share = (position - below) / (above - below)
+    return float(np.exp((1 - share) * np.log(known[below]) + share * np.log(known[above])))
+
+
+def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:
+    """The points at the ratio nearest to a position at which two methods or more were measured, best first.
+
+    Empty where the position is 0, at which nothing is removed and all methods are the untouched model.
+    """
+    if position == 0:
+        return []
+    measured = [p for p in points if p.perplexity is not None and p.ratio > 0]
+    counts = {p.ratio: sum(q.ratio == p.ratio for q in measured) for p in measured}
+    shared = [r for r, count in counts.items() if count > 1]
+    if not shared:
+        return []
+    nearest = min(shared, key=lambda r: (abs(r - position), r))
+    return sorted((p for p in measured if p.ratio == nearest), key=lambda p: p.perplexity.value)
+
+
+def against(better: CurvePoint, other: CurvePoint) -> Ratio:
+    """The other point's perplexity over the better one's, paired over windows."""
+    return ratio(other.perplexity, better.perplexity)
