@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
 from fnet_core.models.families import head_size, site_widths, taps
+from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
 from fnet_core.models.saving import new_folder, saving_model
 from fnet_core.progress import Report, silent
@@ -40,7 +41,8 @@ def bake(
     fold(model, edits)
     report("saving", 0.0)
     with saving_model(model, loaded.tokenizer, folder) as temporary:
-        origin = {"baked_from": loaded.name, "baked_from_digest": loaded.digest}
+        name = published_name(loaded.name, loaded.path)
+        origin = {"model": name, "baked_from": name, "baked_from_digest": loaded.digest}
         save_edits(temporary / "fnet-edits.json", edits, recipe | origin)
         report("saving", 1.0)
     return folder

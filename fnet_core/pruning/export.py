@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import ModelCardData
 from transformers import PreTrainedModel
 
 from fnet_core.choices import COMPENSATIONS
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
-from fnet_core.models.folder import read_licence
+from fnet_core.models.folder import published_name, read_licence
 from fnet_core.models.loading import LoadedModel, private_copy
 from fnet_core.models.saving import CODE, needs_code, new_folder, saving_model
 from fnet_core.progress import Report, silent
@@ -67,31 +68,39 @@ def check_removes(plan: PrunePlan) -> None:
 
 def _recipe(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult]) -> dict[str, Any]:
     return {
-        "pruned_from": loaded.name,
+        "pruned_from": published_name(loaded.name, loaded.path),
         "pruned_from_digest": loaded.digest,
-        "plan": pruning.plan.recipe(),
+        "plan": _published(pruning.plan.recipe(), loaded),
         "compensation": pruning.compensation,
         "summary": pruning.summary(),
         "perplexity": {name: result.summary() for name, result in perplexities.items()},
     }
 
 
+def _published(recipe: dict[str, Any], loaded: LoadedModel) -> dict[str, Any]:
+    """The plan's recipe with the model's published name, not the place where it lies."""
+    name = {"model": published_name(loaded.name, loaded.path)}
+    return recipe | name | {"scores": recipe["scores"] | name}
+
+
 def _model_card(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult], code: bool) -> str:
     plan, summary = pruning.plan, pruning.summary()
     licence = read_licence(loaded.path)
     method = METHODS[plan.method]
-    header = ["---", f"base_model: {loaded.name}", "library_name: transformers", "tags: [pruned, fnet]"]
-    if licence.name:
-        header.append(f"license: {licence.name}")
+    name = published_name(loaded.name, loaded.path)
+    facts = ModelCardData(
+        base_model=name, library_name="transformers", tags=["pruned", "fnet"], license=licence.name or None
+    )
     asked = f"ratio {plan.ratio:g} {plan.share}" if plan.ratio is not None else f"threshold {plan.threshold:g}"
     removed = 1 - pruning.parameters / plan.anatomy.parameters
     lines = [
-        *header,
+        "---",
+        facts.to_yaml(),
         "---",
         "",
-        f"# {loaded.name}, pruned",
+        f"# {name}, pruned",
         "",
-        f"Made by FNet from {loaded.name} (digest {loaded.digest[:12]}): {method.title}, {asked}.",
+        f"Made by FNet from {name} (digest {loaded.digest[:12]}): {method.title}, {asked}.",
         "",
         "| | before | after |",
         "|---|---|---|",
