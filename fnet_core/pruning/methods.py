@@ -1,9 +1,12 @@
 """The methods of pruning: what each is, where it comes from, what it reads, how it spreads a ratio over layers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from fnet_core.pruning import units
 from fnet_core.pruning.calibration import Signals
+from fnet_core.pruning.units import Seen, Units
 
 Spread = Literal["layer", "model"]
 
@@ -19,6 +22,8 @@ class Method:
     """What it needs to see of the calibration text beside the moments; None for a method that needs no text."""
     allocation: Spread
     """"layer": the same share from every layer; "model": wherever scores are low."""
+    units: Callable[[Seen], Units]
+    """What turns the things seen into scores."""
     seeded: bool = False
     """Whether the seed changes the scores."""
 
@@ -32,6 +37,7 @@ METHODS: dict[str, Method] = {
         "this project; networks after arXiv 2508.05239, weighting after arXiv 2312.11983",
         "inputs",
         "layer",
+        units.by_networks,
         seeded=True,
     ),
     "fn": Method(
@@ -40,6 +46,7 @@ METHODS: dict[str, Method] = {
         "Liu et al. 2025, arXiv 2508.05239",
         "published",
         "layer",
+        units.by_largest_z,
         seeded=True,
     ),
     "wanda-sp": Method(
@@ -48,6 +55,7 @@ METHODS: dict[str, Method] = {
         "An et al. 2024, arXiv 2312.11983",
         "none",
         "layer",
+        units.by_wanda_sp,
     ),
     "flap": Method(
         "FLAP",
@@ -55,10 +63,19 @@ METHODS: dict[str, Method] = {
         "An et al. 2024, arXiv 2312.11983",
         "none",
         "model",
+        units.by_flap,
     ),
-    "magnitude": Method("Magnitude", "The norm of a neuron's weights; looks at no text.", "control", None, "layer"),
+    "magnitude": Method(
+        "Magnitude", "The norm of a neuron's weights; looks at no text.", "control", None, "layer", units.by_magnitude
+    ),
     "random": Method(
-        "Random", "A seeded draw: what removing any neurons at all costs.", "control", None, "layer", seeded=True
+        "Random",
+        "A seeded draw: what removing any neurons at all costs.",
+        "control",
+        None,
+        "layer",
+        units.by_chance,
+        seeded=True,
     ),
 }
 """Every method by the name the command line knows it by."""

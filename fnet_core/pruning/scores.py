@@ -10,27 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fnet_core.activations.reading import main_device
 from fnet_core.checks import check_seed
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
 from fnet_core.models.families import (
-    attention_projections,
-    attention_weights,
-    head_size,
-    heads_per_group,
-    mlp_projections,
     site_widths,
-    weight_of,
 )
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Calibrator
-from fnet_core.pruning.factors import FACTORS, LayerFactors, check_components, compute_factors, factors_recipe
+from fnet_core.pruning.factors import FACTORS, check_components, compute_factors, factors_recipe
 from fnet_core.pruning.methods import METHODS, Spread
+from fnet_core.pruning.units import LargestZ, Seen
 from fnet_core.storage import artifacts, memo
 from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
@@ -208,9 +202,10 @@ def _computed(
             pass
         calibration = reader.result()
     report("scoring", 0.0)
+    seen = Seen(loaded, request.heads, request.seed, calibration, largest, factors)
     found = {}
     for method in methods:
-        mlp, heads = _units(loaded, method, request, calibration, largest, factors)
+        mlp, heads = METHODS[method].units(seen)
         reads = METHODS[method].signals is not None
         found[method] = Scores(
             method=method,
@@ -225,17 +220,9 @@ def _computed(
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class _LargestZ:
-    """Largest abs(z) over groups and networks, per layer: of neurons, and of attention channels or nothing."""
-
-    mlp_L: list[Tensor]
-    attention_L: list[Tensor]
-
-
 def _published(
     loaded: LoadedModel, request: ScoreRequest, report: Report, devices: Sequence[torch.device]
-) -> tuple[Calibration, _LargestZ]:
+) -> tuple[Calibration, LargestZ]:
     """Moments and largest abs(z): one ICA per layer and group of texts (arXiv 2508.05239)."""
     reader = Calibrator(loaded, heads=request.heads, signals="published")
     widths_L, attention_widths_L = site_widths(loaded.model, "mlp"), reader.attention_widths
@@ -263,45 +250,4 @@ def _published(
             if attention_L:
                 channels = criteria.largest_z(z_N[:, neurons:], attention_widths_L[layer])
                 attention_L[layer] = torch.maximum(attention_L[layer], channels)
-    return reader.result(), _LargestZ(mlp_L, attention_L)
-
-
-def _units(
-    loaded: LoadedModel,
-    method: str,
-    request: ScoreRequest,
-    calibration: Calibration | None,
-    largest: _LargestZ | None,
-    factors: LayerFactors | None,
-) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """Scores of neurons and of key/value groups, per layer."""
-    size = head_size(loaded.model) * heads_per_group(loaded.model)
-    mlps = mlp_projections(loaded.model)
-    rng = np.random.default_rng(request.seed)
-    if method == "random":
-        groups_L = [count // heads_per_group(loaded.model) for count in site_widths(loaded.model, "heads")]
-        mlp = [rng.random(width) for width in site_widths(loaded.model, "mlp")]
-        return tuple(mlp), tuple(rng.random(count) for count in groups_L)
-    if method == "fn":
-        heads = [z_C.unflatten(0, (-1, size)).amax(dim=1) for z_C in largest.attention_L]
-        return _arrays(largest.mlp_L), _arrays(heads)
-    if method == "magnitude":
-        mlp = [criteria.magnitude([weight_of(up) for up in m.up], weight_of(m.down), 1) for m in mlps]
-        weights = attention_weights(loaded.model) if request.heads else ()
-        heads = [criteria.magnitude([w["q"], w["k"], w["v"]], w["o"], size) for w in weights]
-        return _arrays(mlp), _arrays(heads)
-    score = {"wanda-sp": criteria.wanda_sp, "flap": criteria.flap, "networks": criteria.beyond_networks}[method]
-    inputs = factors if method == "networks" else calibration
-    mlp = [score(weight_of(m.down), each) for m, each in zip(mlps, inputs.mlp_L, strict=True)]
-    outputs = [weight_of(attention.out) for attention in attention_projections(loaded.model)] if request.heads else []
-    channels = [score(weight_ON, each) for weight_ON, each in zip(outputs, inputs.attention_L, strict=True)]
-    if method == "flap":
-        mlp = [criteria.standardized(scores) for scores in mlp]
-        heads = [criteria.per_unit(criteria.standardized(scores.square()), size) / size for scores in channels]
-    else:
-        heads = [criteria.per_unit(scores, size) for scores in channels]
-    return _arrays(mlp), _arrays(heads)
-
-
-def _arrays(layers: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
-    return tuple(layer.numpy() for layer in layers)
+    return reader.result(), LargestZ(mlp_L, attention_L)
