@@ -265,7 +265,9 @@ def _project(
             course_TK = (block_TN @ inverses[b]).cpu()
             courses[b].append(course_TK)
             carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
-            total[b].append(len(block_TN) * int((block_TN[0] != 0).sum()))
+            # a z-scored neuron that varies has squares that sum to T; one that does not is 0, at the first token too
+            varying = int((block_TN[0] != 0).sum())
+            total[b].append(len(block_TN) * varying)
     results = []
     for b, maps_KN in enumerate(maps):
         carried_SK = torch.stack(carried[b])

@@ -5,11 +5,10 @@ Every function changes the model it is given, which is the caller's own copy.
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers, family_for, mlp_projections, weight_of
+from fnet_core.models.families import decoder_layers, family_for, input_axis, mlp_projections, weight_of
 from fnet_core.progress import Report, silent
 
 
@@ -107,8 +106,8 @@ def residual_axes(model: nn.Module) -> list[tuple[nn.Parameter, int]]:
 
     for _, name, module in linear_maps(model):
         writes = name in writers
-        inputs_axis = 0 if isinstance(module, Conv1D) else 1
-        add(module, 1 - inputs_axis if writes else inputs_axis, bias=writes)
+        inputs = input_axis(module)
+        add(module, 1 - inputs if writes else inputs, bias=writes)
     for layer in decoder_layers(model):
         for name, module in layer.named_modules():
             if _is_norm(module):

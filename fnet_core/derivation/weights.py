@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers, family_for, weight_of
+from fnet_core.models.families import PROJECTION, decoder_layers, family_for, weight_of
 from fnet_core.progress import Report, silent
 
 GROUP = 32
@@ -23,7 +22,7 @@ def linear_maps(model: nn.Module) -> Iterator[tuple[int, str, nn.Module]]:
     """(layer, module path in the layer, module) of every linear map of the decoder layers, first layer first."""
     for number, layer in enumerate(decoder_layers(model)):
         for name, module in layer.named_modules():
-            if isinstance(module, nn.Linear | Conv1D):
+            if isinstance(module, PROJECTION):
                 yield number, name, module
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
-from fnet_core.models.families import head_size, site_widths, taps
+from fnet_core.models.families import head_size, site_widths, taps, weight_in_place
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
 from fnet_core.models.saving import new_folder, saving_model
@@ -56,7 +55,7 @@ def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
         chosen = [edit for edit in edits if edit.site == site]
         for layer, (gain, offset) in affine(chosen, site_widths(model, site)).items():
             projection = tapped[layer].module
-            columns = projection.weight.T if not isinstance(projection, Conv1D) else projection.weight
+            columns = weight_in_place(projection).T
             if site == "heads":
                 gain, offset = (t.repeat_interleave(head_size(model)) for t in (gain, offset))
             if (offset != 0).any():

@@ -30,7 +30,7 @@ tells models apart that have learned something: independent twins score 0.35 aft
 
 
 @dataclass(frozen=True)
-class ModelCard:
+class ModelIdentity:
     """What people want to know of a model without having it."""
 
     name: str
@@ -47,7 +47,7 @@ class ModelCard:
 class Fingerprint(Described):
     """Network signals of one model on the probes, its second fingerprints, and what it takes to make it again."""
 
-    model: ModelCard
+    model: ModelIdentity
     recipe: dict[str, Any]
     """Everything that decides the result; `recipe["protocol"]` is the part that two fingerprints must share."""
     passages: tuple[Passage, ...]
@@ -182,7 +182,7 @@ class Fingerprint(Described):
     def _from_parts(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> "Fingerprint":
         passages = tuple(Passage(*fields) for fields in header["passages"])
         return cls(
-            model=ModelCard(**header["model"]),
+            model=ModelIdentity(**header["model"]),
             recipe=header["recipe"],
             passages=passages,
             signals=tuple(arrays[f"signal.{i}"] for i in range(len(passages))),

@@ -4,6 +4,7 @@ Shape legend: K, J series of the one and the other, G points of a series.
 """
 
 import numpy as np
+from scipy.stats import rankdata
 
 _LEAST_REST = 0.02
 """Norm of what is left of a unit row below which it is rounding and repetition, not a signal."""
@@ -11,19 +12,7 @@ _LEAST_REST = 0.02
 
 def ranks(series_KG: np.ndarray) -> np.ndarray:
     """The rank of each value within its row, 1 to G, ties sharing their average, (K, G) float64."""
-    rows, points = series_KG.shape
-    order_KG = np.argsort(series_KG, axis=1, kind="stable")
-    in_order_KG = np.take_along_axis(series_KG, order_KG, axis=1)
-    new_KG = np.ones((rows, points), dtype=bool)
-    new_KG[:, 1:] = in_order_KG[:, 1:] != in_order_KG[:, :-1]
-    run = np.cumsum(new_KG) - 1
-    sizes = np.bincount(run)
-    ends = np.cumsum(sizes)
-    mean_of_run = ends - (sizes - 1) / 2
-    found_KG = np.empty((rows, points))
-    flat = mean_of_run[run].reshape(rows, points) - np.arange(rows)[:, None] * points
-    np.put_along_axis(found_KG, order_KG, flat, axis=1)
-    return found_KG
+    return rankdata(series_KG, axis=1)
 
 
 def unit_ranks(series_KG: np.ndarray) -> np.ndarray:

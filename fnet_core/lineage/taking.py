@@ -21,7 +21,7 @@ from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
-from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelCard
+from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdentity
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
@@ -217,7 +217,7 @@ def compute_fingerprint(
         bits = bits_per_byte(loaded, request.score, report)
     spent = atlas.seconds | {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()}
     return Fingerprint(
-        model=ModelCard(
+        model=ModelIdentity(
             name=recipe["model"],
             digest=loaded.digest,
             family=loaded.family,

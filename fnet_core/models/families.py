@@ -17,6 +17,9 @@ from transformers.pytorch_utils import Conv1D
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 
+PROJECTION = nn.Linear | Conv1D
+"""The classes of linear maps; `Conv1D` stores its weight as (inputs, outputs)."""
+
 
 @dataclass(frozen=True)
 class Family:
@@ -262,6 +265,16 @@ def weight_of(projection: nn.Module) -> Tensor:
     return weight.T if isinstance(projection, Conv1D) else weight
 
 
+def weight_in_place(projection: nn.Module) -> Tensor:
+    """A projection's own weight seen as (outputs, inputs), to be written to; accelerate must not keep it on disk."""
+    return projection.weight.T if isinstance(projection, Conv1D) else projection.weight
+
+
+def input_axis(projection: nn.Module) -> int:
+    """The axis of a projection's stored weight that runs over its inputs."""
+    return 0 if isinstance(projection, Conv1D) else 1
+
+
 def attention_weights(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Each layer's query, key, value and output weights, (outputs, inputs), under "q", "k", "v" and "o"."""
     for attention in attention_projections(model):
@@ -297,7 +310,7 @@ def heads_per_group(model: nn.Module) -> int:
 
 
 def _input_width(projection: nn.Module) -> int:
-    return projection.weight.shape[0 if isinstance(projection, Conv1D) else 1]
+    return projection.weight.shape[input_axis(projection)]
 
 
 def site_widths(model: nn.Module, site: Site) -> tuple[int, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from fnet_core.models.families import (
     attention_projections,
@@ -18,6 +17,7 @@ from fnet_core.models.families import (
     heads_per_group,
     mlp_projections,
     site_widths,
+    weight_in_place,
 )
 from fnet_core.models.modeling_fnet import new_projection, set_attribute
 from fnet_core.pruning.compensation import Replacement
@@ -55,16 +55,15 @@ def _shapes(model: nn.Module, names: dict[int, str]) -> dict[str, list]:
 
 
 def _shape(projection: nn.Module) -> list:
-    if isinstance(projection, Conv1D):
-        return [projection.nx, projection.nf, True]
-    return [projection.in_features, projection.out_features, projection.bias is not None]
+    outputs, inputs = weight_in_place(projection).shape
+    return [inputs, outputs, projection.bias is not None]
 
 
 def _put(model: nn.Module, names: dict[int, str], old: nn.Module, weight_ON: Tensor, bias_O: Tensor | None) -> None:
     """Replace a projection by one with these weights."""
     outputs, inputs = weight_ON.shape
     new = new_projection(old, inputs, outputs, bias_O is not None)
-    new.weight.copy_(weight_ON.T if isinstance(new, Conv1D) else weight_ON)
+    weight_in_place(new).copy_(weight_ON)
     if bias_O is not None:
         new.bias.copy_(bias_O)
     path = names.pop(id(old))
@@ -73,20 +72,16 @@ def _put(model: nn.Module, names: dict[int, str], old: nn.Module, weight_ON: Ten
     names[id(new)] = path
 
 
-def _weight(projection: nn.Module) -> Tensor:
-    return projection.weight.T if isinstance(projection, Conv1D) else projection.weight
-
-
 def _cut_rows(model: nn.Module, names: dict[int, str], projection: nn.Module, rows: Tensor) -> None:
     bias = projection.bias[rows] if projection.bias is not None else None
-    _put(model, names, projection, _weight(projection)[rows], bias)
+    _put(model, names, projection, weight_in_place(projection)[rows], bias)
 
 
 def _cut_columns(
     model: nn.Module, names: dict[int, str], projection: nn.Module, keep_N: Tensor, replacement: Replacement
 ) -> None:
     """Drop inputs; what stands in for them goes into the kept weights and the bias."""
-    weight_ON, bias_O = _weight(projection), projection.bias
+    weight_ON, bias_O = weight_in_place(projection), projection.bias
     kept_ON = weight_ON[:, keep_N]
     if replacement.changes_projection:
         kept_ON, added_O = replacement.fold(weight_ON, keep_N)
@@ -98,7 +93,7 @@ def _cut_mlp(model: nn.Module, names: dict[int, str], layer: int, keep: np.ndarr
     mlp = mlp_projections(model)[layer]
     kept = torch.from_numpy(np.flatnonzero(keep))
     for up in mlp.up:
-        blocks = _weight(up).shape[0] // len(keep)
+        blocks = weight_in_place(up).shape[0] // len(keep)
         _cut_rows(model, names, up, torch.cat([kept + block * len(keep) for block in range(blocks)]))
     _cut_columns(model, names, mlp.down, torch.from_numpy(keep), pruning.mlp_L[layer])
 

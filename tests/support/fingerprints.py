@@ -6,7 +6,7 @@ from hashlib import sha256
 import numpy as np
 
 from fnet_core.lineage.cka import packed_gram
-from fnet_core.lineage.fingerprint import Fingerprint, ModelCard
+from fnet_core.lineage.fingerprint import Fingerprint, ModelIdentity
 from fnet_core.lineage.verdict import Reference, ReferencePair
 from fnet_core.texts import Passage
 
@@ -38,7 +38,7 @@ def hand_fingerprint(
         "passages": [24, len(passages)],
     }
     fields = {
-        "model": ModelCard(name, digest or name, "llama", layers, 24, 12_345, "float32"),
+        "model": ModelIdentity(name, digest or name, "llama", layers, 24, 12_345, "float32"),
         "recipe": {
             "model": name,
             "model_digest": digest or name,
