@@ -17,7 +17,7 @@ import streamlit as st
 
 from fnet_core.errors import RequestError
 from fnet_core.lineage.comparison import Comparison, compare
-from fnet_core.lineage.fingerprint import KIND, Fingerprint, ModelCard
+from fnet_core.lineage.fingerprint import KIND, Fingerprint, ModelIdentity
 from fnet_core.lineage.verdict import REFERENCE_FILE
 from fnet_core.networks.atlas import KIND as ATLAS
 from fnet_core.storage import artifacts
@@ -32,7 +32,7 @@ _ATLASES_SEARCHED = 200
 class Header:
     """What is known of a fingerprint without its arrays."""
 
-    model: ModelCard
+    model: ModelIdentity
     protocol: dict[str, Any]
     networks: int
     passages: int
@@ -100,7 +100,7 @@ def _header(path: str, changed: int) -> Header:
         if content["kind"] != KIND:
             raise RequestError(f"{path} holds no fingerprint; remove it.")
         recipe = content["recipe"]
-        model = ModelCard(**content["model"])
+        model = ModelIdentity(**content["model"])
         return Header(model, recipe["protocol"], len(content["labels"]), len(content["passages"]))
     except (KeyError, TypeError) as error:
         raise RequestError(f"{path} is no whole fingerprint; remove it.") from error

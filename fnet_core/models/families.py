@@ -1,7 +1,7 @@
 """Where each architecture keeps what FNet reads and changes: one row per family.
 
 A module path is relative to the decoder layer unless it says otherwise. A new family is a new row, and
-a tiny random model of its real class in `tests/tiny_models.py` that tests the row at every site.
+a tiny random model of its real class in `tests/support/tiny_models.py` that tests the row at every site.
 """
 
 from collections.abc import Iterator
