@@ -1,6 +1,7 @@
 """`dashboard`: open the dashboard, from any folder."""
 
 import argparse
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -22,13 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
-    """Start Streamlit on the dashboard and stay until it is stopped; RequestError where it cannot start."""
+    """Start Streamlit on the dashboard and stay until it is stopped, and stop it with this process.
+
+    RequestError where it cannot start.
+    """
     if options.port is not None and not 1 <= options.port <= 65535:
         raise RequestError(f"--port {options.port} is out of range; choose 1 to 65535.")
     if find_spec("streamlit") is None:
         raise RequestError("The dashboard needs the package 'streamlit'; install it with: pip install streamlit.")
-    status = subprocess.run(command(options.port, options.address, options.browser), check=False).returncode
-    if status:
+    server = subprocess.Popen(command(options.port, options.address, options.browser))
+    previous = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+    try:
+        status = server.wait()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        server.terminate()
+    if status not in (0, -signal.SIGTERM):
         raise RuntimeError(f"the dashboard ended with status {status}")
     return {"status": status}, ["The dashboard was stopped."]
 
