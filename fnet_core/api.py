@@ -59,6 +59,8 @@ def load(name: str, *, accept_licence: bool = False, report: Report = silent) ->
 def passages(source: Texts = "find") -> tuple[Passage, ...]:
     """The passages that `source` means: a bundled half, a text file's, a text's, or one for each of several texts.
 
+    A string without white space, or one line that ends in ".txt" or is the name of a file, names a file.
+
     Raises RequestError for an empty text, a file that is not text, and no text at all.
 
     >>> len(passages("score")), passages("It rained all day.")[0].text
@@ -73,7 +75,7 @@ def passages(source: Texts = "find") -> tuple[Passage, ...]:
     if isinstance(source, str):
         if source in ("find", "score"):
             return texts.bundled("find" if source == "find" else "score")
-        return texts.from_text(source)
+        return texts.from_file(source) if _names_a_file(source) else texts.from_text(source)
     found = [
         each if isinstance(each, Passage) else Passage(f"text {number}", each, "given text")
         for number, each in enumerate(source, start=1)
@@ -83,6 +85,17 @@ def passages(source: Texts = "find") -> tuple[Passage, ...]:
     if not found:
         raise RequestError("There is no text; give at least one.")
     return tuple(found)
+
+
+def _names_a_file(source: str) -> bool:
+    """Whether a string is meant as a path: a single word is no text to read."""
+    word = source.strip()
+    if not word or "\n" in word or "\0" in word or len(word) > 1000:
+        return False
+    try:
+        return not any(map(str.isspace, word)) or word.endswith(".txt") or Path(word).is_file()
+    except OSError:
+        return False
 
 
 def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent, **choices: Any) -> Atlas:
@@ -205,10 +218,14 @@ def prune(
     report: Report = silent,
     compensation: Compensation = DEFAULT_COMPENSATION,
     calibration: Texts = "find",
+    components: int | None = None,
+    seed: int | None = None,
 ) -> PruneResult:
     """What a plan costs: perplexity before and after, with what stands in for the removed neurons.
 
-    The model is not changed. Raises RequestError for a plan of another model and an unknown compensation.
+    What stands in is worked out on `calibration`, which must be the texts of the plan; `components` and `seed` are the
+    plan's where its method has them, 32 and 0 otherwise. The model is not changed. Raises RequestError for other texts,
+    components or seed than the plan was scored with, a plan of another model, and an unknown compensation.
 
     >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
     >>> found = prune("tiny", plan, "It rained all day, and nobody minded the rain.", compensation="bias")
@@ -216,7 +233,7 @@ def prune(
     True
     """
     loaded = _loaded(model, report)
-    pruning = _prepared(loaded, plan, compensation, calibration, report)
+    pruning = _prepared(loaded, plan, compensation, (passages(calibration), components, seed), report)
     return measure_pruning(loaded, pruning, Yardstick(passages(source)), report)
 
 
@@ -229,10 +246,12 @@ def export(
     report: Report = silent,
     compensation: Compensation = DEFAULT_COMPENSATION,
     calibration: Texts = "find",
+    components: int | None = None,
+    seed: int | None = None,
 ) -> Path:
     """Save the pruned model as a new folder that transformers loads; with `result` its card states the perplexities.
 
-    Raises RequestError for a folder that exists and a plan that removes nothing.
+    Raises RequestError as `prune`, for a folder that exists, and for a plan that removes nothing.
 
     >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
     >>> folder = export("tiny", plan, "smaller", compensation="none")
@@ -240,7 +259,7 @@ def export(
     True
     """
     loaded = _loaded(model, report)
-    pruning = _prepared(loaded, plan, compensation, calibration, report)
+    pruning = _prepared(loaded, plan, compensation, (passages(calibration), components, seed), report)
     perplexities = {"before": result.baseline, "after": result.pruned} if result else {}
     return exporting.export(loaded, pruning, Path(folder), perplexities, report)
 
@@ -303,12 +322,30 @@ def _loaded(model: Model, report: Report) -> LoadedModel:
 
 
 def _prepared(
-    loaded: LoadedModel, plan: PrunePlan, compensation: Compensation, calibration: Texts, report: Report
+    loaded: LoadedModel,
+    plan: PrunePlan,
+    compensation: Compensation,
+    read: tuple[tuple[Passage, ...], int | None, int | None],
+    report: Report,
 ) -> Pruning:
-    recipe = plan.scores
+    """What stands in for removed neurons, from the passages, components and seed that the plan was scored with."""
+    given, components, seed = read
+    scored = plan.scores
     request = ScoreRequest(
-        passages(calibration), recipe.get("heads", False), recipe.get("seed", 0), recipe.get("components", 32)
+        given,
+        scored["heads"],
+        scored.get("seed", 0) if seed is None else seed,
+        scored.get("components", 32) if components is None else components,
     )
+    for name, value, option in (
+        ("texts_digest", request.texts_digest, "calibration"),
+        ("components", request.components, "components"),
+        ("seed", request.seed, "seed"),
+    ):
+        if compensation != "none" and scored.get(name, value) != value:
+            raise RequestError(
+                f"The plan was scored with another {option}; give the one that plan_pruning had as {option}=."
+            )
     return prepare(loaded, plan, compensation, request, report)
 
 

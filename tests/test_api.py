@@ -63,6 +63,26 @@ def test_texts_in_every_form(tmp_path):
             fn.passages(nothing)
 
 
+def test_a_string_that_names_a_file_is_not_read_as_the_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("rain.txt", "rain fell", str(tmp_path / "rain")):
+        Path(name).write_text(TEXT)
+        assert [p.text for p in fn.passages(name)] == [TEXT]
+    for missing in ("no-such.txt", "/no/such/file", "my own text.txt"):
+        with pytest.raises(RequestError, match="There is no text file"):
+            fn.passages(missing)
+
+
+def test_a_plan_is_carried_out_with_what_it_was_scored_with():
+    loaded, own = loaded_tiny(max_position_embeddings=512), [TEXT, TEXT + " It rained again."]
+    plan = fn.plan_pruning(loaded, 0.2, own, protected=(0, 0), components=4, seed=7)
+    same = {"calibration": own, "components": 4, "seed": 7}
+    assert fn.prune(loaded, plan, TEXT, **same).compensation == "networks"
+    for name, other in (("calibration", "find"), ("components", 5), ("seed", 0)):
+        with pytest.raises(RequestError, match=f"scored with another {name}"):
+            fn.prune(loaded, plan, TEXT, **same | {name: other})
+
+
 def test_edits_of_another_models_networks_are_refused():
     with pytest.raises(RequestError, match="was found in hand-made"):
         atlas = hand_atlas()

@@ -97,5 +97,5 @@ def _read(kind: Kind[Kept], path: Path) -> tuple[Kept | None, str]:
         return None, ""
     try:
         return kind.load(path), ""
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OSError) as error:
         return None, " ".join(str(error).split()) or type(error).__name__

@@ -90,6 +90,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "another kind": of_another_kind,
     "other content": of_other_content,
     "folder": folder_in_its_place,
+    "link to itself": lambda path: (path.unlink(), path.symlink_to(path.name)),
     "link to nothing": lambda path: (path.unlink(), path.symlink_to(path.parent / "nowhere")),
 }
 
