@@ -92,9 +92,10 @@ def main() -> None:
 
 def _print_speed(loaded: models.LoadedModel, ratio: float, request: ScoreRequest) -> None:
     plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
-    smaller = pruned_copy(loaded, prepare(loaded, plan, "networks", request)).to(main_device(loaded.model))
+    pruning = prepare(loaded, plan, "networks", request)
+    smaller = pruned_copy(loaded, pruning, dtype=loaded.model.dtype).to(main_device(loaded.model))
     speed = compare_speed(loaded.model, smaller)
-    size = plan.anatomy.parameters * plan.anatomy.bytes_each, plan.parameters * plan.anatomy.bytes_each
+    size = plan.anatomy.stored.bytes, plan.stored_bytes(plan.parameters)
     reading = speed.reading_after / speed.reading_before
     print(
         f"{ratio:.0%} of the neurons removed: {size[0] / 1e6:.0f} MB to {size[1] / 1e6:.0f} MB "

@@ -261,7 +261,7 @@ def export(
     loaded = _loaded(model, report)
     pruning = _prepared(loaded, plan, compensation, (passages(calibration), components, seed), report)
     perplexities = {"before": result.baseline, "after": result.pruned} if result else {}
-    return exporting.export(loaded, pruning, Path(folder), perplexities, report)
+    return exporting.export(loaded, pruning, Path(folder), perplexities, report, result.yardstick if result else None)
 
 
 def fingerprint(

@@ -82,7 +82,8 @@ def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
         return
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> str:
-        export(loaded, prune_jobs.prepared(loaded, request, report), folder, perplexities, report)
+        pruning = prune_jobs.prepared(loaded, request, report)
+        export(loaded, pruning, folder, perplexities, report, request.yardstick if perplexities else None)
         model_access.cards.clear()
         return name
 

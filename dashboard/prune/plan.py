@@ -15,7 +15,7 @@ def what_goes(plan: PrunePlan) -> None:
     summary = plan.summary()
     sizes = (
         ("Parameters", words.parameters, summary["parameters"], "Weights that stay, tied ones counted once."),
-        ("Size", words.size, summary["bytes"], "Of the weights in the number type that the model runs in."),
+        ("Size", words.size, summary["bytes"], f"Of the weights on disk, in {summary['bytes']['dtype']}."),
         ("MLP neurons", _number, summary["neurons"], "Intermediate units of the MLPs of all layers."),
         ("Heads", _number, summary["heads"], "Query heads of all layers; 'Heads too' lets them go as well."),
     )

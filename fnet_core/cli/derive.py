@@ -50,7 +50,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     lines = [
         f"{derived.folder}: {derived.how} of {derived.parent}, seed {derived.seed}",
-        f"{derived.parameters_after:,} parameters ({derived.parameters_before:,} before), digest {derived.digest[:12]}",
+        f"{derived.parameters_after:,} parameters ({derived.parameters_before:,} before) in {derived.dtype}, digest "
+        f"{derived.digest[:12]}",
         *(f"{name.replace('_', ' ')}: {_words(value)}" for name, value in derived.facts.items()),
     ]
     return derived.summary(), lines

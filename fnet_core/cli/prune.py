@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.models import loading as models
     from fnet_core.models.saving import new_folder
     from fnet_core.pruning.anatomy import anatomy
-    from fnet_core.pruning.export import check_removes, export
+    from fnet_core.pruning.export import check_removes, export, read_recipe
     from fnet_core.pruning.masking import prepare
     from fnet_core.pruning.measuring import measure_pruning
     from fnet_core.pruning.plan import check_asked, make_plan
@@ -92,14 +92,17 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         check_removes(plan)
     pruning = prepare(loaded, plan, compensation, request, report)
     result = measure_pruning(loaded, pruning, yardstick, report)
-    artifact = None
+    summary, artifact, exported = pruning.summary(), None, None
     if options.out:
         perplexities = {"before": result.baseline, "after": result.pruned}
-        artifact = str(export(loaded, pruning, Path(options.out), perplexities, report))
-    summary = pruning.summary() | {
+        folder = export(loaded, pruning, Path(options.out), perplexities, report, yardstick)
+        recipe, artifact = read_recipe(folder), str(folder)
+        summary, exported = recipe["summary"], recipe["perplexity"].get("exported")
+    summary |= {
         "model": loaded.name,
         "baseline": result.baseline.summary(),
         "perplexity": result.pruned.summary(),
+        "exported": exported,
         "effect": {"value": result.effect.value, "interval": finite_interval(result.effect.interval)},
         "artifact": artifact,
     }
@@ -107,20 +110,21 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
 
 def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
-    from fnet_core.models.memory import gigabytes
-
     parameters, size = summary["parameters"], summary["bytes"]
     lines = [
         f"untouched  {line_for(result.baseline)}",
         f"pruned     {line_for(result.pruned)}",
         f"parameters {parameters['before']:,} to {parameters['after']:,} "
-        f"({1 - parameters['after'] / parameters['before']:.1%} fewer), {gigabytes(size['before'])} to "
-        f"{gigabytes(size['after'])}",
+        f"({1 - parameters['after'] / parameters['before']:.1%} fewer), {size['before'] / 1e6:,.1f} MB to "
+        f"{size['after'] / 1e6:,.1f} MB on disk in {size['dtype']}",
         f"neurons    {summary['neurons']['before']:,} to {summary['neurons']['after']:,}; "
         f"heads {summary['heads']['before']:,} to {summary['heads']['after']:,}",
         f"estimated {summary['estimated_speed']:.2f} times as many tokens per second",
         basis(result.baseline),
     ]
+    if exported := summary["exported"]:
+        value = "not a number" if exported["value"] is None else f"{exported['value']:.4g}"
+        lines.append(f"exported   {value} in {exported['dtype']}, on the same text")
     if summary["artifact"]:
         lines.append(f"saved in {summary['artifact']}")
     return lines

@@ -48,6 +48,7 @@ class Derived:
     seed: int
     parameters_before: int
     parameters_after: int
+    dtype: str
     facts: dict[str, Any]
 
     def summary(self) -> dict[str, Any]:
@@ -60,6 +61,7 @@ class Derived:
             "artifact": str(self.folder),
             "digest": self.digest,
             "parameters": {"before": self.parameters_before, "after": self.parameters_after},
+            "dtype": self.dtype,
             **self.facts,
         }
 
@@ -239,9 +241,9 @@ def derive(
 ) -> Derived:
     """Save a model that comes from the named one by the way `how` in a new folder; the parent is not touched.
 
-    The folder holds float32 weights, the parent's tokenizer and licence, and `CARD`. Same seed, same machine: same
-    weights. `RequestError` for an unknown way, a value out of range, a folder that exists, a model for which the way
-    does not hold, and too little memory or disk; then, and when `report` raises, nothing is left behind.
+    The folder holds weights of the parent's number type, its tokenizer and licence, and `CARD`. Same seed, same
+    machine: same weights. `RequestError` for an unknown way, a value out of range, a folder that exists, a model for
+    which the way does not hold, and too little memory or disk; then, and when `report` raises, nothing is left behind.
     """
     way, value = parse_how(how)
     training = training or Training()
@@ -254,12 +256,11 @@ def derive(
     before = loaded.model.num_parameters()
     report("changing", 0.0)
     facts = way.change(Task(loaded, value, seed, training, roots, accept_licence, report)) or {}
-    _check_finite(loaded.model)
     report("saving", 0.0)
     name, how = published_name(parent.name, parent.path), _published_how(how, facts)
     origin = {"parent": name, "parent_digest": loaded.digest, "how": how, "seed": seed}
     licence = read_licence(parent.path)
-    with saving_model(loaded.model, loaded.tokenizer, folder) as temporary:
+    with saving_model(loaded.model, loaded.tokenizer, folder, loaded.stored.torch_dtype) as temporary:
         versions = {package: version(package) for package in ("transformers", "torch")}
         (temporary / CARD).write_text(json.dumps(origin | facts | {"written_with": versions}, indent=2), "utf-8")
         write_card(
@@ -277,6 +278,7 @@ def derive(
         seed=seed,
         parameters_before=before,
         parameters_after=loaded.model.num_parameters(),
+        dtype=loaded.stored.dtype,
         facts=facts,
     )
 
@@ -296,8 +298,3 @@ def _check_memory(parent: Path, way: Way) -> None:
             f"This way of deriving needs {gigabytes(needed)} of memory and {gigabytes(free)} are free; close other "
             "models or choose a smaller one."
         )
-
-
-def _check_finite(model: nn.Module) -> None:
-    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
-        raise RequestError("The derived weights are not all finite numbers; choose a milder change.")

@@ -36,7 +36,7 @@ def bake(
             )
     folder = new_folder(folder)
     report("reading", 0.0)
-    model = private_copy(loaded, report)
+    model = private_copy(loaded, report=report)
     fold(model, edits)
     report("saving", 0.0)
     with saving_model(model, loaded.tokenizer, folder) as temporary:

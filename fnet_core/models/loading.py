@@ -26,6 +26,7 @@ from fnet_core.models.memory import MemoryEstimate, available_memory, default_dt
 from fnet_core.models.modeling_fnet import resized_class
 from fnet_core.models.resized_config import check_resized
 from fnet_core.models.resolving import ModelFolder, resolve
+from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import home
 from fnet_core.storage.locks import turn
@@ -46,7 +47,7 @@ class LoadedModel:
     """A model ready to run (evaluation mode, no gradients), never changed in place, and what it is.
 
     `digest` tells it from every other model; `family` is the configuration's model_type; `device` says where
-    the weights are; `max_tokens` is the context the model was made for.
+    the weights are; `max_tokens` is the context the model was made for; `stored` is how its folder keeps the weights.
     """
 
     model: PreTrainedModel
@@ -59,6 +60,7 @@ class LoadedModel:
     dtype: str
     device: str
     max_tokens: int
+    stored: StoredWeights
 
 
 def load(
@@ -185,15 +187,17 @@ def _load(
         dtype=need.dtype,
         device=_places(model),
         max_tokens=config.max_position_embeddings,
+        stored=stored_weights(folder.path),
     )
 
 
-def private_copy(loaded: LoadedModel, report: Report = silent) -> PreTrainedModel:
-    """A second copy of a model's weights in main memory, of the same number type, to change and save.
+def private_copy(loaded: LoadedModel, dtype: torch.dtype | None = None, report: Report = silent) -> PreTrainedModel:
+    """A second copy of a model's weights in main memory to change; `dtype` defaults to the type they are stored in.
 
     Raises RequestError when memory has no room for it.
     """
-    needed, free = estimate(loaded.path, next(loaded.model.parameters()).dtype).weight_bytes, available_memory()
+    dtype = dtype or loaded.stored.torch_dtype
+    needed, free = estimate(loaded.path, dtype).weight_bytes, available_memory()
     if needed > free:
         raise RequestError(
             f"Saving needs a second copy of the weights in memory, {gigabytes(needed)}, and {gigabytes(free)} are "
@@ -202,7 +206,7 @@ def private_copy(loaded: LoadedModel, report: Report = silent) -> PreTrainedMode
     with turn(_loading, report), _reported_bars(report):
         model = model_class(read_config(loaded.path), loaded.name).from_pretrained(
             loaded.path,
-            dtype=next(loaded.model.parameters()).dtype,
+            dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fnet_core.errors import RequestError
@@ -59,18 +60,29 @@ def new_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def saving_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Iterator[Path]:
+def saving_model(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: torch.dtype | None = None
+) -> Iterator[Path]:
     """Save both in a new folder, yield it to put more files in, and let it appear whole once the block ends well.
 
-    Raises RequestError for a folder that exists, also when it appeared meanwhile, cannot be written, or a full disk.
+    `dtype` is what the weights are turned into first, in place. Raises RequestError for weights that it cannot hold, a
+    folder that exists, also when it appeared meanwhile, cannot be written, or a full disk.
     """
     folder = new_folder(folder)
+    model.to(dtype or model.dtype)
+    _check_finite(model)
     with artifacts.disk_errors(folder.parent), artifacts.atomic_folder(folder, only_new=True) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         if needs_code(model):
             (temporary / CODE).write_text(Path(modeling_fnet.__file__).read_text("utf-8"), "utf-8")
         yield temporary
+
+
+def _check_finite(model: PreTrainedModel) -> None:
+    if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
+        name = str(model.dtype).removeprefix("torch.")
+        raise RequestError(f"The changed weights are not all finite numbers in {name}; choose a milder change.")
 
 
 def needs_code(model: PreTrainedModel) -> bool:

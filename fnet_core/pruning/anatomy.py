@@ -8,6 +8,7 @@ from typing import Any
 
 from fnet_core.models.families import attention_projections, head_size, heads_per_group, mlp_projections, site_widths
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.stored import StoredWeights
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Anatomy:
     parameters_per_token: int
     """Parameters that every token is multiplied with, learned positions included: all but an input embedding that is
     only looked up."""
-    bytes_each: int
+    stored: StoredWeights
+    """What the weights take on disk."""
 
 
 def anatomy(loaded: LoadedModel) -> Anatomy:
@@ -61,7 +63,7 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         hidden_size=model.config.hidden_size,
         parameters=total,
         parameters_per_token=total if tied else total - embedding.numel(),
-        bytes_each=next(model.parameters()).element_size(),
+        stored=loaded.stored,
     )
 
 

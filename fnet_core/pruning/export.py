@@ -4,15 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import ModelCardData
 from transformers import PreTrainedModel
 
 from fnet_core.choices import COMPENSATIONS
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.models.folder import published_name, read_licence
-from fnet_core.models.loading import LoadedModel, private_copy
+from fnet_core.models.loading import LoadedModel, load, private_copy
 from fnet_core.models.saving import CODE, needs_code, new_folder, saving_model
+from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import Pruning
@@ -22,13 +25,16 @@ from fnet_core.pruning.plan import PrunePlan, check_plan
 CARD = "fnet-pruning.json"
 
 
-def pruned_copy(loaded: LoadedModel, pruning: Pruning, report: Report = silent) -> PreTrainedModel:
-    """A second, smaller model with the plan applied; the loaded one is left as it is.
+def pruned_copy(
+    loaded: LoadedModel, pruning: Pruning, report: Report = silent, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
+    """A second, smaller model with the plan applied, in main memory; the loaded one is left as it is.
 
+    Its number type is the one that the weights are stored in, unless `dtype` says otherwise.
     Raises RequestError for a plan of another model, and when memory has no room for a second copy.
     """
     check_plan(loaded, pruning.plan)
-    model = private_copy(loaded, report)
+    model = private_copy(loaded, dtype, report)
     cut(model, pruning)
     return model
 
@@ -39,11 +45,14 @@ def export(
     folder: Path,
     perplexities: dict[str, PerplexityResult] | None = None,
     report: Report = silent,
+    yardstick: Yardstick | None = None,
 ) -> Path:
     """Save the pruned model with its tokenizer, recipe and model card, all of it or nothing.
 
-    `perplexities` are those by name ("before", "after") that the card states. Raises RequestError for a plan that
-    removes nothing, a folder that exists or cannot be written, and a full disk.
+    The weights keep the number type they were stored in. `perplexities` are those by name ("before", "after") that the
+    card states. Where they were measured in another number type, the saved model is measured by `yardstick` in its own,
+    as "exported". Raises RequestError for a plan that removes nothing, a folder that exists or cannot be written, and a
+    full disk.
     """
     folder = new_folder(folder)
     check_removes(pruning.plan)
@@ -51,13 +60,19 @@ def export(
     model = pruned_copy(loaded, pruning, report)
     report("saving", 0.0)
     with saving_model(model, loaded.tokenizer, folder) as temporary:
-        recipe = _recipe(loaded, pruning, perplexities or {})
+        measured = dict(perplexities or {})
+        if yardstick and loaded.stored.dtype != loaded.dtype:
+            measured["exported"] = _measured_as_saved(temporary, loaded, yardstick, report)
+        recipe = _recipe(loaded, pruning, measured, stored_weights(temporary))
         (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
-        (temporary / "README.md").write_text(
-            _model_card(loaded, pruning, perplexities or {}, needs_code(model)), "utf-8"
-        )
+        (temporary / "README.md").write_text(_model_card(loaded, recipe, pruning, measured, needs_code(model)), "utf-8")
         report("saving", 1.0)
     return folder
+
+
+def _measured_as_saved(folder: Path, loaded: LoadedModel, yardstick: Yardstick, report: Report) -> PerplexityResult:
+    saved = load(str(folder.resolve()), dtype=loaded.stored.torch_dtype, report=report)
+    return baseline_perplexity(saved, yardstick, report)
 
 
 def check_removes(plan: PrunePlan) -> None:
@@ -66,13 +81,22 @@ def check_removes(plan: PrunePlan) -> None:
         raise RequestError("This plan removes nothing; choose a ratio above 0.")
 
 
-def _recipe(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult]) -> dict[str, Any]:
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """What `export` noted in a folder: the plan, the bytes on disk, the perplexities."""
+    return json.loads((folder / CARD).read_text("utf-8"))
+
+
+def _recipe(
+    loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult], saved: StoredWeights
+) -> dict[str, Any]:
+    summary = pruning.summary()
+    summary["bytes"]["after"] = saved.bytes
     return {
         "pruned_from": published_name(loaded.name, loaded.path),
         "pruned_from_digest": loaded.digest,
         "plan": _published(pruning.plan.recipe(), loaded),
         "compensation": pruning.compensation,
-        "summary": pruning.summary(),
+        "summary": summary,
         "perplexity": {name: result.summary() for name, result in perplexities.items()},
     }
 
@@ -83,11 +107,18 @@ def _published(recipe: dict[str, Any], loaded: LoadedModel) -> dict[str, Any]:
     return recipe | name | {"scores": recipe["scores"] | name}
 
 
-def _model_card(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, PerplexityResult], code: bool) -> str:
-    plan, summary = pruning.plan, pruning.summary()
+def _model_card(
+    loaded: LoadedModel,
+    recipe: dict[str, Any],
+    pruning: Pruning,
+    perplexities: dict[str, PerplexityResult],
+    code: bool,
+) -> str:
+    plan, summary = pruning.plan, recipe["summary"]
+    size = summary["bytes"]
     licence = read_licence(loaded.path)
     method = METHODS[plan.method]
-    name = published_name(loaded.name, loaded.path)
+    name = recipe["pruned_from"]
     facts = ModelCardData(
         base_model=name, library_name="transformers", tags=["pruned", "fnet"], license=licence.name or None
     )
@@ -105,6 +136,7 @@ def _model_card(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, P
         "| | before | after |",
         "|---|---|---|",
         f"| parameters | {plan.anatomy.parameters:,} | {pruning.parameters:,} ({removed:.1%} fewer) |",
+        f"| weights in {size['dtype']} | {size['before'] / 1e6:,.1f} MB | {size['after'] / 1e6:,.1f} MB |",
         f"| MLP neurons | {summary['neurons']['before']:,} | {summary['neurons']['after']:,} |",
         f"| attention heads | {summary['heads']['before']:,} | {summary['heads']['after']:,} |",
     ]
@@ -117,6 +149,8 @@ def _model_card(loaded: LoadedModel, pruning: Pruning, perplexities: dict[str, P
             f"{before.stride}, {before.dtype}; the one after was measured with the removed inputs masked, which the "
             "cut model equals up to rounding.",
         ]
+    if exported := perplexities.get("exported"):
+        lines += ["", f"This folder's own weights, run in {exported.dtype}: {exported.value:.4g} on the same text."]
     lines += [
         "",
         f"- Method: {method.explanation} Source: {method.source}.",

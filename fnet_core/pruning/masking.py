@@ -50,9 +50,9 @@ class Pruning:
 
     def summary(self) -> dict[str, Any]:
         """The plan's summary with added biases counted."""
-        summary, each = self.plan.summary(), self.plan.anatomy.bytes_each
+        summary = self.plan.summary()
         summary["parameters"]["after"] = self.parameters
-        summary["bytes"]["after"] = self.parameters * each
+        summary["bytes"]["after"] = self.plan.stored_bytes(self.parameters)
         return summary | {"compensation": self.compensation}
 
 

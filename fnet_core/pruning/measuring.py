@@ -23,6 +23,8 @@ class PruneResult(Described):
     baseline: PerplexityResult
     pruned: PerplexityResult
     done: bool
+    yardstick: Yardstick | None = None
+    """What both were measured by."""
 
     @property
     def effect(self) -> Ratio:
@@ -66,6 +68,6 @@ def measure_pruning(
             if step is not None:
                 latest[number], moved = step, True
         if moved:
-            publish(PruneResult(pruning.plan, pruning.compensation, latest[1], latest[0], done=False))
+            publish(PruneResult(pruning.plan, pruning.compensation, latest[1], latest[0], False, yardstick))
     report("measuring", 1.0)
-    return PruneResult(pruning.plan, pruning.compensation, latest[1], latest[0], done=True)
+    return PruneResult(pruning.plan, pruning.compensation, latest[1], latest[0], True, yardstick)

@@ -97,6 +97,10 @@ class PrunePlan(Described):
         """Whether all layers end with equally many neurons and heads."""
         return all(len({int(keep.sum()) for keep in keeps}) == 1 for keeps in (self.keep_mlp, self.keep_heads))
 
+    def stored_bytes(self, parameters: int) -> int:
+        """Bytes on disk, to a few thousand, of a model with so many parameters in the number type of this one."""
+        return self.anatomy.stored.bytes - (self.anatomy.parameters - parameters) * self.anatomy.stored.bytes_each
+
     @property
     def removes_nothing(self) -> bool:
         """Whether every neuron and head stays."""
@@ -135,7 +139,7 @@ class PrunePlan(Described):
             "share": self.share,
             "protected": list(self.protected),
             "parameters": {"before": a.parameters, "after": self.parameters},
-            "bytes": {"before": a.parameters * a.bytes_each, "after": self.parameters * a.bytes_each},
+            "bytes": {"before": a.stored.bytes, "after": self.stored_bytes(self.parameters), "dtype": a.stored.dtype},
             "estimated_speed": self.estimated_speed,
             "neurons": {"before": sum(a.widths_L), "after": sum(a.widths_L) - self.removed_neurons},
             "heads": {"before": sum(a.heads_L), "after": sum(a.heads_L) - self.removed_heads},

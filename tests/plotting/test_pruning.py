@@ -7,6 +7,7 @@ import pytest
 from support.atlases import hand_atlas
 from support.perplexities import result
 
+from fnet_core.models.stored import StoredWeights
 from fnet_core.plotting import pruning as figures
 from fnet_core.pruning.anatomy import Anatomy
 from fnet_core.pruning.curves import CurvePoint, against, point_table, ranking, read_off
@@ -26,7 +27,7 @@ ANATOMY = Anatomy(
     hidden_size=8,
     parameters=400,
     parameters_per_token=300,
-    bytes_each=4,
+    stored=StoredWeights("float32", 1600),
 )
 KEEP_MLP = (
     np.array([1, 1, 1, 1], dtype=bool),

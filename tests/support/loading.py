@@ -5,6 +5,7 @@ from pathlib import Path
 from support.tiny_models import tiny_model, tiny_tokenizer
 
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.stored import StoredWeights
 
 
 def loaded_tiny(family: str = "llama", model=None, tokenizer=None, **changes) -> LoadedModel:
@@ -21,4 +22,5 @@ def loaded_tiny(family: str = "llama", model=None, tokenizer=None, **changes) ->
         dtype="float32",
         device="cpu",
         max_tokens=model.config.max_position_embeddings,
+        stored=StoredWeights("float32", 4 * model.num_parameters()),
     )
