@@ -106,7 +106,11 @@ FAMILIES: dict[str, Family] = {
     "seed_oss": replace(_LLAMA, head_counters=("num_attention_heads",), group_counters=("num_key_value_heads",)),
     "smollm3": _LLAMA,
     "stablelm": replace(
-        _LLAMA, heads_in_config=False, head_counters=("num_heads",), group_counters=("num_key_value_heads",)
+        _LLAMA,
+        heads_in_config=False,
+        head_counters=("num_heads",),
+        group_counters=("num_key_value_heads",),
+        head_sums=("hidden_size",),
     ),
     "starcoder2": replace(_UNGATED, up=("mlp.c_fc",), activation="mlp.act", down="mlp.c_proj"),
     "phi3": replace(

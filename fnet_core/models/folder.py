@@ -17,6 +17,7 @@ from yaml import YAMLError
 from fnet_core.errors import RequestError
 from fnet_core.models.families import family_for
 from fnet_core.models.licences import Licence
+from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors, file_digest
 
@@ -171,9 +172,12 @@ def tokenizer_files(folder: Path) -> list[Path]:
 def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     config = _read_json(folder / "config.json", folder)
     check_config(config, str(folder))
+    config = without_older(config)
     for key in ("_name_or_path", "transformers_version"):
         config.pop(key, None)
     files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer_files(folder))}
+    if TOKENIZER in files:
+        files[TOKENIZER] = tokenizer_digest(folder / TOKENIZER) or files[TOKENIZER]
     return digest({"config": config, "files": files})
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fnet_core.errors import RequestError
 from fnet_core.models import modeling_fnet
+from fnet_core.models.older import add_older
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.storage import artifacts
 
@@ -74,6 +75,7 @@ def saving_model(
     with artifacts.disk_errors(folder.parent), artifacts.atomic_folder(folder, only_new=True) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        add_older(temporary)
         if needs_code(model):
             (temporary / CODE).write_text(Path(modeling_fnet.__file__).read_text("utf-8"), "utf-8")
         yield temporary

@@ -24,6 +24,7 @@ from transformers import (
 from fnet_core.errors import RequestError
 from fnet_core.models.folder import check_config
 from fnet_core.models.memory import available_memory, count_parameters, gigabytes
+from fnet_core.models.older import add_older
 from fnet_core.models.sources.child import run_module
 from fnet_core.progress import Report
 from fnet_core.storage.artifacts import disk_errors
@@ -128,6 +129,7 @@ def main(arguments: list[str]) -> int:
         with disk_errors(folder):
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+            add_older(folder)
     except RequestError as error:
         print(error)
         return _REFUSED

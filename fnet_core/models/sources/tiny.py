@@ -6,6 +6,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from fnet_core.models.older import add_older
+
 _SEED = 20250922
 _END = "<|end|>"
 
@@ -30,6 +32,7 @@ def build_tiny(folder: Path) -> None:
         model = LlamaForCausalLM(config)
     model.save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
+    add_older(folder)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -1,0 +1,147 @@
+"""Exports in transformers 4.57 and 5: the same logits, ids and written tokens, in a process of each version."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.pruning_cases import REQUEST, SENTENCES, even_plan, uneven_plan
+from support.tiny_models import HEADS_NOT_IN_CONFIG, TINY_FAMILIES, starting_tokenizer, tiny_model, tiny_tokenizer
+from transformers import LlamaTokenizer
+
+from fnet_core.derivation.derive import derive
+from fnet_core.interventions.baking import bake
+from fnet_core.interventions.edits import Edit
+from fnet_core.models import loading as models
+from fnet_core.models.sources.tiny import build_tiny
+from fnet_core.pruning.export import export
+from fnet_core.pruning.masking import prepare
+
+pytestmark = pytest.mark.compat
+
+EARLIER = ("transformers==4.57.6", "huggingface-hub<1", "tokenizers<0.23")
+ROTATED = {"rope_theta": 321.0, "rotary_emb_base": 321.0, "rope_local_base_freq": 57.0}
+OWN = {"stablelm": {"partial_rotary_factor": 0.34}}
+"""Two of six numbers of each head are rotated; the default share of so small a head would be one, which cannot be."""
+SCALED = {
+    "linear": {"rope_type": "linear", "factor": 3.0, "rope_theta": 321.0},
+    "llama3": {
+        "rope_type": "llama3",
+        "factor": 4.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 32,
+        "rope_theta": 321.0,
+    },
+    "yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "rope_theta": 321.0},
+}
+IDS = [5, 9, 22, 7, 31, 14, 40, 12, 6, 8, 19, 33, 4, 11, 27, 9, 50, 16, 21, 45, 3, 18]
+EDITS = (Edit("mlp", ((0, 1), (2, 7)), gain=0.0),)
+
+
+def saved(folder, family, tokenizer=None, dtype=torch.float32, **changes):
+    """A tiny model whose rotary bases are not the default, where its family has them."""
+    has_rope = hasattr(tiny_model(family).config, "rope_parameters")
+    tiny_model(family, **((ROTATED if has_rope else {}) | OWN.get(family, {}) | changes)).to(dtype).save_pretrained(
+        folder
+    )
+    (tokenizer or tiny_tokenizer()).save_pretrained(folder)
+    return folder
+
+
+def exports_of(family, source, into) -> list[Path]:
+    """What leaves the project for one model: cut evenly, cut unevenly with a bias, edited, derived."""
+    loaded = models.load(str(source))
+    heads = family not in HEADS_NOT_IN_CONFIG
+    even = prepare(loaded, even_plan(loaded, heads), "none", REQUEST)
+    uneven = prepare(loaded, uneven_plan(loaded), "bias", REQUEST)
+    return [
+        export(loaded, even, into / f"{source.name}-even"),
+        export(loaded, uneven, into / f"{source.name}-uneven"),
+        bake(loaded, EDITS, into / f"{source.name}-edited", {"model": family}),
+        derive(str(source), "noise:0.01", into / f"{source.name}-derived").folder,
+    ]
+
+
+def special_tokenizer():
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"extra_special_tokens": ["cat", "moon"]})
+    return tokenizer
+
+
+def llama_tokenizer():
+    return LlamaTokenizer(
+        vocab={"<unk>": 0, "<s>": 1, "</s>": 2, "▁": 3} | {letter: 4 + i for i, letter in enumerate("abcdehinorst")},
+        merges=[],
+    )
+
+
+def read(folders, where: Path, packages: Path | None) -> dict[str, np.ndarray]:
+    """What a new process finds in the folders, with the packages of a folder before all others."""
+    request, out = where / "request.json", where / "found.npz"
+    asked = {"folders": [str(folder) for folder in folders], "ids": IDS, "text": SENTENCES[0]}
+    request.write_text(json.dumps(asked))
+    environment = os.environ | {"PYTHONPATH": str(packages or ""), "HF_MODULES_CACHE": str(where / "modules")}
+    program = Path(__file__).with_name("read_folder.py")
+    subprocess.run([sys.executable, program, request, out], env=environment, check=True, capture_output=True, text=True)
+    return dict(np.load(out))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What both versions find in every export, by version."""
+    where = tmp_path_factory.mktemp("compat")
+    packages = where / "packages"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages), *EARLIER]
+    subprocess.run(install, check=True, capture_output=True, text=True)
+    folders = []
+    for family in TINY_FAMILIES:
+        folders += exports_of(family, saved(where / family, family), where)
+    for name, rope in SCALED.items():
+        folders.append(
+            derive(
+                str(saved(where / name, "llama", rope_parameters=dict(rope))), "permute", where / f"{name}-derived"
+            ).folder
+        )
+    folders += exports_of("llama", saved(where / "half", "llama", dtype=torch.bfloat16), where)
+    for name, tokenizer in (("starting", starting_tokenizer), ("special", special_tokenizer), ("own", llama_tokenizer)):
+        folders.append(
+            derive(str(saved(where / name, "llama", tokenizer())), "permute", where / f"{name}-derived").folder
+        )
+    (where / "starter").mkdir()
+    build_tiny(where / "starter")
+    folders.append(where / "starter")
+    for name in ("earlier", "present"):
+        (where / name).mkdir()
+    earlier = read(folders, where / "earlier", packages)
+    return {"names": [folder.name for folder in folders], 4: earlier, 5: read(folders, where / "present", None)}
+
+
+def test_both_versions_are_what_they_should_be(found):
+    assert str(found[4]["version"]).startswith("4.57.") and str(found[5]["version"]).startswith("5.")
+    known = [name for name in found["names"] if f"{name}.logits" in found[4]]
+    unknown = set(TINY_FAMILIES) - set(found[4]["families"].tolist())
+    assert len(known) == len(found["names"]) - 4 * len(unknown) > 40
+
+
+def test_every_export_has_the_same_logits_ids_and_written_tokens_in_both(found):
+    wrong = {}
+    for name in found["names"]:
+        if f"{name}.logits" not in found[4]:
+            continue
+        one, other = (found[version][f"{name}.logits"] for version in (4, 5))
+        apart = float(np.abs(one - other).max())
+        same = all((found[4][f"{name}.{what}"] == found[5][f"{name}.{what}"]).all() for what in ("ids", "written"))
+        if apart > 1e-4 or not same:
+            wrong[name] = (apart, same)
+    assert wrong == {}
+
+
+def test_an_export_in_bfloat16_is_bfloat16_in_both(found):
+    for version in (4, 5):
+        kept = found[version]["half-even.kept"]
+        assert str(kept) == ("torch.bfloat16" if version == 5 else "torch.float32")
