@@ -92,7 +92,7 @@ class JobManager:
         """The queued or running job that a request for this kind and key would share."""
         with self._changed:
             record = self._shared.get((kind, key))
-            return record and record.snapshot()
+            return record.snapshot() if record else None
 
     def active(self, kind: str | None = None) -> list[Job]:
         """The queued and running jobs, of one kind if given, in the order they were asked for."""
@@ -146,6 +146,7 @@ class JobManager:
             self._run(record)
 
     def _run(self, record: "_Record") -> None:
+        assert record.work is not None
         try:
             result = record.work(JobReport(self._changed, record))
             outcome = {"state": "done", "result": result, "fraction": 1.0, "stage_fraction": 1.0}

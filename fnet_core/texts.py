@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HTTPError
@@ -119,8 +119,8 @@ def from_dataset(name: str, split: str = "test", passages: int = DATASET_PASSAGE
         ) from None
 
 
-def _text_column(rows, name: str) -> Iterable[str]:
-    first = next(iter(rows), {})
+def _text_column(rows: Iterable[dict[str, Any]], name: str) -> Iterable[str]:
+    first: dict[str, Any] = next(iter(rows), {})
     column = next((c for c in ("text", "content", *first) if isinstance(first.get(c), str)), None)
     if column is None:
         raise RequestError(f"The dataset '{name}' has no column of text; choose one that has.")

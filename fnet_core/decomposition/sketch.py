@@ -4,6 +4,7 @@ Shape legend: T tokens, N signals, P probes, K directions.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -61,11 +62,12 @@ class CorrelationSketch:
         self._components = components
         self._seed = seed
         self._held: list[Tensor] = []
-        self._probes_NP: Tensor | None = None
+        self._probes_NP: Tensor
+        self._begun = False
 
     def add(self, signals_TN: Tensor) -> None:
         """Look at one subject, (T, N) float32, which is left as it is and must stay so."""
-        if self._probes_NP is not None:
+        if self._begun:
             self._look(signals_TN)
             return
         self._held.append(signals_TN)
@@ -74,7 +76,7 @@ class CorrelationSketch:
 
     def result(self) -> Correlations:
         """The correlations of everything seen so far."""
-        if self._probes_NP is None:
+        if not self._begun:
             self._begin()
         products_NP = self._products_NP.double()
         seen_PP = self._probes_NP.double().T @ products_NP
@@ -88,7 +90,7 @@ class CorrelationSketch:
     def _begin(self) -> None:
         """Make the probes of the held subjects, then look at these."""
         first = self._held[0]
-        square_N = sum((held - held.mean(dim=0)).square().sum(dim=0) for held in self._held)
+        square_N = reduce(torch.add, ((held - held.mean(dim=0)).square().sum(dim=0) for held in self._held))
         spread_N = (square_N / sum(map(len, self._held))).sqrt()
         least = (_LEAST_SPREAD * spread_N.median()).clamp_min(torch.finfo(spread_N.dtype).tiny)
         self._scale_N = spread_N.clamp_min(least).reciprocal()
@@ -96,6 +98,7 @@ class CorrelationSketch:
         self._squares_N = torch.zeros(first.shape[1], dtype=torch.float64, device=first.device)
         self._probes_NP = self._probes()
         self._products_NP = torch.zeros_like(self._probes_NP)
+        self._begun = True
         for held in self._held:
             self._look(held)
         self._held.clear()
@@ -108,7 +111,7 @@ class CorrelationSketch:
         probes_NP = probes_NP.to(self._held[0].device)
         z = [self._scaled(held) for held in self._held]
         for _ in range(TURNS):
-            turned_NP = sum(z_TN.T @ (z_TN @ probes_NP) for z_TN in z).double()
+            turned_NP = reduce(torch.add, (z_TN.T @ (z_TN @ probes_NP) for z_TN in z)).double()
             values_P, vectors_PP = _eigen(turned_NP.T @ turned_NP, _TURNED_TOLERANCE)
             probes_NP = (turned_NP @ (vectors_PP / values_P.sqrt())).float()
         return probes_NP

@@ -42,7 +42,8 @@ class Spill:
         """Write a copy of one array behind the others, once the one before is written."""
         self._settle()
         self._pending = self._writer.submit(self._write, array_TN.half().cpu().numpy())
-        self._shapes.append(tuple(array_TN.shape))
+        tokens, signals = array_TN.shape
+        self._shapes.append((tokens, signals))
 
     def _write(self, array: np.ndarray) -> None:
         self._file.write(array.data)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fnet_core.errors import RequestError
-from fnet_core.models.families import PROJECTION, decoder_layers, family_for, weight_of
+from fnet_core.models.families import Projection, decoder_layers, family_for, weight_of
 from fnet_core.progress import Report, silent
 
 GROUP = 32
@@ -22,7 +22,7 @@ def linear_maps(model: nn.Module) -> Iterator[tuple[int, str, nn.Module]]:
     """(layer, module path in the layer, module) of every linear map of the decoder layers, first layer first."""
     for number, layer in enumerate(decoder_layers(model)):
         for name, module in layer.named_modules():
-            if isinstance(module, PROJECTION):
+            if isinstance(module, Projection):
                 yield number, name, module
 
 

@@ -82,7 +82,9 @@ def continuation(
     step = prompt_ids(loaded, prompt, new_tokens).to(device)
     draw = _drawing(sampling, device)
     ends = _end_tokens(loaded)
-    cache, written, next_tokens, finite = None, [], (), True
+    cache, finite = None, True
+    written: list[int] = []
+    next_tokens: tuple[NextToken, ...] = ()
     while len(written) < new_tokens and (not written or written[-1] not in ends):
         report("writing", len(written) / new_tokens)
         output = loaded.model(input_ids=step, past_key_values=cache, use_cache=True)
@@ -95,7 +97,13 @@ def continuation(
         written.append(draw(step, logits))
         step = torch.tensor([written[-1:]], device=device)
     report("writing", 1.0)
-    return Continuation(loaded.tokenizer.decode(written, skip_special_tokens=True), len(written), next_tokens, finite)
+    return Continuation(_text(loaded, written, skip_special_tokens=True), len(written), next_tokens, finite)
+
+
+def _text(loaded: LoadedModel, ids: list[int], skip_special_tokens: bool = False) -> str:
+    text = loaded.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
+    assert isinstance(text, str)
+    return text
 
 
 def _drawing(sampling: Sampling | None, device: torch.device) -> Callable[[torch.Tensor, torch.Tensor], int]:
@@ -121,6 +129,4 @@ def _end_tokens(loaded: LoadedModel) -> set[int]:
 
 def _candidates(loaded: LoadedModel, logits: torch.Tensor, count: int) -> tuple[NextToken, ...]:
     top = logits.softmax(-1).topk(min(count, len(logits)))
-    return tuple(
-        NextToken(loaded.tokenizer.decode([int(i)]), float(p)) for p, i in zip(top.values, top.indices, strict=True)
-    )
+    return tuple(NextToken(_text(loaded, [int(i)]), float(p)) for p, i in zip(top.values, top.indices, strict=True))

@@ -268,7 +268,9 @@ def measure(
         most = _LOGIT_BYTES // (4 * loaded.model.config.vocab_size)
         batch_tokens = min(_GPU_BATCH_TOKENS if torch.cuda.is_available() else _CPU_BATCH_TOKENS, most)
     token_nll = [np.full(len(o), np.nan, dtype=np.float32) for o in offsets]
-    documents, nll, units, tokens = [], [], [], 0
+    documents: list[int] = []
+    nll: list[float] = []
+    units, tokens = [], 0
     for batch in _batches(windows, batch_tokens):
         report("measuring", len(nll) / len(windows))
         with around():

@@ -59,6 +59,7 @@ def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = sil
     if kind == "hub":
         folder = hub.cached_snapshot(name)
         return _folder_card(name, "hub", folder) if folder else _hub_card(hub.look_up(name, report))
+    assert path is not None
     if kind == "gguf":
         folder = gguf_folder(path, report)
         if folder.is_dir():

@@ -7,17 +7,18 @@ a tiny random model of its real class in `tests/support/tiny_models.py` that tes
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from accelerate.utils import align_module_device
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 
-PROJECTION = nn.Linear | Conv1D
+Projection = nn.Linear | Conv1D
 """The classes of linear maps; `Conv1D` stores its weight as (inputs, outputs)."""
 
 
@@ -177,11 +178,12 @@ def family_for(model_type: str) -> Family:
         ) from None
 
 
-def _resolve(root: nn.Module, path: str) -> nn.Module:
+def _resolve(root: nn.Module, path: str) -> Any:
+    """The module at a dotted path, of the class that the family's row says."""
     return reduce(getattr, path.split("."), root)
 
 
-def decoder_layers(model: nn.Module) -> list[nn.Module]:
+def decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """The decoder layers of a causal language model, first to last; `RequestError` if unsupported."""
     return list(_resolve(model, family_for(model.config.model_type).layers))
 
@@ -194,7 +196,7 @@ class Tap:
     side: Literal["input", "output"]
 
 
-def taps(model: nn.Module, site: Site) -> list[Tap]:
+def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
     """The tap of `site` in every decoder layer, first to last; `RequestError` for an unknown site."""
     family = family_for(model.config.model_type)
     layers = decoder_layers(model)
@@ -211,7 +213,7 @@ def taps(model: nn.Module, site: Site) -> list[Tap]:
             raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
 
 
-def signal_taps(model: nn.Module) -> tuple[list[Tap], list[Tap]]:
+def signal_taps(model: PreTrainedModel) -> tuple[list[Tap], list[Tap]]:
     """Where each layer's up signal and activation signal can be read, the two that arXiv 2508.05239 decomposes.
 
     In an MLP without gate they are the activation function's input and output. Where one module gives gate and up,
@@ -227,8 +229,8 @@ def signal_taps(model: nn.Module) -> tuple[list[Tap], list[Tap]]:
 class Mlp:
     """One layer's MLP: `up` are the modules whose output rows are neurons (in one or two blocks), `down` reads them."""
 
-    up: tuple[nn.Module, ...]
-    down: nn.Module
+    up: tuple[Projection, ...]
+    down: Projection
 
 
 @dataclass(frozen=True)
@@ -236,11 +238,11 @@ class Attention:
     """One layer's attention: its module, the projections to query, key and value (or the one for all), the output."""
 
     module: nn.Module
-    qkv: tuple[nn.Module, ...]
-    out: nn.Module
+    qkv: tuple[Projection, ...]
+    out: Projection
 
 
-def mlp_projections(model: nn.Module) -> list[Mlp]:
+def mlp_projections(model: PreTrainedModel) -> list[Mlp]:
     """The MLP projections of every decoder layer, first to last."""
     family = family_for(model.config.model_type)
     return [
@@ -249,7 +251,7 @@ def mlp_projections(model: nn.Module) -> list[Mlp]:
     ]
 
 
-def attention_projections(model: nn.Module) -> list[Attention]:
+def attention_projections(model: PreTrainedModel) -> list[Attention]:
     """The attention projections of every decoder layer, first to last."""
     family = family_for(model.config.model_type)
     return [
@@ -262,24 +264,24 @@ def attention_projections(model: nn.Module) -> list[Attention]:
     ]
 
 
-def weight_of(projection: nn.Module) -> Tensor:
+def weight_of(projection: Projection) -> Tensor:
     """A projection's weight as (outputs, inputs), also one that accelerate keeps on disk."""
     with align_module_device(projection):
         weight = projection.weight.detach()
     return weight.T if isinstance(projection, Conv1D) else weight
 
 
-def weight_in_place(projection: nn.Module) -> Tensor:
+def weight_in_place(projection: Projection) -> Tensor:
     """A projection's own weight seen as (outputs, inputs), to be written to; accelerate must not keep it on disk."""
     return projection.weight.T if isinstance(projection, Conv1D) else projection.weight
 
 
-def input_axis(projection: nn.Module) -> int:
+def input_axis(projection: Projection) -> int:
     """The axis of a projection's stored weight that runs over its inputs."""
     return 0 if isinstance(projection, Conv1D) else 1
 
 
-def attention_weights(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+def attention_weights(model: PreTrainedModel) -> Iterator[dict[str, Tensor]]:
     """Each layer's query, key, value and output weights, (outputs, inputs), under "q", "k", "v" and "o"."""
     for attention in attention_projections(model):
         output = weight_of(attention.out)
@@ -290,7 +292,7 @@ def attention_weights(model: nn.Module) -> Iterator[dict[str, Tensor]]:
         yield {"q": parts[0], "k": parts[1], "v": parts[2], "o": output}
 
 
-def head_rows(model: nn.Module, heads: int) -> dict[str, Tensor]:
+def head_rows(model: PreTrainedModel, heads: int) -> dict[str, Tensor]:
     """Which rows of a shared projection are query, key and value in a layer of `heads` query heads, int64."""
     size = head_size(model)
     pairs = heads // heads_per_group(model)
@@ -301,29 +303,28 @@ def head_rows(model: nn.Module, heads: int) -> dict[str, Tensor]:
     return dict(zip(("q", "k", "v"), parts, strict=True))
 
 
-def head_size(model: nn.Module) -> int:
+def head_size(model: PreTrainedModel) -> int:
     """Inputs of the attention output projection per query head, in every layer."""
     config = model.config
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
-def heads_per_group(model: nn.Module) -> int:
+def heads_per_group(model: PreTrainedModel) -> int:
     """Query heads that share one key and one value; 1 where each has its own."""
     config = model.config
     return config.num_attention_heads // (getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
-def _input_width(projection: nn.Module) -> int:
+def _input_width(projection: Projection) -> int:
     return projection.weight.shape[input_axis(projection)]
 
 
-def site_widths(model: nn.Module, site: Site) -> tuple[int, ...]:
+def site_widths(model: PreTrainedModel, site: Site) -> tuple[int, ...]:
     """Neurons per layer at a site, first layer to last; layers may differ, as after pruning."""
-    tapped = taps(model, site)
     match site:
         case "mlp":
-            return tuple(_input_width(tap.module) for tap in tapped)
+            return tuple(_input_width(mlp.down) for mlp in mlp_projections(model))
         case "heads":
-            return tuple(_input_width(tap.module) // head_size(model) for tap in tapped)
+            return tuple(_input_width(attention.out) // head_size(model) for attention in attention_projections(model))
         case _:
-            return (model.config.hidden_size,) * len(tapped)
+            return (model.config.hidden_size,) * len(taps(model, site))

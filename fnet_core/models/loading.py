@@ -153,7 +153,7 @@ def _load(
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
     with _reported_bars(report):
-        model, info = model_class(config, folder.name).from_pretrained(
+        made: Any = model_class(config, folder.name).from_pretrained(
             folder.path,
             dtype=dtype,
             device_map=device_map,
@@ -165,6 +165,7 @@ def _load(
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
+    model, info = made  # the annotation leaves out the second value
     if wrong := sorted(name for name, *_ in info["mismatched_keys"]):
         raise RequestError(
             f"{folder.name} does not agree with its config.json on the size of {len(wrong)} tensors "
@@ -219,7 +220,7 @@ def model_class(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:
 
     Raises RequestError when the sizes that the model `name` lists are not those of a pruned model.
     """
-    base = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    base: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]  # annotated as a pair of classes, which no family has
     if getattr(config, "fnet_resized", None) is None:
         return base
     check_resized(config, name)

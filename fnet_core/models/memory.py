@@ -60,6 +60,7 @@ def estimate(model: Path | PretrainedConfig, dtype: torch.dtype | None = None) -
     device, device_free = _device(), _device_free()
     host_free = available_memory()
     needed = weights + activations
+    fits: Literal["device", "offload", "no"]
     if needed <= device_free:
         fits = "device"
     elif minimum <= device_free:

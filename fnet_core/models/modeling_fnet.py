@@ -15,7 +15,8 @@ from transformers.pytorch_utils import Conv1D
 
 def new_projection(old: nn.Module, inputs: int, outputs: int, bias: bool) -> nn.Module:
     """An empty projection of another size, of the class, device and number type of `old`."""
-    weight = old.weight
+    weight = old.get_parameter("weight")
+    new: nn.Linear | Conv1D
     if isinstance(old, Conv1D):
         new = Conv1D(outputs, inputs).to(device=weight.device, dtype=weight.dtype)
     else:
@@ -44,7 +45,7 @@ def resize(model: nn.Module, resized: dict) -> None:
         set_attribute(model, path, value)
 
 
-def resized_class(base: type) -> type:
+def resized_class(base: type[transformers.PreTrainedModel]) -> type[transformers.PreTrainedModel]:
     """The transformers class `base`, made with the sizes that the configuration lists under `fnet_resized`."""
 
     def __init__(self, config, *arguments, **options):

@@ -56,8 +56,10 @@ def resolve(
         case "hub":
             folder = hub.cached_snapshot(name) or hub.download(hub.look_up(name, report), report)
         case "gguf":
+            assert path is not None
             folder = _converted(path, report)
         case "folder":
+            assert path is not None
             folder, note = meant_folder(path)
             _allowed(folder, roots)
             if note:

@@ -28,8 +28,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        if isinstance(getattr(error, "filename", None), str | os.PathLike):
-            folder = Path(error.filename).parent
+        name = getattr(error, "filename", None)
+        if isinstance(name, str | os.PathLike):
+            folder = Path(name).parent
         code = _error_number(error)
         elsewhere = "choose another folder (FNET_HOME moves the cache)."
         if code in (errno.ENOSPC, errno.EDQUOT):

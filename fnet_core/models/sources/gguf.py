@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -97,13 +98,14 @@ def _read(source: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         )
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     _tell(_CONVERTING)
-    model, info = AutoModelForCausalLM.from_pretrained(
+    made: Any = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=torch.float32,
         quantization_config=GgufConfig(dequantize=True),
         output_loading_info=True,
     )
+    model, info = made  # the annotation leaves out the second value
     if info["missing_keys"]:
         raise RequestError(_incomplete(source))
     return model, tokenizer

@@ -56,7 +56,7 @@ def is_repository_name(name: str) -> bool:
 def cached_snapshot(name: str) -> Path | None:
     """The model's folder if all of it is on this machine, else None."""
     try:
-        folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=WANTED))
+        folder = Path(snapshot_download(name, local_files_only=True, allow_patterns=list(WANTED)))
         check_folder(folder)
     except (LocalEntryNotFoundError, HFValidationError, RequestError):
         return None
@@ -123,7 +123,7 @@ def _look_up(name: str) -> Repository:
     api = HfApi()
     info = api.model_info(name, files_metadata=True, timeout=ANSWER_SECONDS)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    wanted = list(filter_repo_objects(sizes, allow_patterns=WANTED))
+    wanted = list(filter_repo_objects(sizes, allow_patterns=list(WANTED)))
     if "config.json" not in sizes:
         raise RequestError(f"{name} on the hub has no config.json, so it is not a model; choose another.")
     config = read_config(Path(api.hf_hub_download(name, "config.json", revision=info.sha)).parent, name)

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
     """The child: download what is wanted of NAME into CACHE; on failure the last line is the reason."""
     name, cache = arguments
     try:
-        snapshot_download(name, cache_dir=cache, allow_patterns=WANTED)
+        snapshot_download(name, cache_dir=cache, allow_patterns=list(WANTED))
     except (HTTPError, OSError, RuntimeError) as error:
         print(" ".join(str(error).split()))
         return 1

@@ -1,6 +1,7 @@
 """The starter `tiny`: a random 2-layer model with a byte tokenizer, made here, always the same."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -11,7 +12,7 @@ from fnet_core.models.older import add_older
 _SEED = 20250922
 _END = "<|end|>"
 
-TINY_SIZES = {
+TINY_SIZES: dict[str, Any] = {
     "vocab_size": 257,
     "hidden_size": 48,
     "intermediate_size": 160,
