@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from fnet_core import texts
+from fnet_core.choices import DEFINITIONS
 from fnet_core.errors import RequestError
 
 BUNDLED, UPLOAD, PASTE, DATASET = "Bundled passages", "Text file", "Pasted text", "Hub dataset"
@@ -42,13 +43,7 @@ def details(kind: str) -> None:
     if kind == UPLOAD:
         st.file_uploader("Text file (UTF-8)", type=["txt", "md", "text"], key="text_upload")
     elif kind == PASTE:
-        st.text_area(
-            "Your text",
-            key="text_pasted",
-            height=160,
-            persist_state="session",
-            placeholder="Paste at least a page of text; it is cut into passages of about 175 words.",
-        )
+        paste("text_pasted", 160, "Paste at least a page of text; it is cut into passages of about 175 words.")
     elif kind == DATASET:
         st.text_input(
             "Dataset of the Hugging Face hub",
@@ -57,6 +52,35 @@ def details(kind: str) -> None:
             placeholder="owner/name, or owner/name:configuration",
             help=f"Its first {texts.DATASET_PASSAGES} passages of the split test are read, when the hub is reachable.",
         )
+
+
+def paste(key: str, height: int, hint: str = "It is cut into passages of about 175 words.") -> None:
+    """The box for a text of one's own."""
+    st.text_area("Your text", key=key, height=height, persist_state="session", placeholder=hint)
+
+
+def score_passages(key: str, apart_from: str) -> None:
+    """How many bundled passages to measure on; `apart_from` says what was never done on them."""
+    st.slider(
+        "Passages to measure on",
+        1,
+        len(texts.bundled("score")),
+        key=key,
+        persist_state="session",
+        help=f"The first so many of the bundled passages that {apart_from}. More narrows the interval and takes "
+        "longer.",
+    )
+
+
+def definition(key: str) -> None:
+    """Per what perplexity is counted."""
+    st.selectbox(
+        "Perplexity per",
+        list(DEFINITIONS),
+        key=key,
+        persist_state="session",
+        help="\n".join(f"- {name}: {line}" for name, line in DEFINITIONS.items()),
+    )
 
 
 def _named_dataset(name: str) -> tuple[texts.Passage, ...]:

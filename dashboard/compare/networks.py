@@ -5,13 +5,13 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, coloured_text, selection, words
+from dashboard import charts, coloured_text, selection, stepper, words
 from dashboard.compare import fingerprints
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.plotting import lineage as figures
 
-_TABLE, _PASSAGE, _PICKER = "compare_table", "compare_passage", "compare_pair"
+_TABLE, _PASSAGE = "compare_table", "compare_passage"
 
 
 def _columns(found: Comparison) -> dict:
@@ -78,32 +78,16 @@ def _selected() -> None:
 def _pickers(found: Comparison) -> tuple[int, int]:
     """Previous, a list of pairs, next, and the passage."""
     at, last = selection.current().pair, len(found.values_M) - 1
-    previous, picker, following, where = st.columns([0.6, 5, 0.6, 4], gap="xsmall", vertical_alignment="bottom")
-    previous.button(
-        "",
-        key="compare_previous",
-        icon=":material/chevron_left:",
-        help="Stronger pair",
-        width="stretch",
-        disabled=at == 0,
-        on_click=lambda: selection.choose(pair=at - 1),
-    )
-    selection.mirror(_PICKER, at)
-    picker.selectbox(
-        "Pair",
+    *steps, where = st.columns([0.6, 5, 0.6, 4], gap="xsmall", vertical_alignment="bottom")
+    stepper.step(
+        steps,
+        "pair",
         range(last + 1),
-        key=_PICKER,
-        format_func=lambda pair: _pair(found, pair),
-        on_change=lambda: selection.choose(pair=st.session_state[_PICKER]),
-    )
-    following.button(
-        "",
-        key="compare_next",
-        icon=":material/chevron_right:",
-        help="Weaker pair",
-        width="stretch",
-        disabled=at == last,
-        on_click=lambda: selection.choose(pair=at + 1),
+        at,
+        lambda pair: selection.choose(pair=pair),
+        line=lambda pair: _pair(found, pair),
+        helps=("Stronger pair", "Weaker pair"),
+        label=True,
     )
     names = [passage.name for passage in found.a.passages]
     if st.session_state.get(_PASSAGE) not in range(len(names)):

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import atlases, jobs, notices, selection, words
+from dashboard import atlases, jobs, notices, selection, threshold, words
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene import settings, state
 from dashboard.intervene.jobs import INTERVENTION, RANKING, EditRequest
@@ -41,7 +41,11 @@ def draw(key: str, atlas: Atlas) -> None:
         with st.container(height=_ROWS_HEIGHT if len(rows) > _MANY_ROWS else "content", border=False):
             for network in rows:
                 _row(atlas, network)
-        _threshold()
+        threshold.slider(
+            _THRESHOLD,
+            "Neurons whose weight in the network lies beyond this many standard deviations, on either side, are its "
+            f"key neurons: those that are edited. {threshold.SAME}",
+        )
     problem = st.session_state.pop(_PROBLEM, None) or _count(atlas)
     if problem:
         notices.error(problem)
@@ -158,27 +162,6 @@ def _from_file(edits) -> None:
             offset = f", offset {edit.offset:+g}" if edit.offset else ""
             st.text(f"{edit.name or 'edit'}: {words.count(len(edit.neurons), 'neuron')}, gain {edit.gain:g}{offset}")
         st.button("Back to the sliders", icon=":material/undo:", on_click=state.unload)
-
-
-def _threshold() -> None:
-    selection.mirror(_THRESHOLD, selection.current().threshold)
-    st.slider(
-        "Threshold |z|",
-        selection.LOWEST,
-        selection.HIGHEST,
-        step=0.1,
-        format="%.1f",
-        key=_THRESHOLD,
-        on_change=_move_threshold,
-        help="Neurons whose weight in the network lies beyond this many standard deviations, on either side, are "
-        "its key neurons: those that are edited. The same threshold as on the Networks page.",
-    )
-
-
-def _move_threshold() -> None:
-    moved = round(float(st.session_state[_THRESHOLD]), 1)
-    if selection.LOWEST <= moved <= selection.HIGHEST:
-        selection.choose(threshold=moved)
 
 
 def _count(atlas: Atlas) -> str | None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import charts, coloured_text, jobs, notices, words
+from dashboard import charts, coloured_text, jobs, notices, stepper, words
 from dashboard.intervene import controls, export, sweeps, writing
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import INTERVENTION
@@ -15,7 +15,7 @@ from fnet_core.plotting import interventions
 
 _WINDOWS_FOR_INTERVAL = 3
 _NO_CONTROL = "none: so many neurons of a layer are edited that too few are left to draw from"
-_PASSAGE, _SHOWN = "intervene_passage", "intervene_passage_shown"
+_SHOWN = "intervene_passage_shown"
 _TABLE = {
     "passage": st.column_config.TextColumn("Passage", width="medium"),
     "untouched": st.column_config.NumberColumn("Untouched", format="%.1f", help="Perplexity of the untouched model."),
@@ -202,36 +202,8 @@ def _passage_picker(measured: Intervention) -> int:
     at = st.session_state.get(_SHOWN)
     if at is None or at >= len(names):
         at = tables.worst_passage(measured)
-    st.session_state[_PASSAGE] = at
-    previous, picker, following, scale = st.columns([0.6, 4, 0.6, 3], gap="xsmall", vertical_alignment="center")
-    previous.button(
-        "",
-        key="intervene_previous",
-        icon=":material/chevron_left:",
-        help="Previous passage",
-        width="stretch",
-        disabled=at == 0,
-        on_click=_show,
-        args=(at - 1,),
-    )
-    picker.selectbox(
-        "Passage",
-        range(len(names)),
-        key=_PASSAGE,
-        format_func=lambda i: names[i],
-        label_visibility="collapsed",
-        on_change=lambda: _show(st.session_state[_PASSAGE]),
-    )
-    following.button(
-        "",
-        key="intervene_next",
-        icon=":material/chevron_right:",
-        help="Next passage",
-        width="stretch",
-        disabled=at == len(names) - 1,
-        on_click=_show,
-        args=(at + 1,),
-    )
+    *steps, scale = st.columns([0.6, 4, 0.6, 3], gap="xsmall", vertical_alignment="center")
+    stepper.step(steps, "edited_passage", range(len(names)), at, _show, line=lambda i: names[i])
     with scale:
         st.html(coloured_text.change_legend())
     return at

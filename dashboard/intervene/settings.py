@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from dashboard import words
+from dashboard import texts, words
 from dashboard.intervene.state import BUNDLED, PASTE
-from fnet_core import texts
-from fnet_core.choices import DEFAULT_WINDOW, DEFINITIONS
+from fnet_core.choices import DEFAULT_WINDOW
 
 
 def sentence() -> str:
@@ -20,23 +19,9 @@ def draw() -> None:
     """The widgets, for a popover."""
     st.selectbox("Text", [BUNDLED, PASTE], key="intervene_source", persist_state="session")
     if st.session_state["intervene_source"] == PASTE:
-        st.text_area(
-            "Your text",
-            key="intervene_pasted",
-            height=140,
-            persist_state="session",
-            placeholder="It is cut into passages of about 175 words.",
-        )
+        texts.paste("intervene_pasted", 140)
     else:
-        st.slider(
-            "Passages to measure on",
-            1,
-            len(texts.bundled("score")),
-            key="intervene_passages",
-            persist_state="session",
-            help="The first so many of the bundled passages that no network was found on. More narrows the interval "
-            "and takes longer.",
-        )
+        texts.score_passages("intervene_passages", "no network was found on")
     st.number_input(
         "Random controls",
         0,
@@ -49,13 +34,7 @@ def draw() -> None:
     st.number_input(
         "Seed", min_value=0, key="intervene_seed", persist_state="session", help="Where the random draws begin."
     )
-    st.selectbox(
-        "Perplexity per",
-        list(DEFINITIONS),
-        key="intervene_definition",
-        persist_state="session",
-        help="\n".join(f"- {name}: {line}" for name, line in DEFINITIONS.items()),
-    )
+    texts.definition("intervene_definition")
     st.number_input(
         "Window (tokens)",
         value=None,

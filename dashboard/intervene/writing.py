@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import jobs, notices, words
+from dashboard import jobs, written
 from dashboard.intervene import controls
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import WRITING
 from dashboard.jobs import Outcome
-from fnet_core.evaluation.generation import Continuation, Sampling, continuation
+from fnet_core.evaluation.generation import Continuation, continuation
 from fnet_core.interventions import tables
 from fnet_core.interventions.controls import NoControlError, random_controls
 from fnet_core.interventions.edits import editing
@@ -17,10 +17,9 @@ from fnet_core.jobs import JobReport
 from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
 
-_START = "The lighthouse keeper climbed the stairs and"
+_FORM = "writing"
 _CANDIDATES = 500
 """Candidates that are compared, so that one that left the first ten still has its probability."""
-GREEDY, SAMPLING = "Greedy", "Sampling"
 _NAMES = ("Untouched", "Edited", "One random control")
 
 
@@ -34,37 +33,8 @@ class Writing:
 
 def draw(key: str) -> None:
     """The prompt with its settings, and the continuations side by side."""
-    st.session_state.setdefault("writing_prompt", _START)
-    st.session_state.setdefault("writing_tokens", 40)
-    st.session_state.setdefault("writing_seed", 0)
-    st.session_state.setdefault("writing_temperature", 0.8)
     job = intervene_jobs.current(WRITING, key)
-    st.text_area("Prompt", key="writing_prompt", height=80, persist_state="session")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        how = st.segmented_control(
-            "How",
-            [GREEDY, SAMPLING],
-            key="writing_how",
-            default=GREEDY,
-            required=True,
-            persist_state="session",
-            help="Greedy always takes the likeliest token. Sampling draws with the seed, the same for all three.",
-        )
-        st.number_input("New tokens", 1, 1024, key="writing_tokens", persist_state="session", width=130)
-        if how == SAMPLING:
-            st.number_input("Seed", min_value=0, key="writing_seed", persist_state="session", width=110)
-            st.number_input(
-                "Temperature", 0.05, 10.0, step=0.05, key="writing_temperature", persist_state="session", width=130
-            )
-        st.button(
-            "Write",
-            key="write",
-            type="primary",
-            icon=":material/edit_note:",
-            disabled=jobs.under_way(job),
-            on_click=_submit,
-            args=(key,),
-        )
+    written.form(_FORM, "all three", tokens=40, busy=jobs.under_way(job), submit=_submit, args=(key,))
     if jobs.under_way(job):
         jobs.live_result(job.id, _side_by_side)
         return
@@ -83,11 +53,7 @@ def _submit(key: str) -> None:
     request = controls.checked(key)
     if request is None:
         return
-    state = st.session_state
-    prompt, tokens = state["writing_prompt"], state["writing_tokens"]
-    sampling = None
-    if state["writing_how"] == SAMPLING:
-        sampling = Sampling(int(state["writing_seed"]), float(state["writing_temperature"]))
+    prompt, tokens, sampling = written.asked(_FORM)
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Writing:
         widths_L = site_widths(loaded.model, request.edits[0].site)
@@ -97,7 +63,7 @@ def _submit(key: str) -> None:
         except NoControlError as error:
             sets, without = [], str(error)
         ways = ((), request.edits, *sets)
-        written: tuple[Continuation, ...] = ()
+        texts: tuple[Continuation, ...] = ()
         for number, edits in enumerate(ways):
             with editing(loaded, edits):
                 found = continuation(
@@ -108,27 +74,17 @@ def _submit(key: str) -> None:
                     candidates=_CANDIDATES,
                     report=lambda stage, share, number=number: report(stage, (number + share) / len(ways)),
                 )
-            written += (found,)
-            publish(Writing(written, without))
-        return Writing(written, without)
+            texts += (found,)
+            publish(Writing(texts, without))
+        return Writing(texts, without)
 
-    how = [sampling.seed, sampling.temperature, sampling.top_p] if sampling else "greedy"
     label = f"Writing with {request.model}"
-    intervene_jobs.submit(WRITING, request, compute, label, prompt, tokens, how)
+    intervene_jobs.submit(WRITING, request, compute, label, prompt, tokens, written.how(sampling))
 
 
 def _side_by_side(outcome: Outcome) -> None:
     writing: Writing = outcome.value
-    for column, name, found in zip(st.columns(3), _NAMES, (*writing.written, None, None), strict=False):
-        with column, st.container(border=True, height="stretch", key=f"written_{name.split()[0].lower()}"):
-            st.caption(name)
-            if found is None:
-                st.caption(words.plain(writing.without_control) or "not written yet")
-                continue
-            st.text(found.text.strip("\n") or ("(the model ends the text here)" if found.finite else ""))
-            st.caption(words.count(found.tokens, "token"))
-            if not found.finite:
-                notices.error("The model's output became infinite here, so it cannot go on.")
+    written.side_by_side(_FORM, _NAMES, writing.written, writing.without_control)
 
 
 def _next_tokens(writing: Writing) -> None:

@@ -4,7 +4,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import atlases, charts, notices, selection, words
+from dashboard import atlases, charts, notices, selection, threshold, words
 from dashboard.networks import table, views
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
@@ -24,14 +24,14 @@ def explorer(key: str) -> None:
         selection.choose(network=0)
     left, right = st.columns([10, 11], gap="medium")
     with right:
-        threshold = _head(atlas)
+        beyond = _head(atlas)
         network = selection.current().network
-        charts.draw(figures.network_map(atlas, network, threshold), "network_map", _map_caption(atlas))
+        charts.draw(figures.network_map(atlas, network, beyond), "network_map", _map_caption(atlas))
     with left:
         networks = table.layer_filter(atlas)
         table.pick(atlas, networks)
-        table.table(atlas, networks, threshold)
-    views.tabs(atlas, network, threshold)
+        table.table(atlas, networks, beyond)
+    views.tabs(atlas, network, beyond)
 
 
 def _head(atlas: Atlas) -> float:
@@ -44,33 +44,18 @@ def _head(atlas: Atlas) -> float:
             f'<div style="font-size:.85rem;opacity:.7">Network {network}</div>'
             f'<div style="font-size:1.25rem;font-weight:600">{escape(atlas.labels[network])}</div></div>'
         )
-    selection.mirror(_THRESHOLD, selection.current().threshold)
-    with slider:
-        st.slider(
-            "Threshold |z|",
-            selection.LOWEST,
-            selection.HIGHEST,
-            step=0.1,
-            format="%.1f",
-            key=_THRESHOLD,
-            on_change=_move_threshold,
-            help="z is a neuron's weight in the network, in standard deviations of all neurons' weights. "
-            "Neurons beyond the threshold, on either side, are the network's key neurons. A higher threshold "
-            "keeps fewer.",
-        )
-    threshold = selection.current().threshold
-    kept = int(atlas.key_counts(threshold)[network].sum())
+    beyond = threshold.slider(
+        _THRESHOLD,
+        "z is a neuron's weight in the network, in standard deviations of all neurons' weights. Neurons beyond the "
+        "threshold, on either side, are the network's key neurons. A higher threshold keeps fewer.",
+        slider,
+    )
+    kept = int(atlas.key_counts(beyond)[network].sum())
     total = sum(atlas.widths_L[layer] for layer in atlas.layers_of(network))
     verb = "is a key neuron" if kept == 1 else "are key neurons"
     share = 100 * kept / total
-    st.markdown(f"**{kept:,} of {total:,} neurons** {verb} ({share:.2f} %), |z| > {threshold:.1f}")
-    return threshold
-
-
-def _move_threshold() -> None:
-    moved = round(float(st.session_state[_THRESHOLD]), 1)
-    if selection.LOWEST <= moved <= selection.HIGHEST:
-        selection.choose(threshold=moved)
+    st.markdown(f"**{kept:,} of {total:,} neurons** {verb} ({share:.2f} %), |z| > {beyond:.1f}")
+    return beyond
 
 
 def _map_caption(atlas: Atlas) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import selection, words
+from dashboard import selection, stepper, words
 from fnet_core.networks.atlas import Atlas
 
-_TABLE, _PICKER, _LAYER = "network_table", "network_picker", "network_layer"
+_TABLE, _LAYER = "network_table", "network_layer"
 
 _COLUMNS = {
     "network": st.column_config.NumberColumn("#", width=40, help="The network's number, largest variance first."),
@@ -61,34 +61,13 @@ def networks_of_layer(atlas: Atlas, layer: int) -> list[int]:
 
 def pick(atlas: Atlas, networks: Sequence[int]) -> None:
     """Previous, a list to choose from, next."""
-    at = networks.index(selection.current().network)
-    previous, picker, following = st.columns([1, 6, 1], gap="xsmall")
-    previous.button(
-        "",
-        key="previous_network",
-        icon=":material/chevron_left:",
-        help="Previous network",
-        width="stretch",
-        disabled=at == 0,
-        on_click=lambda: selection.choose(network=networks[at - 1]),
-    )
-    selection.mirror(_PICKER, networks[at])
-    picker.selectbox(
-        "Network",
+    stepper.step(
+        st.columns([1, 6, 1], gap="xsmall"),
+        "network",
         networks,
-        key=_PICKER,
-        format_func=lambda k: f"{k} · {atlas.labels[k]}",
-        label_visibility="collapsed",
-        on_change=lambda: selection.choose(network=st.session_state[_PICKER]),
-    )
-    following.button(
-        "",
-        key="next_network",
-        icon=":material/chevron_right:",
-        help="Next network",
-        width="stretch",
-        disabled=at == len(networks) - 1,
-        on_click=lambda: selection.choose(network=networks[at + 1]),
+        selection.current().network,
+        lambda network: selection.choose(network=network),
+        line=lambda k: f"{k} · {atlas.labels[k]}",
     )
 
 

@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from dashboard import atlases, charts, coloured_text, selection, words
+from dashboard import atlases, charts, coloured_text, selection, stepper, words
 from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.plotting import networks
@@ -12,7 +12,7 @@ from fnet_core.storage import artifacts
 
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
-_PASSAGE, _SHOWN = "passage", "passage_shown"
+_SHOWN = "passage_shown"
 
 
 def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
@@ -186,38 +186,8 @@ def _passage_picker(atlas: Atlas, network: int) -> int:
     last = len(atlas.passages) - 1
     at = st.session_state.get(_SHOWN)
     at = strongest if at is None or at > last else at
-    selection.mirror(_PASSAGE, at)
-    previous, picker, following, jump, legend = st.columns(
-        [0.6, 4, 0.6, 2, 3], gap="xsmall", vertical_alignment="center"
-    )
-    previous.button(
-        "",
-        key="previous_passage",
-        icon=":material/chevron_left:",
-        help="Previous passage",
-        width="stretch",
-        disabled=at == 0,
-        on_click=_show_passage,
-        args=(at - 1,),
-    )
-    picker.selectbox(
-        "Passage",
-        range(last + 1),
-        key=_PASSAGE,
-        format_func=lambda i: atlas.passages[i].name,
-        label_visibility="collapsed",
-        on_change=lambda: _show_passage(st.session_state[_PASSAGE]),
-    )
-    following.button(
-        "",
-        key="next_passage",
-        icon=":material/chevron_right:",
-        help="Next passage",
-        width="stretch",
-        disabled=at == last,
-        on_click=_show_passage,
-        args=(at + 1,),
-    )
+    *steps, jump, legend = st.columns([0.6, 4, 0.6, 2, 3], gap="xsmall", vertical_alignment="center")
+    stepper.step(steps, "passage", range(last + 1), at, _show_passage, line=lambda i: atlas.passages[i].name)
     jump.button(
         "Strongest",
         key="strongest_passage",

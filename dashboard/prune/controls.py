@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from dashboard import selection, words
+from dashboard import selection, texts, words
 from dashboard.prune import state
 from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
-from fnet_core import texts
-from fnet_core.choices import COMPENSATIONS, DEFINITIONS, SHARES
+from fnet_core import texts as core_texts
+from fnet_core.choices import COMPENSATIONS, SHARES
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.scores import Scores
 
@@ -150,13 +150,7 @@ def _more() -> None:
         "Seed", 0, key="prune_seed", persist_state="session", help="Where the random draws and the ICA begin."
     )
     if st.session_state["prune_source"] == PASTE:
-        st.text_area(
-            "Your text",
-            key="prune_pasted",
-            height=120,
-            persist_state="session",
-            placeholder="It is cut into passages of about 175 words.",
-        )
+        texts.paste("prune_pasted", 120)
     st.number_input(
         "Networks per layer",
         1,
@@ -166,27 +160,13 @@ def _more() -> None:
         help="Networks (ICA components) that are separated in each layer, by the methods that look for networks.",
     )
     st.markdown("**Yardstick**: the text that perplexity is measured on")
-    st.slider(
-        "Passages to measure on",
-        1,
-        len(texts.bundled("score")),
-        key="prune_passages",
-        persist_state="session",
-        help="The first so many of the bundled passages that no score was computed on. More narrows the interval and "
-        "takes longer.",
-    )
-    st.selectbox(
-        "Perplexity per",
-        list(DEFINITIONS),
-        key="prune_definition",
-        persist_state="session",
-        help="\n".join(f"- {name}: {line}" for name, line in DEFINITIONS.items()),
-    )
+    texts.score_passages("prune_passages", "no score was computed on")
+    texts.definition("prune_definition")
 
 
 def measured_on() -> str:
     """What the yardstick is, in one line."""
     return (
         f"Measured on {words.count(st.session_state['prune_passages'], 'passage')} of the bundled text; 'More' offers "
-        f"up to {len(texts.bundled('score'))}."
+        f"up to {len(core_texts.bundled('score'))}."
     )

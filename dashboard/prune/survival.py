@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import atlases, charts, notices, selection, words
+from dashboard import atlases, charts, notices, selection, threshold, words
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import networks as figures
@@ -32,8 +32,7 @@ def draw(plan: PrunePlan) -> None:
         return
     chosen = selection.current().atlas
     selection.mirror(_PICKER, chosen if chosen in fitting else _richest(fitting))
-    selection.mirror(_THRESHOLD, selection.current().threshold)
-    picker, threshold = st.columns([2, 1.4], gap="medium", vertical_alignment="bottom")
+    picker, right = st.columns([2, 1.4], gap="medium", vertical_alignment="bottom")
     picker.selectbox(
         "Atlas",
         list(fitting),
@@ -42,20 +41,15 @@ def draw(plan: PrunePlan) -> None:
         on_change=lambda: selection.choose(atlas=st.session_state[_PICKER], network=0),
         help="The saved networks of this model, at the site that is pruned.",
     )
-    threshold.slider(
-        "Threshold |z|",
-        selection.LOWEST,
-        selection.HIGHEST,
-        step=0.1,
-        format="%.1f",
-        key=_THRESHOLD,
-        on_change=_move,
-        help="Neurons whose weight in the network lies beyond this many standard deviations are its key neurons. The "
-        "same threshold as on the Networks page.",
+    beyond = threshold.slider(
+        _THRESHOLD,
+        "Neurons whose weight in the network lies beyond this many standard deviations are its key neurons. "
+        f"{threshold.SAME}",
+        right,
     )
     try:
         atlas = atlases.load(st.session_state[_PICKER])
-        _figure(atlas, plan, selection.current().threshold)
+        _figure(atlas, plan, beyond)
     except RequestError as error:
         notices.error(str(error))
 
@@ -69,12 +63,6 @@ def _line(saved: atlases.SavedAtlas) -> str:
     scope = "" if saved.scope == "model" else ", layer by layer"
     networks, passages = words.count(saved.networks, "network"), words.count(saved.passages, "passage")
     return f"{networks}{scope}, {passages} ({saved.key[:8]})"
-
-
-def _move() -> None:
-    moved = round(float(st.session_state[_THRESHOLD]), 1)
-    if selection.LOWEST <= moved <= selection.HIGHEST:
-        selection.choose(threshold=moved)
 
 
 def _figure(atlas: Atlas, plan: PrunePlan, threshold: float) -> None:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import jobs, notices, words
+from dashboard import jobs, written
 from dashboard.jobs import Outcome
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import SPEED, WRITING
 from dashboard.prune.state import PruneRequest
 from fnet_core.activations.reading import main_device
-from fnet_core.evaluation.generation import Continuation, Sampling, continuation
+from fnet_core.evaluation.generation import Continuation, continuation
 from fnet_core.evaluation.speed import Speed, compare_speed
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
@@ -18,8 +18,7 @@ from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import masking
 from fnet_core.pruning.methods import METHODS
 
-_START = "The lighthouse keeper climbed the stairs and"
-_GREEDY, _SAMPLING = "Greedy", "Sampling"
+_FORM = "prune_writing"
 
 
 def speed(request: PruneRequest) -> None:
@@ -90,43 +89,15 @@ class Writing:
 
 def writing(request: PruneRequest) -> None:
     """The prompt with its settings, and both texts side by side."""
-    state = st.session_state
-    state.setdefault("prune_prompt", _START)
-    state.setdefault("prune_tokens", 60)
-    state.setdefault("prune_writing_seed", 0)
     job = prune_jobs.asked(WRITING, request.model)
-    st.text_area("Prompt", key="prune_prompt", height=80, persist_state="session")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        how = st.segmented_control(
-            "How",
-            [_GREEDY, _SAMPLING],
-            key="prune_how",
-            default=_GREEDY,
-            required=True,
-            persist_state="session",
-            help="Greedy always takes the likeliest token. Sampling draws with the seed, the same for both models.",
-        )
-        st.number_input("New tokens", 1, 1024, key="prune_tokens", persist_state="session", width=130)
-        if how == _SAMPLING:
-            st.number_input("Seed", min_value=0, key="prune_writing_seed", persist_state="session", width=110)
-        st.button(
-            "Write",
-            key="prune_write",
-            type="primary",
-            icon=":material/edit_note:",
-            disabled=jobs.under_way(job),
-            on_click=_submit_writing,
-            args=(request,),
-        )
+    written.form(_FORM, "both models", tokens=60, busy=jobs.under_way(job), submit=_submit_writing, args=(request,))
     if job is None:
         st.caption("Press 'Write': the original and the pruned model go on from the prompt, side by side.")
     prune_jobs.show(job, lambda outcome: _side_by_side(request, outcome))
 
 
 def _submit_writing(request: PruneRequest) -> None:
-    state = st.session_state
-    prompt, tokens = state["prune_prompt"], state["prune_tokens"]
-    sampling = Sampling(int(state["prune_writing_seed"])) if state["prune_how"] == _SAMPLING else None
+    prompt, tokens, sampling = written.asked(_FORM)
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Writing:
         def write(number: int) -> Continuation:
@@ -143,20 +114,12 @@ def _submit_writing(request: PruneRequest) -> None:
         with masking(loaded, prune_jobs.prepared(loaded, request, report)):
             return Writing(prompt, (original, write(1)))
 
-    how = sampling.seed if sampling else "greedy"
-    prune_jobs.ask(WRITING, request, compute, f"Writing with {request.model}", "writing", prompt, tokens, how)
+    prune_jobs.ask(
+        WRITING, request, compute, f"Writing with {request.model}", "writing", prompt, tokens, written.how(sampling)
+    )
 
 
 def _side_by_side(request: PruneRequest, outcome: Outcome) -> None:
     found: Writing = outcome.value
     _asked(request, outcome)
-    for column, name, text in zip(st.columns(2), ("Original", "Pruned"), (*found.written, None), strict=False):
-        with column, st.container(border=True, height="stretch", key=f"prune_written_{name.lower()}"):
-            st.caption(name)
-            if text is None:
-                st.caption("not written yet")
-                continue
-            st.text(text.text.strip("\n") or ("(the model ends the text here)" if text.finite else ""))
-            st.caption(words.count(text.tokens, "token"))
-            if not text.finite:
-                notices.error("The model's output became infinite here, so it cannot go on.")
+    written.side_by_side(_FORM, ("Original", "Pruned"), found.written)

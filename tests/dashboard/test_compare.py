@@ -121,7 +121,7 @@ def test_a_picked_pair_is_drawn_and_stands_in_the_address(with_reference):
     at = shown(A, NEAR, pair="3")
     found = compare(A, NEAR, reference=hand_reference(A.protocol_digest))
     at.selectbox(key="compare_passage").select(2).run()
-    at.button(key="compare_next").click().run()
+    at.button(key="next_pair").click().run()
     assert at.query_params["pair"] == "4"
     figure = json.loads(at.get("plotly_chart")[1].proto.spec)
     k, j = found.matched_M2[4]
@@ -134,7 +134,7 @@ def test_a_picked_pair_is_drawn_and_stands_in_the_address(with_reference):
 
 def test_a_pair_that_does_not_exist_falls_back_to_the_strongest():
     at = shown(A, NEAR, pair="99")
-    assert at.selectbox(key="compare_pair").value == 0 and "pair" not in at.query_params
+    assert at.selectbox(key="pair_picker").value == 0 and "pair" not in at.query_params
     assert "a pair is a whole number" in shown(A, NEAR, pair="x").error[0].value
 
 

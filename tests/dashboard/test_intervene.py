@@ -186,7 +186,7 @@ def test_writing_shows_three_continuations_and_probabilities():
     at.session_state["intervene_view"] = "Writing"
     at.run()
     at.number_input(key="writing_tokens").set_value(3)
-    assert press(at, "write").state == "done"
+    assert press(at, "writing_write").state == "done"
     assert said(at).count("3 tokens") == 3
     table = at.dataframe[0].value
     assert len(table) >= 5
@@ -199,7 +199,7 @@ def test_a_wrong_prompt_is_a_sentence(prompt, sentence):
     at.session_state["intervene_view"] = "Writing"
     at.run()
     at.text_area(key="writing_prompt").set_value(prompt)
-    assert press(at, "write").state == "failed"
+    assert press(at, "writing_write").state == "failed"
     assert sentence in at.error[0].value
 
 

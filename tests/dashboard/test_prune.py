@@ -348,8 +348,8 @@ def test_writing_shows_both_texts():
     at = scored(prune_page())
     at.session_state["prune_view"] = "Writing"
     run(at)
-    at.number_input(key="prune_tokens").set_value(3)
-    assert press(at, "prune_write").state == "done"
+    at.number_input(key="prune_writing_tokens").set_value(3)
+    assert press(at, "prune_writing_write").state == "done"
     assert said(at).count("3 tokens") == 2 and "Original" in said(at)
 
 
