@@ -18,18 +18,14 @@ from fnet_core.errors import RequestError
 from fnet_core.models.families import family_for
 from fnet_core.models.licences import Licence
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
+from fnet_core.models.tokenizer_files import tokenizer_files
+from fnet_core.models.tokenizers import differs_from_its_file
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors, file_digest
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
-"""What decides how a text becomes tokens, start tokens included."""
-_VOCABULARIES = ("vocab.json", "merges.txt", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
-"""What a tokenizer is built from where there is no tokenizer.json; beside one they are not read."""
-_ADDED_TOKENS = "added_tokens.json"
-"""Read unless tokenizer_config.json lists the added tokens itself."""
 CARD = "fnet.json"
 """FNet's own note in a folder it made: name, licence, source and digests."""
 
@@ -74,10 +70,14 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
     name = name or str(folder)
     check_config(_read_json(folder / "config.json", folder), name)
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
+    for part in (config, config.get_text_config()):
+        if (getattr(part, "pad_token_id", None) or 0) >= part.vocab_size:
+            part.pad_token_id = None  # no text is padded, and the library would not build the embedding
+    return config
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -158,17 +158,6 @@ def mlp_width(config: PretrainedConfig) -> int:
     return 4 * config.hidden_size
 
 
-def tokenizer_files(folder: Path) -> list[Path]:
-    """The files of a folder that decide how a text becomes tokens; `RequestError` if one is damaged."""
-    names = list(_TOKENIZER_FILES)
-    if not (folder / "tokenizer.json").is_file():
-        names += _VOCABULARIES
-    settings = folder / "tokenizer_config.json"
-    if not (settings.is_file() and "added_tokens_decoder" in _read_json(settings, folder)):
-        names.append(_ADDED_TOKENS)
-    return [folder / name for name in names if (folder / name).is_file()]
-
-
 def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     config = _read_json(folder / "config.json", folder)
     check_config(config, str(folder))
@@ -178,7 +167,10 @@ def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer_files(folder))}
     if TOKENIZER in files:
         files[TOKENIZER] = tokenizer_digest(folder / TOKENIZER) or files[TOKENIZER]
-    return digest({"config": config, "files": files})
+    decides = {"config": config, "files": files}
+    if differs_from_its_file(folder):
+        decides["tokenizer"] = "as its file"
+    return digest(decides)
 
 
 def _read_json(path: Path, folder: Path) -> Any:

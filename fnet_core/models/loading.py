@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -27,6 +26,7 @@ from fnet_core.models.modeling_fnet import resized_class
 from fnet_core.models.resized_config import check_resized
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
+from fnet_core.models.tokenizers import load_tokenizer
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import home
 from fnet_core.storage.locks import turn
@@ -149,12 +149,13 @@ def _load(
     need = estimate(folder.path, dtype)
     if need.fits == "no":
         raise RequestError(f"{folder.name}: {need.sentence}")
-    tokenizer = _tokenizer(folder.path)
+    tokenizer = load_tokenizer(folder.path, config)
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
     with _reported_bars(report):
         made: Any = model_class(config, folder.name).from_pretrained(
             folder.path,
+            config=config,
             dtype=dtype,
             device_map=device_map,
             max_memory=dict(max_memory) if max_memory else _room_for_activations(need),
@@ -205,8 +206,10 @@ def private_copy(loaded: LoadedModel, dtype: torch.dtype | None = None, report: 
             "free; close other models first."
         )
     with turn(_loading, report), _reported_bars(report):
-        model = model_class(read_config(loaded.path), loaded.name).from_pretrained(
+        config = read_config(loaded.path)
+        model = model_class(config, loaded.name).from_pretrained(
             loaded.path,
+            config=config,
             dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
@@ -225,16 +228,6 @@ def model_class(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:
         return base
     check_resized(config, name)
     return resized_class(base)
-
-
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the tokenizers library raises nothing more specific
-        raise RequestError(f"{folder} has no usable tokenizer; add the model's tokenizer.json.") from error
-    if not tokenizer.is_fast:
-        raise RequestError(f"The tokenizer of {folder} gives no character positions; add the model's tokenizer.json.")
-    return tokenizer
 
 
 def _room_for_activations(need: MemoryEstimate) -> dict[int | str, int] | None:
