@@ -9,5 +9,10 @@ Report = Callable[[str, float], None]
 """Called with (stage, fraction of that stage done, 0 to 1); raises `Cancelled` to stop the caller."""
 
 
+def part_of(report: Report, number: int, count: int, stage: str | None = None) -> Report:
+    """A report for the part `number`, from 0, of `count` equal ones, told as the whole; `stage` replaces its stages."""
+    return lambda own, fraction: report(stage or own, (number + fraction) / count)
+
+
 def silent(stage: str, fraction: float) -> None:
     """Report nothing, never cancel."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from fnet_core.choices import Site
 from fnet_core.models.families import Tap, taps
@@ -31,7 +32,7 @@ def _attach(tap: Tap, layer: int, touch: Touch):
 
 
 @contextmanager
-def touching(model: nn.Module, site: Site, touch: Touch) -> Iterator[None]:
+def touching(model: PreTrainedModel, site: Site, touch: Touch) -> Iterator[None]:
     """Call `touch` on the activation at `site` of every layer while the context is open.
 
     Contexts nest: the one opened first is called first. The hooks are gone when the context ends, by

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from fnet_core import texts
 from fnet_core.checks import check_seed
@@ -79,7 +79,7 @@ class Task:
     report: Report
 
     @property
-    def model(self) -> nn.Module:
+    def model(self) -> PreTrainedModel:
         """The copy's weights."""
         return self.loaded.model
 

@@ -36,15 +36,12 @@ def fine_tune(
     """
     ids, prefix = text_ids(loaded, file), start_tokens(loaded)
     longest = loaded.max_tokens
-    training = replace(
-        training,
-        window=training.window or min(DEFAULT_WINDOW, longest),
-        learning_rate=training.learning_rate or LEARNING_RATES[how],
-    )
-    if training.window > longest:
-        raise RequestError(f"A window of {training.window} tokens is out of range; {loaded.name} reads {longest}.")
-    if len(prefix) + 2 > training.window:
-        raise RequestError(f"A window of {training.window} tokens has no room behind the start tokens; choose more.")
+    window = training.window or min(DEFAULT_WINDOW, longest)
+    training = replace(training, window=window, learning_rate=training.learning_rate or LEARNING_RATES[how])
+    if window > longest:
+        raise RequestError(f"A window of {window} tokens is out of range; {loaded.name} reads {longest}.")
+    if len(prefix) + 2 > window:
+        raise RequestError(f"A window of {window} tokens has no room behind the start tokens; choose more.")
     generator = torch.Generator().manual_seed(seed)
     model = loaded.model
     if how == "finetune":
@@ -94,6 +91,7 @@ def train(
     AdamW with gradients clipped to norm 1; the rate rises over the first tenth of the steps and falls to a tenth of
     the learning rate as a cosine. RequestError when the loss becomes infinite.
     """
+    assert training.learning_rate is not None
     optimiser = torch.optim.AdamW(weights, lr=training.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, training.steps))
     device = next(model.parameters()).device
@@ -132,6 +130,7 @@ def sample_windows(ids: Tensor, prefix: Sequence[int], training: Training, gener
 
     A text shorter than a window gives windows as long as itself.
     """
+    assert training.window is not None
     length = min(training.window - len(prefix), len(ids))
     begins = torch.randint(0, len(ids) - length + 1, (training.batch, 1), generator=generator)
     windows_BT = ids[begins + torch.arange(length)]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
-from fnet_core.models.families import weight_of
+from fnet_core.models.families import Projection, weight_of
 
 ALPHA_PER_RANK = 2.0
 """alpha / r, the usual factor."""
@@ -22,7 +23,7 @@ ALPHA_PER_RANK = 2.0
 class Adapter:
     """What is added to one linear map: `down` is A, (rank, inputs); `up` is B, (outputs, rank)."""
 
-    module: nn.Module
+    module: Projection
     down: nn.Parameter
     up: nn.Parameter
 
@@ -33,7 +34,7 @@ class Adapter:
 
 
 @contextmanager
-def adapters(model: nn.Module, rank: int, generator: torch.Generator) -> Iterator[list[Adapter]]:
+def adapters(model: PreTrainedModel, rank: int, generator: torch.Generator) -> Iterator[list[Adapter]]:
     """While inside, every linear map of the decoder layers has an adapter of this rank; the weights stay as they are.
 
     RequestError for a rank that is not below every map's width.

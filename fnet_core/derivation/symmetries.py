@@ -5,15 +5,16 @@ Every function changes the model it is given, which is the caller's own copy.
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers, family_for, input_axis, mlp_projections, weight_of
+from fnet_core.models.families import Projection, decoder_layers, family_for, input_axis, mlp_projections, weight_of
 from fnet_core.progress import Report, silent
 
 
 @torch.no_grad()
-def permute_neurons(model: nn.Module, generator: torch.Generator, report: Report = silent) -> None:
+def permute_neurons(model: PreTrainedModel, generator: torch.Generator, report: Report = silent) -> None:
     """Put every layer's MLP neurons in a random order; the sum over them stays the same."""
     layers = mlp_projections(model)
     for done, layer in enumerate(layers):
@@ -28,7 +29,9 @@ def permute_neurons(model: nn.Module, generator: torch.Generator, report: Report
 
 
 @torch.no_grad()
-def rescale_neurons(model: nn.Module, largest: float, generator: torch.Generator, report: Report = silent) -> None:
+def rescale_neurons(
+    model: PreTrainedModel, largest: float, generator: torch.Generator, report: Report = silent
+) -> None:
     """Scale what enters each MLP neuron's product by its own factor and divide the down-projection by it.
 
     Factors are log-uniform between 1 / `largest` and `largest`. Gated MLPs are linear in the up-projection; without a
@@ -46,7 +49,7 @@ def rescale_neurons(model: nn.Module, largest: float, generator: torch.Generator
         columns_RC.div_(factors.to(columns_RC))
 
 
-def check_rescalable(model: nn.Module) -> None:
+def check_rescalable(model: PreTrainedModel) -> None:
     """RequestError unless the model's MLPs are gated, or have ReLU for their activation."""
     family = family_for(model.config.model_type)
     activation = decoder_layers(model)[0].get_submodule(family.activation)
@@ -57,7 +60,7 @@ def check_rescalable(model: nn.Module) -> None:
         )
 
 
-def _parts(module: nn.Module, width: int) -> list[Tensor]:
+def _parts(module: Projection, width: int) -> list[Tensor]:
     """Weight (neurons, inputs) and bias (neurons,) of each projection in a module, which may hold both."""
     parts = list(weight_of(module).split(width, dim=0))
     if module.bias is not None:
@@ -65,7 +68,7 @@ def _parts(module: nn.Module, width: int) -> list[Tensor]:
     return parts
 
 
-def _linear_parts(up: tuple[nn.Module, ...], width: int) -> list[Tensor]:
+def _linear_parts(up: tuple[Projection, ...], width: int) -> list[Tensor]:
     """The parts in which a neuron's activation is linear: up-projection, last in order, and not the gate."""
     last = up[-1]
     parts = [weight_of(last)[-width:]]
@@ -73,7 +76,7 @@ def _linear_parts(up: tuple[nn.Module, ...], width: int) -> list[Tensor]:
 
 
 @torch.no_grad()
-def permute_residual(model: nn.Module, generator: torch.Generator, report: Report = silent) -> None:
+def permute_residual(model: PreTrainedModel, generator: torch.Generator, report: Report = silent) -> None:
     """Put the residual stream's dimensions in one random order, in all that reads or writes them.
 
     Embeddings, norms, biases and the head included; both kinds of norm treat dimensions alike. RequestError if the
@@ -87,7 +90,7 @@ def permute_residual(model: nn.Module, generator: torch.Generator, report: Repor
         parameter.copy_(parameter.index_select(axis, order.to(parameter.device)))
 
 
-def residual_axes(model: nn.Module) -> list[tuple[nn.Parameter, int]]:
+def residual_axes(model: PreTrainedModel) -> list[tuple[nn.Parameter, int]]:
     """(parameter, axis) of everything that is as wide as the residual stream there; tied parameters once.
 
     RequestError as `permute_residual`.
@@ -98,16 +101,17 @@ def residual_axes(model: nn.Module) -> list[tuple[nn.Parameter, int]]:
     known: set[nn.Parameter] = set()
 
     def add(module: nn.Module, weight_axis: int | None, bias: bool = False) -> None:
-        known.update(module.parameters(recurse=False))
-        if weight_axis is not None and module.weight is not None:
-            found[module.weight] = weight_axis
-        if bias and getattr(module, "bias", None) is not None:
-            found[module.bias] = 0
+        own = dict(module.named_parameters(recurse=False))
+        known.update(own.values())
+        if weight_axis is not None and "weight" in own:
+            found[own["weight"]] = weight_axis
+        if bias and "bias" in own:
+            found[own["bias"]] = 0
 
-    for _, name, module in linear_maps(model):
+    for _, name, projection in linear_maps(model):
         writes = name in writers
-        inputs = input_axis(module)
-        add(module, 1 - inputs if writes else inputs, bias=writes)
+        inputs = input_axis(projection)
+        add(projection, 1 - inputs if writes else inputs, bias=writes)
     for layer in decoder_layers(model):
         for name, module in layer.named_modules():
             if _is_norm(module):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
 from fnet_core.models.families import Projection, decoder_layers, family_for, weight_of
@@ -18,7 +19,7 @@ GROUP = 32
 """Input columns of one output row that share a quantisation scale."""
 
 
-def linear_maps(model: nn.Module) -> Iterator[tuple[int, str, nn.Module]]:
+def linear_maps(model: PreTrainedModel) -> Iterator[tuple[int, str, Projection]]:
     """(layer, module path in the layer, module) of every linear map of the decoder layers, first layer first."""
     for number, layer in enumerate(decoder_layers(model)):
         for name, module in layer.named_modules():
@@ -27,7 +28,7 @@ def linear_maps(model: nn.Module) -> Iterator[tuple[int, str, nn.Module]]:
 
 
 @torch.no_grad()
-def add_noise(model: nn.Module, ratio: float, generator: torch.Generator, report: Report = silent) -> None:
+def add_noise(model: PreTrainedModel, ratio: float, generator: torch.Generator, report: Report = silent) -> None:
     """Add gaussian noise to every weight matrix, of `ratio` times the matrix's own standard deviation.
 
     Embeddings included; biases and norms, which are vectors, stay as they are.
@@ -36,11 +37,11 @@ def add_noise(model: nn.Module, ratio: float, generator: torch.Generator, report
     for done, matrix in enumerate(matrices):
         report("changing", done / len(matrices))
         noise = torch.randn(matrix.shape, generator=generator)
-        matrix += (noise * (ratio * matrix.float().std())).to(matrix)
+        matrix.add_((noise * (ratio * matrix.float().std())).to(matrix))
 
 
 @torch.no_grad()
-def quantise(model: nn.Module, bits: int, report: Report = silent) -> None:
+def quantise(model: PreTrainedModel, bits: int, report: Report = silent) -> None:
     """Round every linear weight of the decoder layers to at most 2^bits - 1 values per group, stored dequantised.
 
     Round to nearest, symmetric: a group of `GROUP` columns of a row has the scale max(abs(w)) / (2^(bits-1) - 1).
@@ -74,7 +75,7 @@ def dropped_layers(count: int, layers: int) -> tuple[int, ...]:
     return tuple(1 + int((i + 0.5) * between / count) for i in range(count))
 
 
-def drop_layers(model: nn.Module, count: int) -> tuple[int, ...]:
+def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     """Leave out `count` decoder layers, in the model and in its configuration; returns their numbers."""
     layers = decoder_layers(model)
     dropped = dropped_layers(count, len(layers))
@@ -88,7 +89,7 @@ def drop_layers(model: nn.Module, count: int) -> tuple[int, ...]:
 
 
 @torch.no_grad()
-def merge(model: nn.Module, other: nn.Module, report: Report = silent) -> None:
+def merge(model: PreTrainedModel, other: nn.Module, report: Report = silent) -> None:
     """Make every parameter the mean of both models'; RequestError unless their parameters have the same shapes."""
     ours, theirs = dict(model.named_parameters()), dict(other.named_parameters())
     if ours.keys() != theirs.keys():

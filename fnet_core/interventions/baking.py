@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
-from fnet_core.models.families import head_size, site_widths, taps, weight_in_place
+from fnet_core.models.families import attention_projections, head_size, mlp_projections, site_widths, weight_in_place
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
 from fnet_core.models.saving import new_folder, saving_model
@@ -48,13 +48,17 @@ def bake(
 
 
 @torch.no_grad()
-def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
+def fold(model: PreTrainedModel, edits: Sequence[Edit]) -> None:
     """Change the model's projections in place so that it computes what the edits would; sites mlp and heads."""
     for site in dict.fromkeys(edit.site for edit in edits):
-        tapped = taps(model, site)
+        projections = (
+            [mlp.down for mlp in mlp_projections(model)]
+            if site == "mlp"
+            else [attention.out for attention in attention_projections(model)]
+        )
         chosen = [edit for edit in edits if edit.site == site]
         for layer, (gain, offset) in affine(chosen, site_widths(model, site)).items():
-            projection = tapped[layer].module
+            projection = projections[layer]
             columns = weight_in_place(projection).T
             if site == "heads":
                 gain, offset = (t.repeat_interleave(head_size(model)) for t in (gain, offset))
@@ -63,5 +67,5 @@ def fold(model: nn.Module, edits: Sequence[Edit]) -> None:
                     raise RequestError(
                         f"Layer {layer}'s projection has no bias to hold an offset; use gains, or do not save."
                     )
-                projection.bias += (columns.double().T @ offset).to(projection.bias.dtype)
+                projection.bias.add_((columns.double().T @ offset).to(projection.bias.dtype))
             columns.copy_(columns.double() * gain[:, None])

@@ -54,7 +54,7 @@ class Intervention(Described):
     def _description(self) -> tuple[str, dict[str, object]]:
         names = ", ".join(edit.name or f"{len(edit.neurons):,} neurons" for edit in self.edits)
         controls = self.control_values
-        facts = {
+        facts: dict[str, object] = {
             "untouched": self.baseline.sentence,
             "edited": self.edited.sentence,
             "times untouched": f"{self.effect.value:.3g}" + spoken(self.effect.interval, ".3g"),
@@ -160,4 +160,5 @@ def _share_done(latest: Sequence[PerplexityResult | None]) -> float:
 
 def _bundle(edits: tuple[Edit, ...], latest: Sequence[PerplexityResult | None], done: bool) -> Intervention:
     baseline, edited, *controls = latest
+    assert baseline is not None and edited is not None
     return Intervention(edits, baseline, edited, tuple(c for c in controls if c is not None), done)

@@ -13,7 +13,7 @@ from fnet_core.interventions.edits import Edit, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
-from fnet_core.progress import Report, silent
+from fnet_core.progress import Report, part_of, silent
 
 
 def _beside_possible_controls(
@@ -61,7 +61,7 @@ def dose_response(
             yardstick,
             controls,
             seed,
-            lambda stage, fraction, i=i: report(stage, (i + fraction) / len(gains)),
+            part_of(report, i, len(gains)),
         )
         doses += (Dose(gain, measured),)
         publish(doses)
@@ -108,7 +108,7 @@ def rank_networks(
             yardstick,
             controls,
             seed,
-            lambda stage, fraction, i=i: report("ranking", (i + fraction) / len(networks)),
+            part_of(report, i, len(networks), "ranking"),
         )
         row = Damage(network, atlas.labels[network], int(counts_K[network]), measured)
         ranking = tuple(sorted((*ranking, row), key=lambda d: -d.measured.edited.log_value))

@@ -128,9 +128,8 @@ class Comparison(Described, Agreement):
 
     def _description(self) -> tuple[str, dict[str, object]]:
         interval = f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval else ""
-        facts = {"score": f"{self.score:.2f}{interval}"} | {
-            f"reason {number}": reason for number, reason in enumerate(self.verdict.reasons, start=1)
-        }
+        facts: dict[str, object] = {"score": f"{self.score:.2f}{interval}"}
+        facts.update({f"reason {number}": reason for number, reason in enumerate(self.verdict.reasons, start=1)})
         return f"{self.outcome}: {self.a.model.name} and {self.b.model.name}", facts
 
     def table(self) -> pd.DataFrame:

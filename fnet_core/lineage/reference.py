@@ -67,7 +67,7 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Write the reference as JSON that `load_reference` reads."""
-        content = {"command": self.command, "protocol": self.protocol, "measured": self.measured}
+        content: dict[str, Any] = {"command": self.command, "protocol": self.protocol, "measured": self.measured}
         content["pairs"] = [
             {k: round(v, 6) if isinstance(v, float) else v for k, v in vars(pair).items()} for pair in self.pairs
         ]

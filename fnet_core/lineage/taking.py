@@ -16,7 +16,7 @@ from torch import Tensor
 from fnet_core import texts
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
-from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
 from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
@@ -49,7 +49,7 @@ METHOD_VERSION = 2
 method."""
 
 RESTARTS = 10
-CONTRAST = "cube"
+CONTRAST: Contrast = "cube"
 MARKS = 200
 """About how many places in the probes the layers are compared at."""
 

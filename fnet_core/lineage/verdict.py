@@ -133,6 +133,7 @@ def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
         outcome: Outcome = "inconclusive"
         because, advice = [reason for reason, _ in doubts], [remedy for _, remedy in doubts]
     else:
+        assert cuts is not None
         outcome, because, advice = _decide(evidence, cuts)
     if evidence.same_model:
         decisive.insert(0, "Both are one and the same model (identical digest of weights and tokenizer), given twice.")
@@ -149,6 +150,7 @@ def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
 
 def _decide(evidence: Evidence, cuts: Cuts) -> tuple[Outcome, list[str], list[str]]:
     """The outcome where nothing is in doubt, why, and what to do."""
+    assert evidence.interval is not None and evidence.null is not None
     low, high = evidence.interval
     widened = f"The whole interval, widened by {MARGIN:.2f} on either side, lies"
     if low - MARGIN > cuts.derived_above:
@@ -256,7 +258,7 @@ def _doubts(evidence: Evidence, reference: Reference | None, cuts: Cuts | None) 
 
 def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> tuple[SecondOpinion, ...]:
     """What the other two fingerprints say, and where they disagree with the networks, why that is known to happen."""
-    middle = cuts and (cuts.derived_above + cuts.independent_below) / 2
+    middle = None if cuts is None else (cuts.derived_above + cuts.independent_below) / 2
     related = None if middle is None else evidence.score > middle
 
     def opinion(name: str, value: float | None, why_alike: str, why_unlike: str) -> SecondOpinion:

@@ -53,6 +53,6 @@ def compare_curves(a_4L: np.ndarray, b_4M: np.ndarray) -> CurveAgreement:
     """Pearson correlation of the curves of two models, the shorter ones interpolated."""
     layers = max(a_4L.shape[1], b_4M.shape[1])
     a, b = (normalised(stretched(curves, layers)) for curves in (a_4L, b_4M))
-    found = [None if np.isnan(r) else float(np.clip(r, -1, 1)) for r in (a * b).mean(axis=1)]
+    q, k, v, o = found = [None if np.isnan(r) else float(np.clip(r, -1, 1)) for r in (a * b).mean(axis=1)]
     known = [r for r in found if r is not None]
-    return CurveAgreement(*found, float(np.mean(known)) if known else None)
+    return CurveAgreement(q, k, v, o, float(np.mean(known)) if known else None)

@@ -6,6 +6,7 @@ digest can leave them out: they change nothing of what version 5 computes.
 """
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _LATER_TOKENS, _EARLIER_TOKENS = "extra_special_tokens", "additional_special_tok
 
 def add_older(folder: Path) -> None:
     """Let a saved folder load in transformers 4 too, with equal numbers; done twice it changes nothing more."""
-    changes = {_CONFIG: _with_older}
+    changes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {_CONFIG: _with_older}
     if (folder / "tokenizer.json").is_file():
         changes[TOKENIZER] = _older_tokenizer
     for name, change in changes.items():

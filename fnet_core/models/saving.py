@@ -70,7 +70,7 @@ def saving_model(
     folder that exists, also when it appeared meanwhile, cannot be written, or a full disk.
     """
     folder = new_folder(folder)
-    model.to(dtype or model.dtype)
+    model.to(dtype or model.dtype)  # type: ignore[arg-type]  # transformers wraps `to` so that it looks unbound
     _check_finite(model)
     with artifacts.disk_errors(folder.parent), artifacts.atomic_folder(folder, only_new=True) as temporary:
         model.save_pretrained(temporary)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fnet_core.choices import DEFAULT_THRESHOLD, Scope
+from fnet_core.choices import DEFAULT_THRESHOLD, Scope, Site
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
@@ -50,7 +50,7 @@ class Atlas(Described):
     peak_memory_bytes: int = 0
 
     @property
-    def site(self) -> str:
+    def site(self) -> Site:
         return self.recipe["site"]
 
     @property
@@ -213,14 +213,15 @@ class Atlas(Described):
             "threshold": threshold,
             "networks": [
                 {
-                    "id": int(row.network),
-                    "label": row.label,
-                    "variance": float(row.variance),
-                    "stability": float(row.stability),
-                    "key_neurons": int(row.key_neurons),
-                    "layers": {int(i): int(counts_KL[row.network, i]) for i in counts_KL[row.network].nonzero()[0]},
+                    "id": int(row["network"]),
+                    "label": row["label"],
+                    "variance": float(row["variance"]),
+                    "stability": float(row["stability"]),
+                    "key_neurons": int(row["key_neurons"]),
+                    "layers": {int(i): int(counts_L[i]) for i in counts_L.nonzero()[0]},
                 }
-                for row in table.itertuples()
+                for row in table.to_dict("records")
+                for counts_L in [counts_KL[row["network"]]]
             ],
             "passages": len(self.passages),
             "tokens": self.tokens,
@@ -247,7 +248,7 @@ class Atlas(Described):
 
     def _description(self) -> tuple[str, dict[str, object]]:
         table = self.table(DEFAULT_THRESHOLD).head(5)
-        facts = {
+        facts: dict[str, object] = {
             "networks": f"{len(self)}, scope {self.scope}, seed {self.recipe.get('seed')}",
             "text": f"{self.tokens:,} tokens in {len(self.passages)} passages",
             "neurons": f"{sum(self.widths_L):,} in {self.layer_count} layers",

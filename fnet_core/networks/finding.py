@@ -52,12 +52,12 @@ class AtlasRequest:
         ):
             if value not in known:
                 raise RequestError(f"There is no {name} '{value}'; choose one of {', '.join(known)}.")
-        for value, name, least, most in (
+        for number, name, least, most in (
             (self.components, "components", 1, 512),
             (self.restarts, "restarts", 2, 100),
         ):
-            if not least <= value <= most:
-                raise RequestError(f"{value} {name} is out of range; choose {least} to {most}.")
+            if not least <= number <= most:
+                raise RequestError(f"{number} {name} is out of range; choose {least} to {most}.")
         if self.components * self.restarts > MOST_CLUSTERED:
             raise RequestError(
                 f"{self.components} components times {self.restarts} restarts is more than {MOST_CLUSTERED:,}; "

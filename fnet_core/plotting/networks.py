@@ -88,7 +88,7 @@ def layers_by_network(
             colorbar=colorbar("% of layer"),
         )
     )
-    if selected in shown:
+    if selected is not None and selected in shown:
         column = int(np.flatnonzero(shown == selected)[0])
         figure.add_shape(
             type="rect",
@@ -204,7 +204,7 @@ def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[i
     )
     figure.update_xaxes(type="category", nticks=20, constrain="domain")
     figure.update_yaxes(type="category", nticks=20, scaleanchor="x", constrain="domain")
-    if selected in shown:
+    if selected is not None and selected in shown:
         at = int(np.flatnonzero(shown == selected)[0])
         line = {"color": colour_of(atlas, selected), "width": 2}
         end = len(shown) - 0.5

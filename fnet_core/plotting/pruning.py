@@ -51,10 +51,10 @@ def curves(
     figure = go.Figure()
     methods = [method for method in METHODS if method != chosen and method in set(table["method"])]
     for method in [*methods, *([chosen] if chosen in set(table["method"]) else [])]:
-        rows = table[table["method"] == method]
+        of_method = table[table["method"] == method]
         start = [] if untouched is None else [(0.0, untouched, np.nan, np.nan, 0.0)]
         columns = ["ratio", "perplexity", "low", "high", "removed"]
-        rows = [*start, *rows.loc[rows["ratio"] > 0, columns].itertuples(index=False)]
+        rows = [*start, *of_method.loc[of_method["ratio"] > 0, columns].itertuples(index=False)]
         figure.add_scatter(
             x=[100 * row[0] for row in rows],
             y=[row[1] for row in rows],
