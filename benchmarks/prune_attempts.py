@@ -28,9 +28,9 @@ from fnet_core.pruning.compensation import Factors, Replacement, mean_replacemen
 from fnet_core.pruning.factors import find_factors
 from fnet_core.pruning.masking import Pruning, keep_masks, masking
 from fnet_core.pruning.plan import PrunePlan, make_plan
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import Scores
 
-PROTECTED = (3, 2)
 RIDGE = 1.0
 
 
@@ -155,9 +155,10 @@ def ridge(bench: Bench, plan: PrunePlan) -> list[Replacement]:
     return found
 
 
-def spread_by(plan: PrunePlan, scores: Scores, weight_L: np.ndarray, protected: tuple[int, int]) -> PrunePlan:
+def spread_by(plan: PrunePlan, scores: Scores, weight_L: np.ndarray) -> PrunePlan:
     """The plan with its neurons taken from the free layers in proportion to the weights."""
-    layers = range(protected[0], len(plan.keep_mlp) - protected[1])
+    first, last = plan.request.protected
+    layers = range(first, len(plan.keep_mlp) - last)
     counts = weight_L[layers.start : layers.stop] / weight_L[layers.start : layers.stop].sum() * plan.removed_neurons
     keeps = [keep.copy() for keep in plan.keep_mlp]
     for layer, count in zip(layers, counts, strict=True):
@@ -169,7 +170,7 @@ def spread_by(plan: PrunePlan, scores: Scores, weight_L: np.ndarray, protected: 
 
 def sensitivity(bench: Bench, scores: Scores, cut: float = 0.4, passages: int = 4) -> np.ndarray:
     """Loss in nats that cutting each layer alone costs on calibration passages, (L,)."""
-    whole = make_plan(bench.sizes, scores, ratio=0.0, protected=(0, 0))
+    whole = make_plan(bench.sizes, scores, PlanRequest(ratio=0.0, protected=(0, 0)))
     looked_at, bench.unseen = bench.unseen, bench.seen[:passages]
     losses = []
     try:
@@ -194,15 +195,15 @@ def main() -> None:
     options = parser.parse_args()
     bench = Bench(options.model, options.passages)
     print(f"{bench.loaded.name}, {options.ratio:.0%}, {len(bench.unseen)} passages looked at", flush=True)
-    chosen = selections(bench)
+    chosen, asked = selections(bench), PlanRequest(ratio=options.ratio)
     for name, scores in chosen.items():
-        plan = make_plan(bench.sizes, scores, ratio=options.ratio, protected=PROTECTED)
+        plan = make_plan(bench.sizes, scores, asked)
         cells = [f"{kind} {bench.perplexity(plan, r):.2f}" for kind, r in bench.stand_ins(plan).items()]
         if name == "Wanda-sp":
             cells.append(f"ridge {bench.perplexity(plan, ridge(bench, plan)):.2f}")
         print(f"{name}: {', '.join(cells)}", flush=True)
     scores = chosen["networks counted half, start token"]
-    plan = make_plan(bench.sizes, scores, ratio=options.ratio, protected=PROTECTED)
+    plan = make_plan(bench.sizes, scores, asked)
     layers = len(bench.sizes.widths_L)
     weights = {"more from early layers": np.linspace(1.3, 0.7, layers), "by what networks carry": np.array(
         [float(f.carried_N.sum() / m.variance_N.sum()) for f, m in zip(bench.factors, bench.moments, strict=True)]
@@ -211,7 +212,7 @@ def main() -> None:
         found = sensitivity(bench, scores)
         weights["by measured sensitivity"] = np.maximum(found, 0.15 * np.median(found)) ** -0.5
     for name, weight_L in weights.items():
-        spread = spread_by(plan, scores, weight_L, PROTECTED)
+        spread = spread_by(plan, scores, weight_L)
         print(f"{name}: networks {bench.perplexity(spread, bench.stand_ins(spread)['networks']):.2f}", flush=True)
 
 

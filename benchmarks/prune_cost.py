@@ -18,10 +18,11 @@ from fnet_core.activations.reading import main_device, tokenize
 from fnet_core.evaluation.speed import compare_speed
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.models import loading as models
-from fnet_core.pruning.curves import CurveSettings, plan_for
 from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import known_pruned_perplexity, prepare
 from fnet_core.pruning.measuring import measure_pruning
+from fnet_core.pruning.plan import plan_for
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest, find_scores
 
 SCORINGS = (("wanda-sp", "flap"), ("networks",), ("fn",))
@@ -49,13 +50,13 @@ def slider(loaded: models.LoadedModel, ratio: float, passages: int) -> tuple[flo
     yardstick = Yardstick(texts.bundled("score")[:passages])
     stamps = []
     began = perf_counter()
-    plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
+    plan = plan_for(loaded, PlanRequest("networks", ratio), request)
     measure_pruning(
         loaded, prepare(loaded, plan, "networks", request), yardstick, publish=lambda _: stamps.append(perf_counter())
     )
     first, last = stamps[0] - began, perf_counter() - began
     began = perf_counter()
-    plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
+    plan = plan_for(loaded, PlanRequest("networks", ratio), request)
     assert known_pruned_perplexity(loaded, yardstick, plan, "networks", request) is not None
     return first, last, perf_counter() - began
 
@@ -91,7 +92,7 @@ def main() -> None:
 
 
 def _print_speed(loaded: models.LoadedModel, ratio: float, request: ScoreRequest) -> None:
-    plan = plan_for(loaded, "networks", ratio, CurveSettings(), request)
+    plan = plan_for(loaded, PlanRequest("networks", ratio), request)
     pruning = prepare(loaded, plan, "networks", request)
     smaller = pruned_copy(loaded, pruning, dtype=loaded.model.dtype).to(main_device(loaded.model))
     speed = compare_speed(loaded.model, smaller)

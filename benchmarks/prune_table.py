@@ -17,8 +17,9 @@ import numpy as np
 from fnet_core import texts
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.models import loading as models
-from fnet_core.pruning.curves import CurveSettings, curves
+from fnet_core.pruning.curves import curves
 from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 
 RATIOS = (0.1, 0.2, 0.3, 0.5)
@@ -58,7 +59,8 @@ def main() -> None:
         ratios = tuple(r for r in options.ratios if r <= 0.3 or seed == 0)
         for compensation in options.compensations:
             chosen = [m for m in options.methods if _worth_measuring(m, compensation, seed)]
-            for point in curves(loaded, chosen, CurveSettings(ratios, compensation), request, yardstick):
+            template = PlanRequest(ratio=0.0, compensation=compensation)
+            for point in curves(loaded, chosen, ratios, template, request, yardstick):
                 if point.perplexity is not None:
                     found[point.method, compensation, point.ratio].append(point.perplexity.value)
                 else:

@@ -10,10 +10,7 @@ from typing import Any
 
 from fnet_core import texts
 from fnet_core.choices import (
-    DEFAULT_COMPENSATION,
-    DEFAULT_METHOD,
     DEFAULT_THRESHOLD,
-    PROTECTED,
     Compensation,
     Definition,
 )
@@ -32,10 +29,10 @@ from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import export as exporting
-from fnet_core.pruning.curves import CurveSettings, plan_for
 from fnet_core.pruning.masking import Pruning, prepare
 from fnet_core.pruning.measuring import PruneResult, measure_pruning
-from fnet_core.pruning.plan import PrunePlan
+from fnet_core.pruning.plan import PrunePlan, plan_for
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.texts import Passage
 
@@ -187,27 +184,23 @@ def plan_pruning(
     ratio: float | None = None,
     source: Texts = "find",
     *,
-    method: str = DEFAULT_METHOD,
-    threshold: float | None = None,
-    protected: tuple[int, int] = PROTECTED,
-    even: bool = False,
-    heads: bool = False,
     components: int = 32,
     seed: int = 0,
     report: Report = silent,
+    **choices: Any,
 ) -> PrunePlan:
-    """Which neurons (and heads) go at a ratio of all neurons, or below a threshold of the method's scores.
+    """Which neurons (and heads) go at a ratio, or with threshold= what scores at most so much.
 
-    `protected` layers at the start and at the end stay whole. Raises RequestError for an unknown method, a ratio that
-    cannot be met, and text too short to score on.
+    `choices` are those of `PlanRequest`: method, threshold, share, protected, even, heads, compensation. Raises
+    RequestError for choices that do not exist, a ratio that cannot be met, and text too short to score on.
 
     >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
     >>> plan.removed_neurons, plan.removed_share
     (80, 0.25)
     """
-    settings = CurveSettings(protected=protected, even=even, heads=heads)
-    request = ScoreRequest(passages(source), heads, seed, components)
-    return plan_for(_loaded(model, report), method, ratio, settings, request, report, threshold=threshold)
+    asked = PlanRequest(ratio=ratio, **choices)
+    request = ScoreRequest(passages(source), asked.heads, seed, components)
+    return plan_for(_loaded(model, report), asked, request, report)
 
 
 def prune(
@@ -216,16 +209,17 @@ def prune(
     source: Texts = "score",
     *,
     report: Report = silent,
-    compensation: Compensation = DEFAULT_COMPENSATION,
+    compensation: Compensation | None = None,
     calibration: Texts = "find",
     components: int | None = None,
     seed: int | None = None,
 ) -> PruneResult:
     """What a plan costs: perplexity before and after, with what stands in for the removed neurons.
 
-    What stands in is worked out on `calibration`, which must be the texts of the plan; `components` and `seed` are the
-    plan's where its method has them, 32 and 0 otherwise. The model is not changed. Raises RequestError for other texts,
-    components or seed than the plan was scored with, a plan of another model, and an unknown compensation.
+    What stands in is the plan's compensation unless another is named, worked out on `calibration`, which must be the
+    texts of the plan; `components` and `seed` are the plan's where its method has them, 32 and 0 otherwise. The model
+    is not changed. Raises RequestError for other texts, components or seed than the plan was scored with, a plan of
+    another model, and an unknown compensation.
 
     >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
     >>> found = prune("tiny", plan, "It rained all day, and nobody minded the rain.", compensation="bias")
@@ -244,7 +238,7 @@ def export(
     *,
     result: PruneResult | None = None,
     report: Report = silent,
-    compensation: Compensation = DEFAULT_COMPENSATION,
+    compensation: Compensation | None = None,
     calibration: Texts = "find",
     components: int | None = None,
     seed: int | None = None,
@@ -324,12 +318,13 @@ def _loaded(model: Model, report: Report) -> LoadedModel:
 def _prepared(
     loaded: LoadedModel,
     plan: PrunePlan,
-    compensation: Compensation,
+    compensation: Compensation | None,
     read: tuple[tuple[Passage, ...], int | None, int | None],
     report: Report,
 ) -> Pruning:
     """What stands in for removed neurons, from the passages, components and seed that the plan was scored with."""
     given, components, seed = read
+    compensation = compensation or plan.request.compensation
     scored = plan.scores
     request = ScoreRequest(
         given,

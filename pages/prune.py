@@ -1,20 +1,14 @@
 """Prune neurons and heads by their functional networks or by a baseline, and see what it costs as the slider moves."""
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from dashboard import frame, notices, selection
 from dashboard.prune import controls, curves, export, jobs, live, model, state, survival, trials
 from dashboard.prune import plan as plan_view
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult
-from fnet_core.evaluation.yardstick import known_baseline
 from fnet_core.models.loading import LoadedModel
-from fnet_core.pruning.curves import CurvePoint, read_off
-from fnet_core.pruning.masking import known_pruned_perplexity
+from fnet_core.pruning.known import KnownPruning
 from fnet_core.pruning.plan import PrunePlan
-from fnet_core.pruning.scores import find_scores, known_scores
 
 
 def page() -> None:
@@ -44,50 +38,33 @@ def page() -> None:
 def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
     """The slider with its perplexities beside the curves, and the views of the plan below."""
     methods = state.chart_methods()
-    scored = known_scores(loaded, request.method, request.score_request())
-    baseline = known_baseline(loaded, request.yardstick)
-    plan, pruned, final = None, None, False
-    scores = None
-    if scored and request.threshold is not None:
-        scores = find_scores(loaded, [request.method], request.score_request())[request.method]
-
+    found = curves.known(loaded, request, methods)
+    final = False
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        controls.amount(scores)
-        if not scored:
+        controls.amount(found.scores)
+        if found.scores is None:
             live.scores_missing(request, methods)
+        elif found.plan is None:
+            notices.error(found.problem)
         else:
-            try:
-                plan = jobs.plan_of(loaded, request)
-                compensation = request.settings.compensation
-                pruned = known_pruned_perplexity(loaded, request.yardstick, plan, compensation, request.scores)
-            except RequestError as error:
-                notices.error(str(error))
-    points = curves.known(loaded, request, methods)
-    position = request.ratio if request.ratio is not None else plan.removed_share if plan else 0.0
-    with left:
-        if plan:
-            about = read_off(points, baseline.value if baseline else None, request.method, position)
-            final = live.draw(request, baseline, pruned, about)
-            plan_view.what_goes(plan)
+            final = live.draw(request, found)
+            plan_view.what_goes(found.plan)
     with right:
-        curves.draw(request, points, baseline, methods, scored, position, pruned)
-        curves.best(request, points, position)
-    if plan:
-        views(request, plan, points, {"before": baseline, "after": pruned} if final and baseline and pruned else {})
+        curves.draw(request, found, methods)
+        curves.best(found)
+    if found.plan:
+        views(request, found.plan, found, final)
 
 
-def views(
-    request: state.PruneRequest,
-    plan: PrunePlan,
-    points: Sequence[CurvePoint],
-    perplexities: dict[str, PerplexityResult],
-) -> None:
+def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning, final: bool) -> None:
     """The tabs; only the open one is drawn."""
+    known = final and found.baseline and found.pruned
+    perplexities = {"before": found.baseline, "after": found.pruned} if known else {}
     drawn = {
         "Networks that survive": lambda: survival.draw(plan),
         "Keep and drop": lambda: plan_view.maps(plan),
-        "Points measured": lambda: curves.table(points),
+        "Points measured": lambda: curves.table(found.points),
         "Writing": lambda: trials.writing(request),
         "Speed": lambda: trials.speed(request),
         "Save and export": lambda: export.draw(request, plan, perplexities),

@@ -83,6 +83,16 @@ def test_a_plan_is_carried_out_with_what_it_was_scored_with():
             fn.prune(loaded, plan, TEXT, **same | {name: other})
 
 
+def test_a_plan_takes_a_share_and_is_carried_out_with_its_compensation():
+    loaded, own = loaded_tiny(max_position_embeddings=512), [TEXT, TEXT + " It rained again."]
+    choices = {"method": "random", "protected": (0, 0), "share": "parameters", "compensation": "none"}
+    plan = fn.plan_pruning(loaded, 0.1, own, **choices)
+    assert plan.request.share == "parameters"
+    assert 1 - plan.parameters / plan.anatomy.parameters == pytest.approx(0.1, abs=0.01)
+    assert fn.prune(loaded, plan, TEXT, calibration=own).compensation == "none"
+    assert fn.prune(loaded, plan, TEXT, calibration=own, compensation="bias").compensation == "bias"
+
+
 def test_edits_of_another_models_networks_are_refused():
     with pytest.raises(RequestError, match="was found in hand-made"):
         atlas = hand_atlas()

@@ -10,69 +10,34 @@ from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.controls import OF_WHAT
 from dashboard.prune.jobs import CURVES
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
-from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.jobs import Job
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
-from fnet_core.pruning.curves import CurvePoint, against, plan_for, point_table, ranking
-from fnet_core.pruning.masking import known_pruned_perplexity
+from fnet_core.pruning.curves import CurvePoint, against, point_table, ranking
+from fnet_core.pruning.known import KnownPruning, known_pruning, plan_or_problem
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan
-from fnet_core.pruning.scores import known_scores
-
-
-class _UnknownError(Exception):
-    """Nothing is kept of a point that was not measured yet."""
+from fnet_core.pruning.request import PlanRequest
+from fnet_core.pruning.scores import ScoreRequest
 
 
 @st.cache_resource(max_entries=512, show_spinner=False)
-def _plan(place: str, method: str, ratio: float, _loaded: LoadedModel, _request: PruneRequest) -> PrunePlan | str:
+def _plan(place: str, asked: PlanRequest, _loaded: LoadedModel, _request: ScoreRequest) -> PrunePlan | str:
     """The plan, or the sentence on why there is none. `place` is the digest of everything else."""
-    try:
-        return plan_for(_loaded, method, ratio, _request.settings, _request.scores)
-    except RequestError as error:
-        return str(error)
+    return plan_or_problem(_loaded, asked, _request)
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _known(place: str, method: str, ratio: float, _loaded: LoadedModel, _request: PruneRequest) -> CurvePoint:
-    """A measured point; a ratio that cannot be met counts as one. `place` is the digest of everything else."""
-    plan = _plan(place, method, ratio, _loaded, _request)
-    if isinstance(plan, str):
-        return CurvePoint(method, ratio, None, None, plan)
-    compensation = _request.settings.compensation
-    found = known_pruned_perplexity(_loaded, _request.yardstick, plan, compensation, _request.scores)
-    if found is None:
-        raise _UnknownError
-    return CurvePoint(method, ratio, plan, found)
+def known(loaded: LoadedModel, request: PruneRequest, methods: Sequence[str]) -> KnownPruning:
+    """What is known of the request, and of these methods at the ratios of the curves and of the slider's visits."""
+    place = f"{loaded.digest}:{loaded.dtype}:{loaded.device}:{request.scores_key()}"
+    asked = (request.plan, methods, request.ratios, request.scores, request.yardstick)
+    return known_pruning(loaded, *asked, planned=lambda model, plan, scores: _plan(place, plan, model, scores))
 
 
-def known(loaded: LoadedModel, request: PruneRequest, methods: Sequence[str]) -> list[CurvePoint]:
-    """The measured points of these methods at the ratios of the curves and those the slider has been at."""
-    place = f"{loaded.digest}:{loaded.dtype}:{loaded.device}:{request.measure_key()}"
-    points = []
-    for method in methods:
-        if known_scores(loaded, method, request.score_request()):
-            for ratio in request.settings.ratios:
-                try:
-                    points.append(_known(place, method, ratio, loaded, request))
-                except _UnknownError:
-                    continue
-    return points
-
-
-def draw(
-    request: PruneRequest,
-    points: Sequence[CurvePoint],
-    baseline: PerplexityResult | None,
-    methods: list[str],
-    ready: bool,
-    position: float,
-    pruned: PerplexityResult | None,
-) -> None:
+def draw(request: PruneRequest, found: KnownPruning, methods: list[str]) -> None:
     """The chart, marked at the position that the plan takes, and the job that fills what is missing."""
-    missing = {(m, r) for m in methods for r in CURVE_RATIOS} - {(p.method, p.ratio) for p in points}
+    ready = found.scores is not None
+    missing = {(m, r) for m in methods for r in CURVE_RATIOS} - {(p.method, p.ratio) for p in found.points}
     key = prune_jobs.curves_key(request, methods)
     job = prune_jobs.find(CURVES, key)
     waits = job is None or (job.state == "cancelled" and st.session_state["prune_fill"])
@@ -80,7 +45,7 @@ def draw(
         job = prune_jobs.fill_curves(request, methods)
     if missing:
         prune_jobs.draw_again(job)
-    _chart(request, points, baseline, ready, position, pruned)
+    _chart(found)
     with st.container(height=_STATUS_HEIGHT, border=False, key="curves_status"):
         if jobs.under_way(job):
             total = len(methods) * len(CURVE_RATIOS)
@@ -112,15 +77,9 @@ def _filling(seen: int, done: int, total: int, job: Job) -> None:
     st.progress(done / total, text=f"**Filling the curves** · {where}{waits}")
 
 
-def _chart(
-    request: PruneRequest,
-    points: Sequence[CurvePoint],
-    baseline: PerplexityResult | None,
-    ready: bool,
-    position: float,
-    pruned: PerplexityResult | None,
-) -> None:
-    if not points:
+def _chart(found: KnownPruning) -> None:
+    if not found.points:
+        ready = found.scores is not None
         when = "The first points are being measured." if ready else "They are filled once the neurons are scored."
         height = pruning.CURVES_HEIGHT if ready else "content"
         with st.container(height=height, border=False, key="curves_empty"):
@@ -129,10 +88,10 @@ def _chart(
                 icon=":material/show_chart:",
             )
         return
-    untouched = baseline.value if baseline else None
-    of_what = OF_WHAT[request.settings.share]
-    measured = pruned.value if pruned else None
-    figure = pruning.curves(points, untouched, position, request.method, of_what, measured)
+    untouched = found.baseline.value if found.baseline else None
+    measured = found.pruned.value if found.pruned else None
+    asked = found.asked
+    figure = pruning.curves(found.points, untouched, found.position, asked.method, OF_WHAT[asked.share], measured)
     charts.draw(figure, "prune_curves_figure")
 
 
@@ -167,15 +126,15 @@ def percent(ratio: float) -> str:
     return f"{round(100 * ratio)} %"
 
 
-def best(request: PruneRequest, points: Sequence[CurvePoint], position: float) -> None:
+def best(known: KnownPruning) -> None:
     """Which method is best at this ratio, whether or not it is the chosen one."""
-    ranked = ranking(points, position)
-    chosen = next((p for p in ranked if p.method == request.method), None)
+    ranked = ranking(known.points, known.position)
+    chosen = next((p for p in ranked if p.method == known.asked.method), None)
     if chosen is None:
         if ranked:
             st.caption(f"Best measured at {percent(ranked[0].ratio)}: {_name(ranked[0])}.")
         return
-    where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == position else ", the nearest ratio measured")
+    where = f"At {percent(chosen.ratio)}" + ("" if chosen.ratio == known.position else ", the nearest ratio measured")
     first = ranked[0]
     if first is chosen:
         other = ranked[1]

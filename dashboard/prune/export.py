@@ -43,8 +43,9 @@ def draw(request: PruneRequest, plan: PrunePlan, perplexities: dict[str, Perplex
 
 def _stem(request: PruneRequest) -> str:
     model = re.sub(r"[^\w.-]+", "-", request.model).strip("-.") or "model"
-    amount = f"above-{request.threshold:g}" if request.ratio is None else f"{round(100 * request.ratio)}"
-    return f"{model}-{request.method}-{amount}"
+    plan = request.plan
+    amount = f"above-{plan.threshold:g}" if plan.ratio is None else f"{round(100 * plan.ratio)}"
+    return f"{model}-{plan.method}-{amount}"
 
 
 def _export(request: PruneRequest, perplexities: dict[str, PerplexityResult]) -> None:

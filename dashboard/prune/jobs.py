@@ -15,11 +15,10 @@ from dashboard.prune.model import OPENING
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel
-from fnet_core.progress import Report, silent
-from fnet_core.pruning.curves import curves, plan_for
+from fnet_core.pruning.curves import curves
 from fnet_core.pruning.masking import Pruning, prepare
 from fnet_core.pruning.measuring import PruneResult, measure_pruning
-from fnet_core.pruning.plan import PrunePlan
+from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.scores import find_scores
 
 SCORING, MEASURING, CURVES = "prune-scoring", "prune-measuring", "prune-curves"
@@ -56,27 +55,20 @@ def measure(request: PruneRequest) -> Job:
     return _submit(MEASURING, request.key(), label, request, compute)
 
 
-def plan_of(loaded: LoadedModel, request: PruneRequest, report: Report = silent) -> PrunePlan:
-    """The plan that a request asks for, its scores from the store or computed."""
-    return plan_for(
-        loaded, request.method, request.ratio, request.settings, request.scores, report, threshold=request.threshold
-    )
-
-
 def prepared(loaded: LoadedModel, request: PruneRequest, report: JobReport) -> Pruning:
     """The pruning that a request asks for, its scores from the store or computed."""
-    plan = plan_of(loaded, request, report)
-    return prepare(loaded, plan, request.settings.compensation, request.scores, report)
+    plan = plan_for(loaded, request.plan, request.scores, report)
+    return prepare(loaded, plan, request.plan.compensation, request.scores, report)
 
 
 def fill_curves(request: PruneRequest, methods: list[str]) -> Job:
     """Measure what the curves of these methods lack, in the background."""
 
-    nearest_first = tuple(sorted(CURVE_RATIOS, key=lambda r: abs(r - (request.ratio or 0.0))))
-    settings = request.with_ratios(nearest_first)
+    nearest_first = sorted(CURVE_RATIOS, key=lambda r: abs(r - (request.plan.ratio or 0.0)))
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Any:
-        return curves(loaded, methods, settings, request.scores, request.yardstick, report, publish)
+        settings = (nearest_first, request.plan, request.scores, request.yardstick)
+        return curves(loaded, methods, *settings, report, publish)
 
     return _submit(CURVES, curves_key(request, methods), "Filling the curves", request, compute)
 

@@ -12,6 +12,7 @@ from dashboard.prune.jobs import MEASURING, SCORING
 from dashboard.prune.state import PruneRequest
 from fnet_core.evaluation.perplexity import PerplexityResult, ratio
 from fnet_core.jobs import Job, manager
+from fnet_core.pruning.known import KnownPruning
 from fnet_core.pruning.measuring import PruneResult
 from fnet_core.pruning.methods import METHODS
 
@@ -27,7 +28,7 @@ def scores_missing(request: PruneRequest, methods: list[str]) -> None:
         return
     prune_jobs.draw_again(job)
     prune_jobs.ended(job)
-    title = METHODS[request.method].title
+    title = METHODS[request.plan.method].title
     notices.info(
         f"{request.model} has no scores by '{title}' yet. The model reads the calibration text first, which takes a "
         "few minutes for a starter on two cores; then the slider is live.",
@@ -49,16 +50,12 @@ def _scoring(job: Job) -> None:
         st.caption("The slider is live as soon as the neurons are scored.")
 
 
-def draw(
-    request: PruneRequest,
-    baseline: PerplexityResult | None,
-    pruned: PerplexityResult | None,
-    about: float | None,
-) -> bool:
+def draw(request: PruneRequest, known: KnownPruning) -> bool:
     """The two perplexities; returns whether they are final. Starts the measurement where there is none.
 
-    `about` is what the curve says at this ratio, shown until the first window is measured.
+    What the curve says at this ratio is shown until the first window is measured.
     """
+    baseline, pruned, about = known.baseline, known.pruned, known.about
     if baseline is not None and pruned is not None:
         _perplexities(baseline, pruned, None)
         _final(baseline, pruned)

@@ -1,17 +1,17 @@
 """What the Prune page asks for: the values of its controls, their place in the address, and the requests they make."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
 from dashboard import model_access, selection
 from fnet_core import texts
-from fnet_core.choices import COMPENSATIONS, DEFAULT_METHOD, SHARES
+from fnet_core.choices import COMPENSATIONS, SHARES
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.pruning.curves import CurveSettings
 from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.storage import artifacts
 
@@ -27,17 +27,16 @@ FIRST_PASSAGES = 8
 CHART_METHODS = ("networks", "wanda-sp", "flap", "random")
 BUNDLED, PASTE = "Bundled passages", "Pasted text"
 
-_STANDARD = CurveSettings()
 _SHARED = {
-    "prune_method": DEFAULT_METHOD,
+    "prune_method": PlanRequest.method,
     "prune_percent": 20,
-    "prune_compensation": _STANDARD.compensation,
-    "prune_share": _STANDARD.share,
+    "prune_compensation": PlanRequest.compensation,
+    "prune_share": PlanRequest.share,
     "prune_cutoff": 3.0,
-    "prune_first": _STANDARD.protected[0],
-    "prune_last": _STANDARD.protected[1],
-    "prune_even": _STANDARD.even,
-    "prune_heads": _STANDARD.heads,
+    "prune_first": PlanRequest.protected[0],
+    "prune_last": PlanRequest.protected[1],
+    "prune_even": PlanRequest.even,
+    "prune_heads": PlanRequest.heads,
     "prune_seed": ScoreRequest.seed,
 }
 """What stands in the address, with its defaults."""
@@ -58,26 +57,25 @@ class PruneRequest:
     """What was asked for: how to prune which model, and what to measure it by."""
 
     model: str
-    method: str
-    ratio: float | None
-    """None where a threshold was asked for."""
-    threshold: float | None
-    settings: CurveSettings
+    plan: PlanRequest
+    ratios: tuple[float, ...]
+    """Where the curves have points: those that the job measures, and those that the slider has been at."""
     scores: ScoreRequest
     yardstick: Yardstick
 
     def key(self, *more: object) -> str:
         """The digest of all that decides the pruned model and its perplexity."""
-        return artifacts.digest([self.method, self.ratio, self.threshold, self.measure_key(), *more])
+        return artifacts.digest([self.plan.method, self.plan.ratio, self.plan.threshold, self.measure_key(), *more])
 
     @property
     def amount(self) -> str:
         """ "20 %", "threshold 3"."""
-        return f"threshold {self.threshold:g}" if self.ratio is None else f"{round(100 * self.ratio)} %"
+        plan = self.plan
+        return f"threshold {plan.threshold:g}" if plan.ratio is None else f"{round(100 * plan.ratio)} %"
 
     def measure_key(self) -> str:
         """The digest of what all points of the curves share."""
-        s = self.settings
+        s = self.plan
         return artifacts.digest(
             [
                 *(s.compensation, s.share, s.protected, s.even),
@@ -91,13 +89,9 @@ class PruneRequest:
         s = self.score_request()
         return artifacts.digest([self.model, s.texts_digest, s.heads, s.seed, s.components, s.groups])
 
-    def with_ratios(self, ratios: tuple[float, ...]) -> CurveSettings:
-        """The settings for these points of the curve."""
-        return replace(self.settings, ratios=ratios)
-
     def score_request(self) -> ScoreRequest:
         """The request for scores, of heads too where heads may go."""
-        return self.scores.with_heads(self.settings.heads)
+        return self.scores.with_heads(self.plan.heads)
 
 
 def start() -> None:
@@ -183,17 +177,17 @@ def request(model: str) -> PruneRequest:
     calibration = _calibration()
     return PruneRequest(
         model=model,
-        method=state["prune_method"],
-        ratio=ratio,
-        threshold=state["prune_cutoff"] if by_threshold else None,
-        settings=CurveSettings(
-            ratios=tuple(sorted({*CURVE_RATIOS, *visited})),
+        plan=PlanRequest(
+            method=state["prune_method"],
+            ratio=ratio,
+            threshold=state["prune_cutoff"] if by_threshold else None,
             compensation=state["prune_compensation"],
-            share=CurveSettings.share if by_threshold else state["prune_share"],
+            share=PlanRequest.share if by_threshold else state["prune_share"],
             protected=(state["prune_first"], state["prune_last"]),
             even=state["prune_even"],
             heads=state["prune_heads"],
         ),
+        ratios=tuple(sorted({*CURVE_RATIOS, *visited})),
         scores=ScoreRequest(
             calibration,
             seed=state["prune_seed"],

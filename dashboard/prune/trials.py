@@ -76,7 +76,7 @@ def _asked(request: PruneRequest, outcome: Outcome) -> None:
     """What was tried, and whether the controls ask for something else by now."""
     tried = outcome.request
     stale = ". :material/edit: The controls were changed since; press the button for what they say now."
-    st.caption(f"{METHODS[tried.method].title}, {tried.amount}" + (stale if tried.key() != request.key() else ""))
+    st.caption(f"{METHODS[tried.plan.method].title}, {tried.amount}" + (stale if tried.key() != request.key() else ""))
 
 
 @dataclass(frozen=True)

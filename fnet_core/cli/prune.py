@@ -61,36 +61,35 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.evaluation.perplexity import finite_interval
     from fnet_core.models import loading as models
     from fnet_core.models.saving import new_folder
-    from fnet_core.pruning.anatomy import anatomy
     from fnet_core.pruning.export import check_removes, export, read_recipe
     from fnet_core.pruning.masking import prepare
     from fnet_core.pruning.measuring import measure_pruning
-    from fnet_core.pruning.plan import check_asked, make_plan
-    from fnet_core.pruning.scores import ScoreRequest, find_scores
+    from fnet_core.pruning.plan import plan_for
+    from fnet_core.pruning.request import PlanRequest
+    from fnet_core.pruning.scores import ScoreRequest
 
     if options.bias and options.compensation not in (None, "bias"):
         raise RequestError("--bias and --compensation disagree; give one of them.")
-    compensation = options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION)
+    asked = PlanRequest(
+        options.method,
+        options.ratio,
+        options.threshold,
+        options.share,
+        tuple(options.protect),
+        options.even,
+        options.heads,
+        options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION),
+    )
     if options.out:
         new_folder(Path(options.out))
     passages = texts.from_file(options.calibration) if options.calibration else texts.bundled("find")
     request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
     yardstick = yardstick_of(options)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
-    sizes = anatomy(loaded)
-    asked = {
-        "ratio": options.ratio,
-        "threshold": options.threshold,
-        "share": options.share,
-        "protected": tuple(options.protect),
-        "heads": options.heads,
-    }
-    check_asked(sizes, **asked)
-    scores = find_scores(loaded, [options.method], request, report)[options.method]
-    plan = make_plan(sizes, scores, even=options.even, **asked)
+    plan = plan_for(loaded, asked, request, report)
     if options.out:
         check_removes(plan)
-    pruning = prepare(loaded, plan, compensation, request, report)
+    pruning = prepare(loaded, plan, asked.compensation, request, report)
     result = measure_pruning(loaded, pruning, yardstick, report)
     summary, artifact, exported = pruning.summary(), None, None
     if options.out:

@@ -24,11 +24,11 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.models.memory import available_memory, estimate, gigabytes
 from fnet_core.models.saving import new_folder, saving_model
 from fnet_core.progress import Report, silent
-from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import prepare
-from fnet_core.pruning.plan import make_plan
-from fnet_core.pruning.scores import ScoreRequest, find_scores
+from fnet_core.pruning.plan import plan_for
+from fnet_core.pruning.request import PlanRequest
+from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.texts import whole_file
 
 CARD = "fnet-derived.json"
@@ -149,8 +149,8 @@ def _merge(task: Task) -> dict[str, Any]:
 
 def _prune(task: Task) -> dict[str, Any]:
     request = ScoreRequest(texts.bundled("find"))
-    scores = find_scores(task.loaded, ["wanda-sp"], request, task.report)["wanda-sp"]
-    plan = make_plan(anatomy(task.loaded), scores, ratio=task.value, protected=(0, 0), even=True)
+    asked = PlanRequest("wanda-sp", task.value, protected=(0, 0), even=True, compensation="none")
+    plan = plan_for(task.loaded, asked, request, task.report)
     cut(task.model, prepare(task.loaded, plan, "none", request))
     return {"removed_neurons": plan.removed_neurons}
 

@@ -1,34 +1,21 @@
 """Perplexity along the ratio, method by method: measured, read off, ranked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from fnet_core.choices import DEFAULT_COMPENSATION, PROTECTED, Compensation, Share
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
-from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.masking import known_pruned_perplexity, prepare, pruned_estimates
 from fnet_core.pruning.methods import METHODS
-from fnet_core.pruning.plan import PrunePlan, make_plan
+from fnet_core.pruning.plan import PrunePlan, plan_for
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest, find_scores
-
-
-@dataclass(frozen=True)
-class CurveSettings:
-    """What all points of the curves share."""
-
-    ratios: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5)
-    compensation: Compensation = DEFAULT_COMPENSATION
-    share: Share = "neurons"
-    protected: tuple[int, int] = PROTECTED
-    even: bool = False
-    heads: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,33 +29,11 @@ class CurvePoint:
     problem: str = ""
 
 
-def plan_for(
-    loaded: LoadedModel,
-    method: str,
-    ratio: float | None,
-    settings: CurveSettings,
-    request: ScoreRequest,
-    report: Report = silent,
-    threshold: float | None = None,
-) -> PrunePlan:
-    """The plan of one method at one ratio or threshold, its scores from the store or computed."""
-    scores = find_scores(loaded, [method], request.with_heads(settings.heads), report)[method]
-    return make_plan(
-        anatomy(loaded),
-        scores,
-        ratio=ratio,
-        threshold=threshold,
-        share=settings.share,
-        protected=settings.protected,
-        even=settings.even,
-        heads=settings.heads,
-    )
-
-
 def curves(
     loaded: LoadedModel,
     methods: Sequence[str],
-    settings: CurveSettings,
+    ratios: Sequence[float],
+    template: PlanRequest,
     request: ScoreRequest,
     yardstick: Yardstick,
     report: Report = silent,
@@ -76,28 +41,25 @@ def curves(
 ) -> tuple[CurvePoint, ...]:
     """Perplexity of every method at every ratio, ratio by ratio; `publish` gets the points so far.
 
-    What was measured before comes from the store. A ratio that a method cannot meet stands as a point without a
-    value. Raises RequestError for an unknown method.
+    All points share what `template` asks for beside method and amount. What was measured before comes from the store.
+    A ratio that a method cannot meet stands as a point without a value. Raises RequestError for an unknown method.
     """
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown:
-        raise RequestError(f"There is no pruning method '{unknown[0]}'; choose one of {', '.join(METHODS)}.")
-    find_scores(loaded, methods, request.with_heads(settings.heads), report)
-    asked = [(method, ratio_) for ratio_ in settings.ratios for method in methods]
+    find_scores(loaded, methods, request.with_heads(template.heads), report)
+    cells = [(method, ratio_) for ratio_ in ratios for method in methods]
     points: tuple[CurvePoint, ...] = ()
-    for i, (method, ratio_) in enumerate(asked):
+    for i, (method, ratio_) in enumerate(cells):
 
         def part(stage: str, fraction: float, i=i) -> None:
-            report(stage, (i + fraction) / len(asked))
+            report(stage, (i + fraction) / len(cells))
 
         try:
-            plan = plan_for(loaded, method, ratio_, settings, request, part)
+            plan = plan_for(loaded, replace(template, method=method, ratio=ratio_, threshold=None), request, part)
         except RequestError as error:
             points += (CurvePoint(method, ratio_, None, None, str(error)),)
             continue
-        known = known_pruned_perplexity(loaded, yardstick, plan, settings.compensation, request)
+        known = known_pruned_perplexity(loaded, yardstick, plan, template.compensation, request)
         if known is None:
-            pruning = prepare(loaded, plan, settings.compensation, request, part)
+            pruning = prepare(loaded, plan, template.compensation, request, part)
             *_, known = pruned_estimates(loaded, yardstick, pruning, part)
         points += (CurvePoint(method, ratio_, plan, known),)
         publish(points)

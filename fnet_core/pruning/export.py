@@ -115,14 +115,15 @@ def _model_card(
     code: bool,
 ) -> str:
     plan, summary = pruning.plan, recipe["summary"]
+    asked = plan.request
     size = summary["bytes"]
     licence = read_licence(loaded.path)
-    method = METHODS[plan.method]
+    method = METHODS[asked.method]
     name = recipe["pruned_from"]
     facts = ModelCardData(
         base_model=name, library_name="transformers", tags=["pruned", "fnet"], license=licence.name or None
     )
-    asked = f"ratio {plan.ratio:g} {plan.share}" if plan.ratio is not None else f"threshold {plan.threshold:g}"
+    amount = f"ratio {asked.ratio:g} {asked.share}" if asked.ratio is not None else f"threshold {asked.threshold:g}"
     removed = 1 - pruning.parameters / plan.anatomy.parameters
     lines = [
         "---",
@@ -131,7 +132,7 @@ def _model_card(
         "",
         f"# {name}, pruned",
         "",
-        f"Made by FNet from {name} (digest {loaded.digest[:12]}): {method.title}, {asked}.",
+        f"Made by FNet from {name} (digest {loaded.digest[:12]}): {method.title}, {amount}.",
         "",
         "| | before | after |",
         "|---|---|---|",
@@ -155,7 +156,7 @@ def _model_card(
         "",
         f"- Method: {method.explanation} Source: {method.source}.",
         f"- Compensation: {COMPENSATIONS[pruning.compensation]}.",
-        f"- First {plan.protected[0]} and last {plan.protected[1]} layers kept whole.",
+        f"- First {asked.protected[0]} and last {asked.protected[1]} layers kept whole.",
         f"- The full recipe is in `{CARD}`.",
         "",
         "## Loading",

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from fnet_core.activations.hooks import Touch, touching
+from fnet_core.checks import check_choice
 from fnet_core.choices import COMPENSATIONS, Compensation
-from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, changed_estimates, known_perplexity
 from fnet_core.models.families import attention_projections, mlp_projections
@@ -23,6 +23,7 @@ from fnet_core.progress import Report, silent
 from fnet_core.pruning import factors as layer_factors
 from fnet_core.pruning.compensation import Replacement, mean_replacement, network_replacement, zero_replacement
 from fnet_core.pruning.factors import find_factors
+from fnet_core.pruning.methods import MEANS_METHOD
 from fnet_core.pruning.plan import PrunePlan, check_plan
 from fnet_core.pruning.scores import ScoreRequest, find_scores
 from fnet_core.pruning.sequential import sequential_replacements
@@ -65,8 +66,7 @@ def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreR
 
     A plan that removes nothing changes nothing, as no edit does.
     """
-    if compensation not in COMPENSATIONS:
-        raise RequestError(f"There is no compensation '{compensation}'; choose one of {', '.join(COMPENSATIONS)}.")
+    check_choice(compensation, COMPENSATIONS, "compensation")
     if plan.removes_nothing:
         return []
     changes: dict[str, Any] = {"masks": plan.masks(), "compensation": compensation}
@@ -101,7 +101,7 @@ def prepare(
         mlp = [network_replacement(f, keep) for f, keep in zip(factors.mlp_L, keep_mlp, strict=True)]
         attention = [network_replacement(f, keep) for f, keep in zip(factors.attention_L, keep_attention, strict=heads)]
     elif compensation == "bias":
-        means = find_scores(loaded, ["wanda-sp"], _with_heads(request, plan), report)["wanda-sp"]
+        means = find_scores(loaded, [MEANS_METHOD], _with_heads(request, plan), report)[MEANS_METHOD]
         mlp = [mean_replacement(torch.from_numpy(m), k) for m, k in zip(means.mean_mlp, keep_mlp, strict=True)]
         attention = [
             mean_replacement(torch.from_numpy(m), k)

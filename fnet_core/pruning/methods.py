@@ -27,6 +27,11 @@ class Method:
     seeded: bool = False
     """Whether the seed changes the scores."""
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the scores rest on a calibration text, and come with the mean inputs on it."""
+        return self.signals is not None
+
 
 METHODS: dict[str, Method] = {
     "networks": Method(
@@ -79,3 +84,6 @@ METHODS: dict[str, Method] = {
     ),
 }
 """Every method by the name the command line knows it by."""
+
+MEANS_METHOD = next(name for name, method in METHODS.items() if method.signals == "none")
+"""The method whose scores come with the mean inputs at the least cost: all it reads are the moments of the text."""

@@ -4,19 +4,19 @@ Shape legend: L layers, N MLP neurons of a layer, H query heads of a layer, G ke
 A keep-mask is True where a neuron or a head stays.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fnet_core.choices import PROTECTED, SHARES, Share
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
-from fnet_core.pruning.anatomy import Anatomy
-from fnet_core.pruning.scores import Scores
+from fnet_core.progress import Report, silent
+from fnet_core.pruning.anatomy import Anatomy, anatomy
+from fnet_core.pruning.request import PlanRequest
+from fnet_core.pruning.scores import ScoreRequest, Scores, find_scores
 from fnet_core.storage import artifacts
 
 
@@ -25,13 +25,7 @@ class PrunePlan(Described):
     """Keep-masks per layer for neurons and heads, and what they cost and save; nothing is changed by a plan."""
 
     anatomy: Anatomy
-    method: str
-    ratio: float | None
-    """Asked for; None where a threshold was."""
-    threshold: float | None
-    share: Share
-    protected: tuple[int, int]
-    even: bool
+    request: PlanRequest
     keep_mlp: tuple[np.ndarray, ...]
     """(N,) bool per layer."""
     keep_heads: tuple[np.ndarray, ...]
@@ -65,19 +59,21 @@ class PrunePlan(Described):
     @property
     def title(self) -> str:
         """What the plan does to which model, in a line."""
-        amount = f"threshold {self.threshold:g}" if self.ratio is None else f"{self.ratio:.0%} of the {self.share}"
-        return f"{self.anatomy.model} pruned by {self.method}, {amount}"
+        asked = self.request
+        amount = f"threshold {asked.threshold:g}" if asked.ratio is None else f"{asked.ratio:.0%} of the {asked.share}"
+        return f"{self.anatomy.model} pruned by {asked.method}, {amount}"
 
     def plot(self) -> Any:
         """The plotly figure of which neurons stay in each layer."""
         return drawn("pruning.keep_map", self)
 
     def _description(self) -> tuple[str, dict[str, object]]:
+        first, last = self.request.protected
         facts = {
             "MLP neurons that go": f"{self.removed_neurons:,} ({self.removed_share:.1%})",
             "heads that go": f"{self.removed_heads:,}",
             "parameters": f"{self.parameters:,} of {self.anatomy.parameters:,} stay",
-            "layers kept whole": f"the first {self.protected[0]}, the last {self.protected[1]}",
+            "layers kept whole": f"the first {first}, the last {last}",
         }
         return self.title, facts
 
@@ -118,26 +114,23 @@ class PrunePlan(Described):
         return {
             "model": self.anatomy.model,
             "model_digest": self.anatomy.model_digest,
-            "method": self.method,
-            "ratio": self.ratio,
-            "threshold": self.threshold,
-            "share": self.share,
-            "protected": list(self.protected),
-            "even": self.even,
+            **self._asked(),
+            "even": self.request.even,
             "scores": self.scores,
             "masks_digest": artifacts.digest(self.masks()),
         }
+
+    def _asked(self) -> dict[str, Any]:
+        asked = self.request
+        names = ("method", "ratio", "threshold", "share")
+        return {name: getattr(asked, name) for name in names} | {"protected": list(asked.protected)}
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of the command line."""
         a = self.anatomy
         removed_L = self.removed_L
         return {
-            "method": self.method,
-            "ratio": self.ratio,
-            "threshold": self.threshold,
-            "share": self.share,
-            "protected": list(self.protected),
+            **self._asked(),
             "parameters": {"before": a.parameters, "after": self.parameters},
             "bytes": {"before": a.stored.bytes, "after": self.stored_bytes(self.parameters), "dtype": a.stored.dtype},
             "estimated_speed": self.estimated_speed,
@@ -163,114 +156,78 @@ def check_plan(loaded: LoadedModel, plan: PrunePlan) -> None:
         )
 
 
-def make_plan(
-    anatomy: Anatomy,
-    scores: Scores,
-    *,
-    ratio: float | None = None,
-    threshold: float | None = None,
-    share: Share = "neurons",
-    protected: tuple[int, int] = PROTECTED,
-    even: bool = False,
-    heads: bool = False,
-) -> PrunePlan:
-    """The plan that takes `ratio` of the model away, lowest scores first, or everything scored at most `threshold`.
+def plan_for(loaded: LoadedModel, asked: PlanRequest, request: ScoreRequest, report: Report = silent) -> PrunePlan:
+    """The plan that is asked for, its scores from the store or computed; RequestError where there can be none."""
+    sizes = anatomy(loaded)
+    asked.check(sizes)
+    scores = find_scores(loaded, [asked.method], request.with_heads(asked.heads), report)[asked.method]
+    return make_plan(sizes, scores, asked)
 
-    `protected` layers at the start and at the end stay whole. `even` takes as many neurons from every layer that is
-    not protected; otherwise the method decides how the ratio is spread. Raises RequestError for a ratio outside
-    [0, 1), one that would empty a layer, and protection that leaves nothing to prune.
+
+def make_plan(sizes: Anatomy, scores: Scores, request: PlanRequest) -> PrunePlan:
+    """The plan that answers a request by these scores.
+
+    Raises RequestError for a ratio that would empty a layer or cannot be met, protection that leaves nothing to
+    prune, and scores of another model or method.
     """
-    check_asked(anatomy, ratio=ratio, threshold=threshold, share=share, protected=protected, heads=heads)
-    _check_scores(anatomy, scores, heads)
-    free = range(protected[0], len(anatomy.widths_L) - protected[1])
-    spread = "even" if even else scores.allocation
+    request.check(sizes)
+    _check_scores(sizes, scores, request)
+    protected, ratio = request.protected, request.ratio
+    free = range(protected[0], len(sizes.widths_L) - protected[1])
+    spread = "even" if request.even else scores.allocation
     neurons = _Pool([scores.mlp[layer] for layer in free], "neurons", spread, free)
-    groups = _Pool([scores.heads[layer] for layer in free], "head groups", spread, free) if heads else None
-    if threshold is not None:
-        keep_mlp = neurons.above(threshold)
-        keep_groups = groups.above(threshold) if groups else None
-    elif share == "neurons":
-        keep_mlp = neurons.without(round(ratio * sum(anatomy.widths_L)))
-        all_groups = sum(anatomy.heads_L) // anatomy.heads_per_group
+    groups = _Pool([scores.heads[layer] for layer in free], "head groups", spread, free) if request.heads else None
+    if ratio is None:
+        keep_mlp = neurons.above(request.threshold)
+        keep_groups = groups.above(request.threshold) if groups else None
+    elif request.share == "neurons":
+        keep_mlp = neurons.without(round(ratio * sum(sizes.widths_L)))
+        all_groups = sum(sizes.heads_L) // sizes.heads_per_group
         keep_groups = groups.without(round(ratio * all_groups)) if groups else None
     else:
-        keep_mlp, keep_groups = _of_parameters(anatomy, ratio, neurons, groups, free)
-    whole_mlp = [np.ones(width, dtype=bool) for width in anatomy.widths_L]
-    whole_heads = [np.ones(count, dtype=bool) for count in anatomy.heads_L]
+        keep_mlp, keep_groups = _of_parameters(sizes, ratio, neurons, groups, free)
+    whole_mlp = [np.ones(width, dtype=bool) for width in sizes.widths_L]
+    whole_heads = [np.ones(count, dtype=bool) for count in sizes.heads_L]
     for i, layer in enumerate(free):
         whole_mlp[layer] = keep_mlp[i]
         if keep_groups is not None:
-            whole_heads[layer] = keep_groups[i].repeat(anatomy.heads_per_group)
+            whole_heads[layer] = keep_groups[i].repeat(sizes.heads_per_group)
     return PrunePlan(
-        anatomy=anatomy,
-        method=scores.method,
-        ratio=ratio,
-        threshold=threshold,
-        share=share,
-        protected=protected,
-        even=even,
+        anatomy=sizes,
+        request=request,
         keep_mlp=tuple(whole_mlp),
         keep_heads=tuple(whole_heads),
         scores=scores.recipe,
     )
 
 
-def _check_scores(anatomy: Anatomy, scores: Scores, heads: bool) -> None:
-    if scores.recipe["model_digest"] != anatomy.model_digest:
+def _check_scores(sizes: Anatomy, scores: Scores, request: PlanRequest) -> None:
+    if scores.method != request.method:
         raise RequestError(
-            f"The scores were computed for {scores.recipe['model']} and the model is {anatomy.model}; score this model."
+            f"The scores are by '{scores.method}' and the plan is to be by '{request.method}'; score by that method."
         )
-    if heads and not scores.heads:
+    if scores.recipe["model_digest"] != sizes.model_digest:
+        raise RequestError(
+            f"The scores were computed for {scores.recipe['model']} and the model is {sizes.model}; score this model."
+        )
+    if request.heads and not scores.heads:
         raise RequestError("These scores are of MLP neurons alone; score the heads too.")
     if not all(np.isfinite(layer).all() for layer in (*scores.mlp, *scores.heads)):
         raise RequestError("Some scores are not numbers; the model's weights or activations are damaged.")
 
 
-def check_asked(
-    anatomy: Anatomy,
-    *,
-    ratio: float | None = None,
-    threshold: float | None = None,
-    share: str = "neurons",
-    protected: tuple[int, int] = PROTECTED,
-    heads: bool = False,
-) -> None:
-    """`RequestError` for what no scores could turn into a plan, before any is computed."""
-    if (ratio is None) == (threshold is None):
-        raise RequestError("A plan takes either a ratio or a threshold; give one of them.")
-    if ratio is not None and not 0 <= ratio < 1:
-        raise RequestError(f"A ratio of {ratio:g} is out of range; choose 0 (remove nothing) to less than 1.")
-    if threshold is not None and not math.isfinite(threshold):
-        raise RequestError(f"A threshold of {threshold} is not a number; choose one such as 3.")
-    if share not in SHARES:
-        raise RequestError(f"There is no share '{share}'; choose one of {', '.join(SHARES)}.")
-    layers = len(anatomy.widths_L)
-    first, last = protected
-    if first < 0 or last < 0:
-        raise RequestError(f"Protecting {first} first and {last} last layers is out of range; choose 0 or more.")
-    if first + last >= layers:
-        raise RequestError(
-            f"Protecting {first} first and {last} last of {layers} layers leaves nothing to prune; protect fewer."
-        )
-    if heads and all(count == anatomy.heads_per_group for count in anatomy.heads_L):
-        raise RequestError(
-            f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; prune "
-            "MLP neurons alone."
-        )
-
-
 def _of_parameters(
-    anatomy: Anatomy, ratio: float, neurons: "_Pool", groups: "_Pool | None", free: range
+    sizes: Anatomy, ratio: float, neurons: "_Pool", groups: "_Pool | None", free: range
 ) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
     """Neurons and head groups in equal shares so that `ratio` of all parameters goes; found by bisection."""
-    target = ratio * anatomy.parameters
-    neuron_cost = np.array([anatomy.neuron_parameters_L[layer] for layer in free])
-    group_cost = np.array([anatomy.group_parameters_L[layer] for layer in free])
+    target = ratio * sizes.parameters
+    neuron_cost = np.array([sizes.neuron_parameters_L[layer] for layer in free])
+    group_cost = np.array([sizes.group_parameters_L[layer] for layer in free])
     most = float((neuron_cost * neurons.sizes).sum() + ((group_cost * groups.sizes).sum() if groups else 0))
     if target >= most:
         raise RequestError(
             f"{ratio:.0%} of all parameters is more than the layers that may be pruned hold "
-            f"({most / anatomy.parameters:.0%}); choose a smaller ratio or protect fewer layers."
+            f"({most / sizes.parameters:.0%}); choose a smaller ratio or protect fewer layers."
         )
 
     def cut(part: float) -> tuple[list[np.ndarray], list[np.ndarray] | None]:

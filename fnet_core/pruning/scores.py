@@ -3,6 +3,7 @@
 Shape legend: L layers, N MLP neurons of a layer, C attention channels of a layer, G key/value groups of a layer.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from fnet_core.activations.reading import main_device
-from fnet_core.checks import check_seed
+from fnet_core.checks import check_choice, check_range, check_seed
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
 from fnet_core.models.families import (
@@ -50,10 +51,8 @@ class ScoreRequest:
         check_seed(self.seed)
         if not self.passages:
             raise RequestError("There is no calibration text; give at least one passage.")
-        if not 1 <= self.components <= 512:
-            raise RequestError(f"{self.components} components are out of range; choose 1 to 512.")
-        if self.groups < 1:
-            raise RequestError(f"{self.groups} groups of texts are out of range; choose 1 or more.")
+        check_range(self.components, 1, 512, f"{self.components} components are", "choose 1 to 512")
+        check_range(self.groups, 1, math.inf, f"{self.groups} groups of texts are", "choose 1 or more")
 
     @property
     def used_groups(self) -> int:
@@ -83,7 +82,7 @@ class ScoreRequest:
         }
         if METHODS[method].seeded:
             recipe |= {"seed": self.seed}
-        if METHODS[method].signals is not None:
+        if METHODS[method].reads_text:
             recipe |= {
                 "texts_digest": self.texts_digest,
                 "texts": sorted({p.source for p in self.passages}),
@@ -163,8 +162,7 @@ def find_scores(
     read or is too short for the components; nothing is saved half.
     """
     for method in methods:
-        if method not in METHODS:
-            raise RequestError(f"There is no pruning method '{method}'; choose one of {', '.join(METHODS)}.")
+        check_choice(method, METHODS, "pruning method")
     recipes = {method: request.recipe(loaded, method) for method in methods}
     found = {method: memo.known(SCORES, recipe) for method, recipe in recipes.items()}
     missing = [method for method in methods if found[method] is None]
@@ -175,9 +173,9 @@ def find_scores(
     return found
 
 
-def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> bool:
-    """Whether the store has these scores."""
-    return memo.known(SCORES, request.recipe(loaded, method)) is not None
+def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> Scores | None:
+    """The scores if they were computed before."""
+    return memo.known(SCORES, request.recipe(loaded, method))
 
 
 def _computed(
@@ -206,7 +204,7 @@ def _computed(
     found = {}
     for method in methods:
         mlp, heads = METHODS[method].units(seen)
-        reads = METHODS[method].signals is not None
+        reads = METHODS[method].reads_text
         found[method] = Scores(
             method=method,
             allocation=METHODS[method].allocation,

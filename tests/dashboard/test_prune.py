@@ -20,9 +20,11 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.jobs import Job, manager
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.finding import AtlasRequest, find_atlas
-from fnet_core.pruning.curves import CurveSettings, curves, plan_for
+from fnet_core.pruning.curves import curves
 from fnet_core.pruning.masking import prepare
 from fnet_core.pruning.measuring import measure_pruning
+from fnet_core.pruning.plan import plan_for
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest, find_scores
 from fnet_core.pruning.survival import network_survival
 from fnet_core.storage import artifacts
@@ -113,8 +115,8 @@ def request(heads: bool = False) -> ScoreRequest:
 def expected(method: str = "wanda-sp", ratio: float = 0.2, compensation: str = "none", heads: bool = False):
     """The core's own answer, and the plan."""
     loaded = get_loaded("tiny")
-    settings = CurveSettings(protected=(0, 0), compensation=compensation, heads=heads)
-    plan = plan_for(loaded, method, ratio, settings, request())
+    asked = PlanRequest(method, ratio, protected=(0, 0), compensation=compensation, heads=heads)
+    plan = plan_for(loaded, asked, request())
     yardstick = Yardstick(texts.bundled("score")[:2])
     return plan, measure_pruning(loaded, prepare(loaded, plan, compensation, request()), yardstick)
 
@@ -216,8 +218,8 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
     at.session_state["prune_view"] = "Points measured"
     settled(at)
     yardstick = Yardstick(texts.bundled("score")[:2])
-    settings = CurveSettings(ratios=prune_state.CURVE_RATIOS, compensation="none", protected=(0, 0))
-    points = curves(get_loaded("tiny"), METHODS, settings, request(), yardstick)
+    template = PlanRequest(ratio=0.0, compensation="none", protected=(0, 0))
+    points = curves(get_loaded("tiny"), METHODS, prune_state.CURVE_RATIOS, template, request(), yardstick)
     table = at.dataframe[0].value
     found = {(row.title, round(row.ratio)): row.perplexity for row in table.itertuples()}
     names = {"wanda-sp": "Wanda-sp", "random": "Random"}
@@ -242,12 +244,12 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
 
 def test_a_threshold_removes_what_scores_at_most_so_much():
     at = scored(prune_page(FREE + ",share:threshold,cutoff:0.4"))
-    loaded, settings = get_loaded("tiny"), CurveSettings(protected=(0, 0), compensation="none")
+    loaded = get_loaded("tiny")
     scores = find_scores(loaded, ["wanda-sp"], request())["wanda-sp"]
     middle = float(np.median(np.concatenate(scores.mlp)))
     at.number_input(key="prune_cutoff").set_value(middle)
     settled(run(at))
-    plan = plan_for(loaded, "wanda-sp", None, settings, request(), threshold=middle)
+    plan = plan_for(loaded, PlanRequest("wanda-sp", threshold=middle, protected=(0, 0)), request())
     assert 0 < plan.removed_neurons == sum(int((s <= middle).sum()) for s in scores.mlp)
     found = measure_pruning(loaded, prepare(loaded, plan, "none", request()), Yardstick(texts.bundled("score")[:2]))
     assert metrics(at)["Pruned"] == words.perplexity(found.pruned.value)

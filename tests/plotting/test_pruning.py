@@ -13,6 +13,7 @@ from fnet_core.pruning.anatomy import Anatomy
 from fnet_core.pruning.curves import CurvePoint, against, point_table, ranking, read_off
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.survival import network_survival, random_kept, survival_table
 
 ANATOMY = Anatomy(
@@ -39,7 +40,7 @@ KEEP_HEADS = (np.array([1, 1], dtype=bool), np.array([1, 1, 0, 0], dtype=bool), 
 
 def plan(**changes) -> PrunePlan:
     """Three of six neurons and two of four heads of the second layer go, one of five neurons of the third."""
-    made = PrunePlan(ANATOMY, "flap", 0.25, None, "neurons", (1, 0), False, KEEP_MLP, KEEP_HEADS, {})
+    made = PrunePlan(ANATOMY, PlanRequest("flap", 0.25, protected=(1, 0)), KEEP_MLP, KEEP_HEADS, {})
     return replace(made, **changes)
 
 

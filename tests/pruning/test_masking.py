@@ -20,11 +20,12 @@ from fnet_core.models.families import mlp_projections
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Moments
 from fnet_core.pruning.compensation import Factors, Replacement, layer_factors, mean_replacement, network_replacement
-from fnet_core.pruning.curves import CurveSettings, curves, plan_for
+from fnet_core.pruning.curves import curves
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import keep_masks, known_pruned_perplexity, masking, prepare, pruned_estimates
 from fnet_core.pruning.measuring import measure_pruning
-from fnet_core.pruning.plan import make_plan
+from fnet_core.pruning.plan import make_plan, plan_for
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import find_scores
 from fnet_core.pruning.survival import network_survival
 
@@ -142,59 +143,59 @@ def test_perplexity_under_masks_is_that_of_the_cut_model():
     smaller = copy.deepcopy(loaded.model)
     cut(smaller, pruning)
     empty = replace(loaded, model=smaller, digest="2" * 64)
-    plan = make_plan(anatomy(empty), random_scores(empty), ratio=0.0, protected=(0, 0))
+    plan = make_plan(anatomy(empty), random_scores(empty), PlanRequest("random", 0.0, protected=(0, 0)))
     *_, physical = pruned_estimates(empty, YARDSTICK, prepare(empty, plan, "none", REQUEST))
     assert physical.value == pytest.approx(masked.value, rel=1e-5)
 
 
 def test_a_ratio_of_zero_is_the_untouched_model_whatever_the_compensation():
     loaded = loaded_tiny("llama")
-    plan = make_plan(anatomy(loaded), random_scores(loaded), ratio=0.0, protected=(0, 0))
+    plan = make_plan(anatomy(loaded), random_scores(loaded), PlanRequest("random", 0.0, protected=(0, 0)))
     pruning = prepare(loaded, plan, "networks", REQUEST)
     with masking(loaded, pruning):
         inside = loaded.model(input_ids=IDS).logits
     assert torch.equal(inside, loaded.model(input_ids=IDS).logits) and plan.removes_nothing
 
 
-def kept_perplexities(loaded, method, settings):
+def kept_perplexities(loaded, method, ratios, template):
     """What the store has of a method, by ratio."""
     found = {}
-    for ratio in settings.ratios:
-        plan = plan_for(loaded, method, ratio, settings, REQUEST)
-        if known := known_pruned_perplexity(loaded, YARDSTICK, plan, settings.compensation, REQUEST):
+    for ratio in ratios:
+        plan = plan_for(loaded, replace(template, method=method, ratio=ratio), REQUEST)
+        if known := known_pruned_perplexity(loaded, YARDSTICK, plan, template.compensation, REQUEST):
             found[ratio] = known.value
     return found
 
 
 def test_curves_keep_what_was_measured_and_say_what_cannot_be():
     loaded = loaded_tiny("llama")
-    settings = CurveSettings(ratios=(0.1, 0.3, 0.9), protected=(1, 0))
-    possible = replace(settings, ratios=(0.1, 0.3))
-    assert kept_perplexities(loaded, "random", possible) == {}
+    template, possible = PlanRequest(ratio=0.0, protected=(1, 0)), (0.1, 0.3)
+    assert kept_perplexities(loaded, "random", possible, template) == {}
     published = []
-    points = curves(loaded, ["random", "wanda-sp"], settings, REQUEST, YARDSTICK, publish=published.append)
+    asked = loaded, ["random", "wanda-sp"], (*possible, 0.9), template, REQUEST, YARDSTICK
+    points = curves(*asked, publish=published.append)
     assert [(p.method, p.ratio) for p in points[:2]] == [("random", 0.1), ("wanda-sp", 0.1)]
     assert all(p.perplexity for p in points[:4])
     assert all("may be pruned" in p.problem and p.perplexity is None for p in points[4:])
     for method in ("random", "wanda-sp"):
         measured = {p.ratio: p.perplexity.value for p in points[:4] if p.method == method}
-        assert kept_perplexities(loaded, method, possible) == measured
+        assert kept_perplexities(loaded, method, possible, template) == measured
     assert len(published[0]) == 1
 
 
 def test_a_cancelled_curve_goes_on_where_it_was_stopped():
     loaded = loaded_tiny("llama")
-    settings = CurveSettings(ratios=(0.1, 0.2), protected=(0, 0))
+    ratios, template = (0.1, 0.2), PlanRequest(ratio=0.0, protected=(0, 0))
 
     def stop(stage, fraction):
         if stage == "measuring" and fraction > 0.6:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        curves(loaded, ["random"], settings, REQUEST, YARDSTICK, stop)
-    assert list(kept_perplexities(loaded, "random", settings)) == [0.1]
+        curves(loaded, ["random"], ratios, template, REQUEST, YARDSTICK, stop)
+    assert list(kept_perplexities(loaded, "random", ratios, template)) == [0.1]
     with pytest.raises(RequestError, match="no pruning method"):
-        curves(loaded, ["best"], settings, REQUEST, YARDSTICK)
+        curves(loaded, ["best"], ratios, template, REQUEST, YARDSTICK)
 
 
 def test_survival_by_hand():
@@ -204,7 +205,7 @@ def test_survival_by_hand():
     atlas.maps[0][0, [0, 7, 8]] = 5, -4, 1
     atlas.maps[0][1, 3] = 2
     atlas = replace(atlas, recipe=atlas.recipe | {"model_digest": loaded.digest, "site": "mlp", "scope": "model"})
-    plan = make_plan(anatomy(loaded), random_scores(loaded), ratio=0.0, protected=(0, 0))
+    plan = make_plan(anatomy(loaded), random_scores(loaded), PlanRequest("random", 0.0, protected=(0, 0)))
     keep = [k.copy() for k in plan.keep_mlp]
     keep[0][0] = keep[2][3] = False
     found = network_survival(atlas, replace(plan, keep_mlp=tuple(keep)), 3.0)
@@ -241,7 +242,7 @@ def test_neither_scores_nor_masks_change_the_model():
     loaded = loaded_tiny("phi3")
     before = {name: p.clone() for name, p in loaded.model.named_parameters()}
     scores = find_scores(loaded, ["networks"], REQUEST)["networks"]
-    plan = make_plan(anatomy(loaded), scores, ratio=0.3, protected=(0, 0), heads=True)
+    plan = make_plan(anatomy(loaded), scores, PlanRequest("networks", 0.3, protected=(0, 0), heads=True))
     for compensation in ("bias-sequential", "networks"):
         with masking(loaded, prepare(loaded, plan, compensation, REQUEST)):
             loaded.model(input_ids=IDS)

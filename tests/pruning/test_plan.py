@@ -14,6 +14,7 @@ from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import prepare
 from fnet_core.pruning.plan import check_plan, make_plan
+from fnet_core.pruning.request import PlanRequest
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def llama():
 
 def plan_of(loaded, **options):
     options = {"protected": (1, 0)} | options
-    return make_plan(anatomy(loaded), random_scores(loaded), **options)
+    return make_plan(anatomy(loaded), random_scores(loaded), PlanRequest("random", **options))
 
 
 @pytest.mark.parametrize("share", ["neurons", "parameters"])
@@ -49,7 +50,7 @@ def test_the_ratio_counts_all_neurons_and_protected_layers_stay_whole(llama):
 
 def test_the_lowest_scores_go(llama):
     scores = random_scores(llama)
-    plan = make_plan(anatomy(llama), scores, ratio=0.2, protected=(0, 0))
+    plan = make_plan(anatomy(llama), scores, PlanRequest("random", ratio=0.2, protected=(0, 0)))
     for keep, values in zip(plan.keep_mlp, scores.mlp, strict=True):
         assert values[~keep].max() < values[keep].min()
 
@@ -57,10 +58,10 @@ def test_the_lowest_scores_go(llama):
 def test_a_method_that_compares_layers_takes_from_where_scores_are_low(llama):
     scores = random_scores(llama)
     scores = replace(scores, allocation="model", mlp=(scores.mlp[0], scores.mlp[1] * 0.01, scores.mlp[2]))
-    plan = make_plan(anatomy(llama), scores, ratio=0.25, protected=(0, 0))
+    plan = make_plan(anatomy(llama), scores, PlanRequest("random", ratio=0.25, protected=(0, 0)))
     gone = [int((~keep).sum()) for keep in plan.keep_mlp]
     assert sum(gone) == 30 and gone[1] > 25
-    even = make_plan(anatomy(llama), scores, ratio=0.25, protected=(0, 0), even=True)
+    even = make_plan(anatomy(llama), scores, PlanRequest("random", ratio=0.25, protected=(0, 0), even=True))
     assert [int((~keep).sum()) for keep in even.keep_mlp] == [10, 10, 10] and even.uniform
 
 
@@ -73,9 +74,9 @@ def test_heads_go_in_whole_groups(llama):
 
 def test_a_threshold_takes_what_scores_at_most_so_much(llama):
     scores = random_scores(llama)
-    plan = make_plan(anatomy(llama), scores, threshold=0.4, protected=(0, 1))
+    plan = make_plan(anatomy(llama), scores, PlanRequest("random", threshold=0.4, protected=(0, 1)))
     assert plan.removed_neurons == sum(int((values <= 0.4).sum()) for values in scores.mlp[:2])
-    assert plan.ratio is None and plan.keep_mlp[2].all()
+    assert plan.request.ratio is None and plan.keep_mlp[2].all()
 
 
 def test_estimated_speed_follows_the_parameters_that_tokens_meet(llama):
@@ -90,7 +91,7 @@ def test_estimated_speed_follows_the_parameters_that_tokens_meet(llama):
 def test_nothing_is_changed_by_a_plan(llama):
     scores = random_scores(llama)
     before = [values.copy() for values in scores.mlp]
-    make_plan(anatomy(llama), scores, ratio=0.3, protected=(0, 0))
+    make_plan(anatomy(llama), scores, PlanRequest("random", ratio=0.3, protected=(0, 0)))
     assert all((a == b).all() for a, b in zip(before, scores.mlp, strict=True))
 
 
@@ -122,10 +123,10 @@ def test_a_ratio_that_empties_a_layer_is_refused(llama):
     scores = random_scores(llama)
     scores = replace(scores, allocation="model", mlp=(scores.mlp[0], scores.mlp[1] - 5, scores.mlp[2]))
     with pytest.raises(RequestError, match="all 40 neurons of layer 1"):
-        make_plan(anatomy(llama), scores, ratio=0.4, protected=(0, 0))
+        make_plan(anatomy(llama), scores, PlanRequest("random", ratio=0.4, protected=(0, 0)))
     with pytest.raises(RequestError, match="all 2 head groups of layer"):
         make_plan(anatomy(llama), replace(random_scores(llama), heads=(np.array([5.0, 5]),) * 2 + (np.zeros(2),),
-                  allocation="model"), ratio=0.35, protected=(0, 0), heads=True)  # fmt: skip
+                  allocation="model"), PlanRequest("random", ratio=0.35, protected=(0, 0), heads=True))  # fmt: skip
 
 
 def test_a_plan_for_another_model_is_refused(llama):
@@ -135,15 +136,30 @@ def test_a_plan_for_another_model_is_refused(llama):
         with pytest.raises(RequestError, match=r"made for tiny-llama .* and the model is\s+other"):
             use(other, plan)
     with pytest.raises(RequestError, match="computed for tiny-llama and the model is other"):
-        make_plan(anatomy(other), random_scores(llama), ratio=0.1, protected=(0, 0))
+        make_plan(anatomy(other), random_scores(llama), PlanRequest("random", ratio=0.1, protected=(0, 0)))
+
+
+def test_scores_by_another_method_are_refused(llama):
+    with pytest.raises(RequestError, match="scores are by 'random' and the plan is to be by 'flap'"):
+        make_plan(anatomy(llama), random_scores(llama), PlanRequest("flap", 0.1, protected=(0, 0)))
+
+
+def test_a_request_refuses_words_that_mean_nothing():
+    for name, sentence in (("method", "no pruning method 'best'"), ("compensation", "no compensation 'best'")):
+        with pytest.raises(RequestError, match=sentence):
+            PlanRequest(**{"ratio": 0.1, name: "best"})
 
 
 def test_scores_without_heads_cannot_plan_heads(llama):
     with pytest.raises(RequestError, match="score the heads too"):
-        make_plan(anatomy(llama), replace(random_scores(llama), heads=()), ratio=0.1, protected=(0, 0), heads=True)
+        make_plan(
+            anatomy(llama),
+            replace(random_scores(llama), heads=()),
+            PlanRequest("random", ratio=0.1, protected=(0, 0), heads=True),
+        )
 
 
 def test_two_ways_to_the_same_masks_have_one_digest(llama):
     plan = uneven_plan(llama)
-    assert plan.masks() == replace(plan, method="wanda-sp").masks()
+    assert plan.masks() == replace(plan, request=replace(plan.request, method="wanda-sp")).masks()
     assert plan.masks() != plan_of(llama, ratio=0.2).masks()

@@ -7,6 +7,7 @@ import numpy as np
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.plan import PrunePlan, make_plan
+from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest, Scores
 from fnet_core.texts import Passage
 
@@ -37,7 +38,9 @@ def random_scores(loaded: LoadedModel, seed: int = 3) -> Scores:
 
 def uneven_plan(loaded: LoadedModel) -> PrunePlan:
     """The first layer whole, the second without 11 neurons and a head group, the third without 7 neurons."""
-    plan = make_plan(anatomy(loaded), random_scores(loaded), ratio=0.2, protected=(1, 0), heads=True)
+    plan = make_plan(
+        anatomy(loaded), random_scores(loaded), PlanRequest("random", ratio=0.2, protected=(1, 0), heads=True)
+    )
     keep_mlp = [keep.copy() for keep in plan.keep_mlp]
     keep_heads = [keep.copy() for keep in plan.keep_heads]
     rng = np.random.default_rng(11)
@@ -53,4 +56,5 @@ def uneven_plan(loaded: LoadedModel) -> PrunePlan:
 
 def even_plan(loaded: LoadedModel, heads: bool) -> PrunePlan:
     """As many neurons and head groups from every layer."""
-    return make_plan(anatomy(loaded), random_scores(loaded), ratio=0.5, protected=(0, 0), even=True, heads=heads)
+    asked = PlanRequest("random", 0.5, protected=(0, 0), even=True, heads=heads)
+    return make_plan(anatomy(loaded), random_scores(loaded), asked)
