@@ -10,11 +10,15 @@ from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.controls import OF_WHAT
 from dashboard.prune.jobs import CURVES
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
+from fnet_core.choices import Compensation
+from fnet_core.evaluation.perplexity import PerplexityResult
+from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.jobs import Job
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
 from fnet_core.pruning.curves import CurvePoint, against, point_table, ranking
 from fnet_core.pruning.known import KnownPruning, known_pruning, plan_or_problem
+from fnet_core.pruning.masking import known_pruned_perplexity
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan
 from fnet_core.pruning.request import PlanRequest
@@ -27,11 +31,43 @@ def _plan(place: str, asked: PlanRequest, _loaded: LoadedModel, _request: ScoreR
     return plan_or_problem(_loaded, asked, _request)
 
 
+class _UnmeasuredError(Exception):
+    """Nothing is remembered of what was not measured yet."""
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _perplexity(
+    place: str,
+    asked: PlanRequest,
+    _loaded: LoadedModel,
+    _yardstick: Yardstick,
+    _plan: PrunePlan,
+    _request: ScoreRequest,
+) -> PerplexityResult:
+    """The perplexity of the plan that is asked for. `place` is the digest of everything else."""
+    found = known_pruned_perplexity(_loaded, _yardstick, _plan, asked.compensation, _request)
+    if found is None:
+        raise _UnmeasuredError
+    return found
+
+
 def known(loaded: LoadedModel, request: PruneRequest, methods: Sequence[str]) -> KnownPruning:
     """What is known of the request, and of these methods at the ratios of the curves and of the slider's visits."""
-    place = f"{loaded.digest}:{loaded.dtype}:{loaded.device}:{request.scores_key()}"
+    place = f"{loaded.digest}:{loaded.dtype}:{loaded.device}:{request.measure_key()}"
+
+    def planned(loaded: LoadedModel, asked: PlanRequest, scores: ScoreRequest) -> PrunePlan | str:
+        return _plan(place, asked, loaded, scores)
+
+    def measured(
+        loaded: LoadedModel, yardstick: Yardstick, plan: PrunePlan, compensation: Compensation, scores: ScoreRequest
+    ) -> PerplexityResult | None:
+        try:
+            return _perplexity(place, plan.request, loaded, yardstick, plan, scores)
+        except _UnmeasuredError:
+            return None
+
     asked = (request.plan, methods, request.ratios, request.scores, request.yardstick)
-    return known_pruning(loaded, *asked, planned=lambda model, plan, scores: _plan(place, plan, model, scores))
+    return known_pruning(loaded, *asked, planned, measured)
 
 
 def draw(request: PruneRequest, found: KnownPruning, methods: list[str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from fnet_core.choices import Compensation
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, known_baseline
@@ -12,6 +13,9 @@ from fnet_core.pruning.masking import known_pruned_perplexity
 from fnet_core.pruning.plan import PrunePlan, plan_for
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest, Scores, known_scores
+
+Planned = Callable[[LoadedModel, PlanRequest, ScoreRequest], PrunePlan | str]
+Measured = Callable[[LoadedModel, Yardstick, PrunePlan, Compensation, ScoreRequest], PerplexityResult | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +61,13 @@ def known_pruning(
     ratios: Sequence[float],
     request: ScoreRequest,
     yardstick: Yardstick,
-    planned: Callable[[LoadedModel, PlanRequest, ScoreRequest], PrunePlan | str] = plan_or_problem,
+    planned: Planned = plan_or_problem,
+    measured: Measured = known_pruned_perplexity,
 ) -> KnownPruning:
     """What the store has of the plan asked for, and of the curves of these methods at these ratios.
 
-    `planned` answers as `plan_or_problem` does; who asks again and again gives one that remembers. It is asked about
-    scored methods alone.
+    `planned` and `measured` answer as `plan_or_problem` and `known_pruned_perplexity` do; who asks again and again
+    gives ones that remember. They are asked about scored methods alone.
     """
     scored = {m: known_scores(loaded, m, request.with_heads(asked.heads)) for m in {*methods, asked.method}}
     plan, problem, pruned = None, "", None
@@ -71,7 +76,7 @@ def known_pruning(
         if isinstance(found, str):
             problem = found
         else:
-            plan, pruned = found, known_pruned_perplexity(loaded, yardstick, found, asked.compensation, request)
+            plan, pruned = found, measured(loaded, yardstick, found, asked.compensation, request)
     points = []
     for method in methods:
         for ratio in ratios if scored[method] is not None else ():
@@ -79,7 +84,7 @@ def known_pruning(
             found = planned(loaded, cell, request)
             if isinstance(found, str):
                 points.append(CurvePoint(method, ratio, None, None, found))
-            elif measured := known_pruned_perplexity(loaded, yardstick, found, asked.compensation, request):
-                points.append(CurvePoint(method, ratio, found, measured))
+            elif perplexity := measured(loaded, yardstick, found, asked.compensation, request):
+                points.append(CurvePoint(method, ratio, found, perplexity))
     baseline = known_baseline(loaded, yardstick)
     return KnownPruning(asked, scored[asked.method], plan, problem, baseline, pruned, tuple(points))

@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -56,7 +57,13 @@ class Kind(Generic[Kept]):
 
 def versions(*packages: str) -> dict[str, str]:
     """The installed versions of these packages, as they stand in recipes."""
-    return {package: version(package) for package in packages}
+    return {package: installed(package) for package in packages}
+
+
+@cache
+def installed(package: str) -> str:
+    """The installed version of a package; its metadata is parsed once, for that takes longer than all else of a key."""
+    return version(package)
 
 
 def stamped(recipe: dict[str, Any]) -> dict[str, Any]:

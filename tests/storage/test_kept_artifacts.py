@@ -28,7 +28,7 @@ def that_day(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("FNET_HOME", str(home))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr("fnet_core.models.folder._model_digest", lambda *_: DIGEST)
-    monkeypatch.setattr("fnet_core.storage.memo.version", recorded_versions().__getitem__)
+    monkeypatch.setattr("fnet_core.storage.memo.installed", recorded_versions().__getitem__)
 
     def forbidden(*_, **__):
         raise AssertionError("computed again")
