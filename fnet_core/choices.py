@@ -15,6 +15,12 @@ SITES: dict[str, str] = {
 }
 """The four sites that can be read, with the sentence that explains each."""
 
+
+def site_title(site: str) -> str:
+    """What a site is called in front of its explanation: "MLP neurons"."""
+    return SITES[site].partition(":")[0]
+
+
 Scope = Literal["model", "layer"]
 
 SCOPES: dict[str, str] = {

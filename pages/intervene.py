@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import atlases, frame, notices, selection, words
 from dashboard.intervene import controls, results, state
 from dashboard.intervene.jobs import INTERVENTION
-from fnet_core.choices import SITES
+from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 
 LISTED = 50
@@ -16,7 +16,7 @@ _COLUMNS = [2, 3]
 
 def line(saved: atlases.SavedAtlas) -> str:
     """An atlas in one line; two may have the same one."""
-    site = SITES[saved.site].split(":")[0]
+    site = site_title(saved.site)
     scope = "" if saved.scope == "model" else ", layer by layer"
     networks, passages = words.count(saved.networks, "network"), words.count(saved.passages, "passage")
     return f"{saved.model}: {networks}, {site}{scope}, {passages}"

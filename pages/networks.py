@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import atlases, frame, jobs, notices, selection, words
 from dashboard.networks import form
 from dashboard.networks.explorer import explorer
-from fnet_core.choices import SITES
+from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND
 
@@ -17,7 +17,7 @@ def summary(key: str) -> None:
     atlas = atlases.load(key)
     st.caption(
         f"{words.plain(atlas.model_name)} · {words.count(len(atlas), 'network')} · "
-        f"{SITES[atlas.site].split(':')[0]} · "
+        f"{site_title(atlas.site)} · "
         f"{'whole model' if atlas.scope == 'model' else 'layer by layer'} · "
         f"{words.count(len(atlas.passages), 'passage')}, {words.count(atlas.tokens, 'token')} · "
         f"found in {words.duration(sum(atlas.seconds.values()))}"

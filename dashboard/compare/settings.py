@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from fnet_core import texts
-from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES, site_title
 from fnet_core.errors import RequestError
 from fnet_core.lineage.taking import FingerprintRequest
 from fnet_core.texts import Passage
@@ -33,7 +33,7 @@ def draw() -> None:
     st.selectbox(
         "Site",
         list(SITES),
-        format_func=lambda name: SITES[name].split(":")[0],
+        format_func=site_title,
         key=_SITE,
         persist_state="session",
         help="Which activations the networks are found in.\n\n" + "\n".join(f"- {line}" for line in SITES.values()),
@@ -100,5 +100,5 @@ def sentence() -> str:
     own = state[_SOURCE] == OWN
     passages = len(texts.bundled("find")), len(texts.bundled("score"))
     where = "own texts" if own else f"{passages[0]} passages to find networks on and {passages[1]} others to score on"
-    site = SITES[state[_SITE]].split(":")[0]
+    site = site_title(state[_SITE])
     return f"{state[_COMPONENTS]} networks, {site}, |z| > {state[_THRESHOLD]:g}, {where}"

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from dashboard import jobs, model_access, selection, texts
-from fnet_core.choices import CONTRASTS, SCOPES, SITES
+from fnet_core.choices import CONTRASTS, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.networks.atlas import KIND
@@ -35,7 +35,7 @@ def draw(busy: bool) -> None:
         site.selectbox(
             "Site",
             list(SITES),
-            format_func=lambda name: SITES[name].split(":")[0],
+            format_func=site_title,
             key="site",
             persist_state="session",
             help="Which activations are read.\n\n" + "\n".join(f"- {line}" for line in SITES.values()),
