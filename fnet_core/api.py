@@ -118,7 +118,7 @@ def inhibit(atlas: Atlas, *networks: int, threshold: float = DEFAULT_THRESHOLD) 
     >>> inhibit(find_atlas("tiny", components=4), 0, threshold=2.0).gain
     0.0
     """
-    return edit_networks(atlas, networks, threshold, gain=0.0)
+    return edit_networks(atlas, _some(networks, "inhibit(atlas, 0, 3)"), threshold, gain=0.0)
 
 
 def amplify(atlas: Atlas, *networks: int, gain: float = 1.5, threshold: float = DEFAULT_THRESHOLD) -> Edit:
@@ -129,7 +129,13 @@ def amplify(atlas: Atlas, *networks: int, gain: float = 1.5, threshold: float = 
     >>> amplify(find_atlas("tiny", components=4), 0, 1, threshold=2.0).name
     'networks 0, 1'
     """
-    return edit_networks(atlas, networks, threshold, gain=gain)
+    return edit_networks(atlas, _some(networks, "amplify(atlas, 0, 3, gain=1.5)"), threshold, gain=gain)
+
+
+def _some(networks: tuple[int, ...], example: str) -> tuple[int, ...]:
+    if not networks:
+        raise RequestError(f"No network was named; name at least one, for instance {example}.")
+    return networks
 
 
 def measure(

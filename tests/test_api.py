@@ -4,6 +4,7 @@ import doctest
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.atlases import hand_atlas
@@ -14,8 +15,13 @@ import fnet_core as fn
 from fnet_core import api
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit
+from fnet_core.interventions.measuring import Intervention
+from fnet_core.lineage.comparison import Comparison
+from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.plotting import networks
+from fnet_core.pruning.measuring import PruneResult
+from fnet_core.pruning.plan import PrunePlan
 from fnet_core.texts import Passage
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +49,63 @@ def test_every_function_has_an_example_that_runs(name, tmp_path, monkeypatch):
     (found,) = doctest.DocTestFinder(recurse=False).find(getattr(fn, name), name, globs=vars(api).copy())
     assert found.examples
     assert doctest.DocTestRunner().run(found).failed == 0
+
+
+METHODS = [
+    (Atlas, "plot_map"),
+    (Atlas, "plot_layers"),
+    (Atlas, "plot_time_course"),
+    (Atlas, "plot_networks"),
+    (Intervention, "plot"),
+    (PrunePlan, "plot"),
+    (PruneResult, "plot"),
+    (Comparison, "plot"),
+    (Comparison, "plot_matrix"),
+]
+
+
+@pytest.mark.parametrize(("result", "method"), METHODS)
+def test_every_figure_of_a_result_has_an_example_that_runs(result, method):
+    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(result, method), method, globs={})
+    assert found.examples
+    assert doctest.DocTestRunner().run(found).failed == 0
+
+
+def test_the_page_about_python_lists_every_function_and_every_figure():
+    page = (ROOT / "docs" / "api.md").read_text()
+    for name in set(fn.__all__) - {"Atlas", "__version__"}:
+        assert f"`fn.{name}`" in page and f"::: fnet_core.api.{name}\n" in page
+    for result, method in METHODS:
+        section = page.split(f".{result.__name__}\n")[1].split(":::")[0]
+        assert method in section, (result.__name__, method)
+
+
+def test_the_readmes_python_runs_on_the_tiny_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    snippet = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    for starter, tiny in (
+        ('"smollm2-135m"', '"tiny"'),
+        ("fn.inhibit(atlas, 0)", "fn.inhibit(atlas, 0, threshold=2.0)"),
+        ('plan_pruning("tiny", 0.2)', 'plan_pruning("tiny", 0.2, protected=(0, 0))'),
+    ):
+        assert starter in snippet
+        snippet = snippet.replace(starter, tiny)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert (tmp_path / "smaller" / "config.json").is_file() and len(names["atlas"]) == 32
+
+
+def test_a_loaded_and_a_derived_model_say_what_they_are(tmp_path):
+    model = fn.load("tiny")
+    assert "tiny, ready to run" in model._repr_html_() and f"{model.model.num_parameters():,}" in model._repr_html_()
+    made = fn.derive("tiny", "permute", tmp_path / "<copy>")
+    assert "&lt;copy&gt;, derived from tiny" in made._repr_html_() and "permute" in made._repr_html_()
+
+
+def test_an_edit_of_no_network_is_refused():
+    for way in (fn.inhibit, fn.amplify):
+        with pytest.raises(RequestError, match="No network was named"):
+            way(hand_atlas())
 
 
 def test_a_model_by_name_and_loaded_gives_the_pages_object_from_the_same_file(monkeypatch):
@@ -106,8 +169,9 @@ def test_an_atlas_draws_the_figures_of_the_page_and_says_what_it_is():
     assert atlas.plot_layers(-1) == networks.layer_profile(atlas, 2, 3.0)
     assert atlas.plot_time_course(0, 1) == networks.time_course(atlas, 0, 1)
     for wrong in (lambda: atlas.plot_map(3), lambda: atlas.plot_time_course(0, 2)):
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexError, match=r"There is no (network 3|passage 2); this atlas has 0 to"):
             wrong()
+    assert atlas.plot_networks() == networks.parcellation(atlas, 3.0)
     shown = atlas._repr_html_()
     assert "Atlas of hand-made at site mlp" in shown and "abc · def: 50.00% of the variance" in shown
 

@@ -17,6 +17,7 @@ from fnet_core.choices import WAY_EXAMPLES, ways
 from fnet_core.derivation import symmetries, weights
 from fnet_core.derivation.finetune import fine_tune
 from fnet_core.derivation.training import Training
+from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import model_digest, published_name, read_licence, write_card
@@ -36,8 +37,8 @@ CARD = "fnet-derived.json"
 not by where they lie; digests tell which they were."""
 
 
-@dataclass(frozen=True)
-class Derived:
+@dataclass(frozen=True, repr=False)
+class Derived(Described):
     """A derived model on disk; `how` is the way with names in place of paths, `facts` what else the way has to say."""
 
     folder: Path
@@ -50,6 +51,15 @@ class Derived:
     parameters_after: int
     dtype: str
     facts: dict[str, Any]
+
+    def _description(self) -> tuple[str, dict[str, object]]:
+        return f"{self.folder.name}, derived from {self.parent}", {
+            "how": self.how,
+            "seed": self.seed,
+            "parameters": f"{self.parameters_before:,} before, {self.parameters_after:,} now",
+            "weights": self.dtype,
+            **{name: value for name, value in self.facts.items() if not isinstance(value, dict | list)},
+        }
 
     def summary(self) -> dict[str, Any]:
         """The JSON object of the command line."""

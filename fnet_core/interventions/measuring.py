@@ -48,7 +48,14 @@ class Intervention(Described):
         return self.edited.token_nll[document] - self.baseline.token_nll[document]
 
     def plot(self) -> Any:
-        """The plotly figure of every passage's perplexity untouched, edited and with the controls."""
+        """The plotly figure of every passage's perplexity untouched, edited and with the controls.
+
+        >>> import fnet_core as fn
+        >>> edit = fn.inhibit(fn.find_atlas("tiny", components=4), 0, threshold=2.0)
+        >>> text = "It rained all day, and nobody minded the rain."
+        >>> fn.measure("tiny", edit, text, controls=2).plot().data[-1].name
+        'edited'
+        """
         return drawn("interventions.passages", self)
 
     def _description(self) -> tuple[str, dict[str, object]]:

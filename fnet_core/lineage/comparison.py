@@ -119,11 +119,21 @@ class Comparison(Described, Agreement):
         return "same model" if self.same_model else self.verdict.outcome
 
     def plot(self) -> Any:
-        """The plotly figure of the score among the known pairs that the verdict is held against."""
+        """The plotly figure of the score among the known pairs that the verdict is held against.
+
+        >>> import fnet_core as fn
+        >>> bool(fn.compare("tiny", "tiny").plot().data)
+        True
+        """
         return drawn("lineage.score_on_reference", self)
 
     def plot_matrix(self) -> Any:
-        """The plotly figure of every network of a against every network of b."""
+        """The plotly figure of every network of a against every network of b.
+
+        >>> import fnet_core as fn
+        >>> bool(fn.compare("tiny", "tiny").plot_matrix().data)
+        True
+        """
         return drawn("lineage.matrix", self)
 
     def _description(self) -> tuple[str, dict[str, object]]:

@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.families import decoder_layers
 from fnet_core.models.folder import model_digest, read_config
@@ -42,8 +43,8 @@ _table = threading.Lock()
 _kept: OrderedDict[tuple[str, str, str], "LoadedModel"] = OrderedDict()
 
 
-@dataclass(frozen=True)
-class LoadedModel:
+@dataclass(frozen=True, repr=False)
+class LoadedModel(Described):
     """A model ready to run (evaluation mode, no gradients), never changed in place, and what it is.
 
     `digest` tells it from every other model; `family` is the configuration's model_type; `device` says where
@@ -61,6 +62,15 @@ class LoadedModel:
     device: str
     max_tokens: int
     stored: StoredWeights
+
+    def _description(self) -> tuple[str, dict[str, object]]:
+        return f"{self.name}, ready to run", {
+            "family": self.family,
+            "layers": self.layers,
+            "parameters": f"{self.model.num_parameters():,}",
+            "weights": f"{self.dtype} on {self.device}",
+            "context": f"{self.max_tokens:,} tokens",
+        }
 
 
 def load(

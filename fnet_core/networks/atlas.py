@@ -232,19 +232,48 @@ class Atlas(Described):
         }
 
     def plot_map(self, network: int, threshold: float = DEFAULT_THRESHOLD) -> Any:
-        """The plotly figure of a network's z-values, layers x neurons; IndexError for a network it does not have."""
+        """The plotly figure of a network's z-values, layers x neurons; IndexError for a network it does not have.
+
+        >>> import fnet_core as fn
+        >>> atlas = fn.find_atlas("tiny", components=4)
+        >>> atlas.plot_map(0, threshold=2.0).data[0].type
+        'heatmap'
+        """
         return drawn("networks.network_map", self, self._existing(network), threshold)
 
     def plot_layers(self, network: int, threshold: float = DEFAULT_THRESHOLD) -> Any:
-        """The plotly figure of how many key neurons a network has in each layer; IndexError as `plot_map`."""
+        """The plotly figure of how many key neurons a network has in each layer; IndexError as `plot_map`.
+
+        >>> import fnet_core as fn
+        >>> atlas = fn.find_atlas("tiny", components=4)
+        >>> len(atlas.plot_layers(0, threshold=2.0).data[0].y)
+        2
+        """
         return drawn("networks.layer_profile", self, self._existing(network), threshold)
 
     def plot_time_course(self, network: int, passage: int = 0) -> Any:
-        """The plotly figure of a network's activity over one passage; IndexError as `plot_map`."""
-        return drawn("networks.time_course", self, self._existing(network), range(len(self.passages))[passage])
+        """The plotly figure of a network's activity over one passage; IndexError as `plot_map`, or for a passage.
+
+        >>> import fnet_core as fn
+        >>> atlas = fn.find_atlas("tiny", components=4)
+        >>> bool(atlas.plot_time_course(0, passage=1).data)
+        True
+        """
+        passage = _existing(passage, len(self.passages), "passage")
+        return drawn("networks.time_course", self, self._existing(network), passage)
+
+    def plot_networks(self, threshold: float = DEFAULT_THRESHOLD) -> Any:
+        """The plotly figure of all networks at once: every neuron in the colour of its strongest network.
+
+        >>> import fnet_core as fn
+        >>> atlas = fn.find_atlas("tiny", components=4)
+        >>> atlas.plot_networks(threshold=2.0).data[0].type
+        'heatmap'
+        """
+        return drawn("networks.parcellation", self, threshold)
 
     def _existing(self, network: int) -> int:
-        return range(len(self))[network]
+        return _existing(network, len(self), "network")
 
     def _description(self) -> tuple[str, dict[str, object]]:
         table = self.table(DEFAULT_THRESHOLD).head(5)
@@ -307,6 +336,13 @@ class Atlas(Described):
             seconds=header["seconds"],
             peak_memory_bytes=header["peak_memory_bytes"],
         )
+
+
+def _existing(number: int, count: int, what: str) -> int:
+    """`number` counted from the start, a negative one from the end; IndexError says which there are."""
+    if not -count <= number < count:
+        raise IndexError(f"There is no {what} {number}; this atlas has 0 to {count - 1}.")
+    return range(count)[number]
 
 
 ATLASES = Kind(KIND, Atlas.load, FORMAT, keyed_since=1, names=frozenset({"model", "texts"}))

@@ -32,7 +32,14 @@ class PruneResult(Described):
         return ratio(self.pruned, self.baseline)
 
     def plot(self) -> Any:
-        """The plotly figure of which neurons stay in each layer."""
+        """The plotly figure of which neurons stay in each layer.
+
+        >>> import fnet_core as fn
+        >>> plan = fn.plan_pruning("tiny", 0.2, method="wanda-sp", protected=(0, 0))
+        >>> found = fn.prune("tiny", plan, "It rained all day, and nobody minded.", compensation="none")
+        >>> found.plot() == plan.plot()
+        True
+        """
         return self.plan.plot()
 
     def _description(self) -> tuple[str, dict[str, object]]:

@@ -64,7 +64,13 @@ class PrunePlan(Described):
         return f"{self.anatomy.model} pruned by {asked.method}, {amount}"
 
     def plot(self) -> Any:
-        """The plotly figure of which neurons stay in each layer."""
+        """The plotly figure of which neurons stay in each layer.
+
+        >>> import fnet_core as fn
+        >>> plan = fn.plan_pruning("tiny", 0.2, method="wanda-sp", protected=(0, 0))
+        >>> plan.plot().data[0].type
+        'heatmap'
+        """
         return drawn("pruning.keep_map", self)
 
     def _description(self) -> tuple[str, dict[str, object]]:
