@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from fnet_core.activations.reading import main_device
+from fnet_core.models.folder import context
 from fnet_core.progress import Report, silent
 
 
@@ -40,7 +41,7 @@ def compare_speed(
     shorter.
     """
     device = main_device(before)
-    tokens = min(tokens, before.config.max_position_embeddings - written)
+    tokens = min(tokens, (context(before.config) or tokens + written) - written)
     ids = torch.randint(3, before.config.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(0)).to(device)
     reading: dict[str, list[float]] = {"before": [], "after": []}
     writing: dict[str, list[float]] = {"before": [], "after": []}

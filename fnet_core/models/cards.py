@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import PretrainedConfig
 
 from fnet_core.errors import RequestError
-from fnet_core.models.folder import mlp_width, read_card, read_config, read_licence
+from fnet_core.models.folder import context, mlp_width, read_card, read_config, read_licence
 from fnet_core.models.licences import is_accepted
 from fnet_core.models.memory import MemoryEstimate, estimate
 from fnet_core.models.nearby import meant_folder
@@ -168,7 +168,7 @@ def _configured_card(
         mlp_width=mlp_width(config),
         heads=config.num_attention_heads,
         vocabulary=config.vocab_size,
-        context=config.max_position_embeddings,
+        context=context(config),
         memory=memory,
     )
 

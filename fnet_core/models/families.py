@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from accelerate.utils import align_module_device
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from fnet_core.choices import SITES, Site
@@ -45,9 +45,11 @@ class Family:
     attention_out: str
     """The attention output projection: its input is site `heads` before averaging."""
     interleaved: bool = False
-    """Whether a shared projection holds query, key and value head by head, not one after the other."""
+    """Whether a shared projection holds query, key and value group by group, not one after the other."""
     width_field: str = "intermediate_size"
-    """The configuration's name for MLP neurons per layer."""
+    """The configuration's name for MLP neurons per layer; empty where it has none."""
+    heads_bound: str = ""
+    """Why no head can go without changing the others, as half a sentence; empty where one can."""
     heads_in_config: bool = True
     """Whether the configuration can say fewer heads of the same size."""
     head_counters: tuple[str, ...] = ()
@@ -75,6 +77,8 @@ _LLAMA = Family(
     attention_out="self_attn.o_proj",
 )
 _GEMMA = replace(_LLAMA, mlp_out="post_feedforward_layernorm")
+_OLMO2 = replace(_GEMMA, heads_bound="its queries and keys are normalised over all heads together")
+_ALIBI = "its position biases depend on how many heads there are"
 _UNGATED = replace(_LLAMA, up=("mlp.up_proj",), gated=False)
 _GLM = replace(_LLAMA, up=("mlp.gate_up_proj",), activation="mlp.activation_fn")
 
@@ -96,6 +100,8 @@ FAMILIES: dict[str, Family] = {
     "ministral3": _LLAMA,
     "nemotron": replace(_UNGATED, head_counters=("num_heads",), group_counters=("num_key_value_heads",)),
     "olmo": _LLAMA,
+    "olmo2": _OLMO2,
+    "olmo3": _OLMO2,
     "phi": replace(
         _UNGATED,
         up=("mlp.fc1",),
@@ -148,6 +154,47 @@ FAMILIES: dict[str, Family] = {
         qkv=("attention.query_key_value",),
         attention_out="attention.dense",
         interleaved=True,
+        heads_in_config=False,
+    ),
+    "falcon": Family(
+        layers="transformer.h",
+        up=("mlp.dense_h_to_4h",),
+        gated=False,
+        activation="mlp.act",
+        down="mlp.dense_4h_to_h",
+        mlp_out="mlp",
+        qkv=("self_attention.query_key_value",),
+        attention_out="self_attention.dense",
+        interleaved=True,
+        width_field="ffn_hidden_size",
+        heads_in_config=False,
+        head_counters=("num_heads",),
+        group_counters=("num_kv_heads",),
+    ),
+    "bloom": Family(
+        layers="transformer.h",
+        up=("mlp.dense_h_to_4h",),
+        gated=False,
+        activation="mlp.gelu_impl",
+        down="mlp.dense_4h_to_h",
+        mlp_out="mlp.dense_4h_to_h",
+        qkv=("self_attention.query_key_value",),
+        attention_out="self_attention.dense",
+        interleaved=True,
+        width_field="",
+        heads_in_config=False,
+        heads_bound=_ALIBI,
+    ),
+    "gptj": Family(
+        layers="transformer.h",
+        up=("mlp.fc_in",),
+        gated=False,
+        activation="mlp.act",
+        down="mlp.fc_out",
+        mlp_out="mlp",
+        qkv=("attn.q_proj", "attn.k_proj", "attn.v_proj"),
+        attention_out="attn.out_proj",
+        width_field="n_inner",
         heads_in_config=False,
     ),
     "opt": Family(
@@ -295,10 +342,12 @@ def attention_weights(model: PreTrainedModel) -> Iterator[dict[str, Tensor]]:
 def head_rows(model: PreTrainedModel, heads: int) -> dict[str, Tensor]:
     """Which rows of a shared projection are query, key and value in a layer of `heads` query heads, int64."""
     size = head_size(model)
-    pairs = heads // heads_per_group(model)
+    shared = heads_per_group(model)
+    pairs = heads // shared
     if family_for(model.config.model_type).interleaved:
-        rows_H3D = torch.arange(3 * heads * size).view(heads, 3, size)
-        return {name: rows_H3D[:, i].flatten() for i, name in enumerate(("q", "k", "v"))}
+        rows_GSD = torch.arange((heads + 2 * pairs) * size).view(pairs, shared + 2, size)
+        parts = (rows_GSD[:, :shared], rows_GSD[:, shared], rows_GSD[:, shared + 1])
+        return {name: part.flatten() for name, part in zip(("q", "k", "v"), parts, strict=True)}
     parts = torch.arange((heads + 2 * pairs) * size).split([heads * size, pairs * size, pairs * size])
     return dict(zip(("q", "k", "v"), parts, strict=True))
 
@@ -312,7 +361,20 @@ def head_size(model: PreTrainedModel) -> int:
 def heads_per_group(model: PreTrainedModel) -> int:
     """Query heads that share one key and one value; 1 where each has its own."""
     config = model.config
-    return config.num_attention_heads // (getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
+    return config.num_attention_heads // (_key_value_heads(config) or config.num_attention_heads)
+
+
+def _key_value_heads(config: PretrainedConfig) -> int | None:
+    if config.model_type == "falcon" and not config.new_decoder_architecture:
+        return 1 if config.multi_query else None
+    return getattr(config, "num_key_value_heads", None) or getattr(config, "num_kv_heads", None)
+
+
+def why_heads_stay(model: PreTrainedModel) -> str:
+    """Why no attention head of the model can go without changing the others, as half a sentence; empty if one can."""
+    if getattr(model.config, "alibi", False):
+        return _ALIBI
+    return family_for(model.config.model_type).heads_bound
 
 
 def _input_width(projection: Projection) -> int:

@@ -152,10 +152,16 @@ def model_digest(folder: Path, report: Report = silent) -> str:
 
 def mlp_width(config: PretrainedConfig) -> int:
     """MLP neurons per layer, which each architecture's configuration names in its own way."""
-    for attribute in ("intermediate_size", "ffn_dim", "n_inner"):
-        if width := getattr(config, attribute, None):
-            return width
-    return 4 * config.hidden_size
+    field = family_for(config.model_type).width_field
+    return (getattr(config, field, None) if field else None) or 4 * config.hidden_size
+
+
+def context(config: PretrainedConfig) -> int | None:
+    """Tokens that a model was made to read at once; None where its configuration sets no limit."""
+    for attribute in ("max_position_embeddings", "seq_length"):
+        if tokens := getattr(config, attribute, None):
+            return tokens
+    return None
 
 
 def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:

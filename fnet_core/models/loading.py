@@ -21,7 +21,7 @@ from transformers.utils import logging
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.families import decoder_layers
-from fnet_core.models.folder import model_digest, read_config
+from fnet_core.models.folder import context, model_digest, read_config
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.models.modeling_fnet import resized_class
 from fnet_core.models.resized_config import check_resized
@@ -35,6 +35,8 @@ from fnet_core.storage.locks import turn
 __all__ = ["LoadedModel", "ModelFolder", "get_loaded", "load", "model_digest", "release_loaded", "resolve"]
 
 KEPT_MODELS = 2
+NO_LIMIT = 1 << 20
+"""Tokens that a model may read at once where its configuration sets no limit."""
 
 _loading = threading.Lock()
 """One load at a time: two would each count the other's memory as free."""
@@ -198,7 +200,7 @@ def _load(
         layers=len(decoder_layers(model)),
         dtype=need.dtype,
         device=_places(model),
-        max_tokens=config.max_position_embeddings,
+        max_tokens=context(config) or NO_LIMIT,
         stored=stored_weights(folder.path),
     )
 

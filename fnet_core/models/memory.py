@@ -16,7 +16,7 @@ import psutil
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
-from fnet_core.models.folder import mlp_width, read_config, tensor_headers
+from fnet_core.models.folder import context, mlp_width, read_config, tensor_headers
 
 WINDOW = 512
 _CGROUP = Path("/sys/fs/cgroup")
@@ -96,7 +96,7 @@ def count_parameters(config: PretrainedConfig) -> int:
 
 def activation_bytes(config: PretrainedConfig, dtype: torch.dtype) -> int:
     """Bytes beside the weights: three copies of the logits, every captured site, one layer's working set."""
-    tokens = min(WINDOW, getattr(config, "max_position_embeddings", WINDOW))
+    tokens = min(WINDOW, context(config) or WINDOW)
     mlp, width, heads = mlp_width(config), config.hidden_size, config.num_attention_heads
     logits = 3 * tokens * config.vocab_size * 4
     sites = tokens * config.num_hidden_layers * (mlp + 2 * width + heads) * 4

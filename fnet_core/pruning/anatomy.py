@@ -6,7 +6,14 @@ Shape legend: L layers.
 from dataclasses import dataclass
 from typing import Any
 
-from fnet_core.models.families import attention_projections, head_size, heads_per_group, mlp_projections, site_widths
+from fnet_core.models.families import (
+    attention_projections,
+    head_size,
+    heads_per_group,
+    mlp_projections,
+    site_widths,
+    why_heads_stay,
+)
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.stored import StoredWeights
 
@@ -32,6 +39,8 @@ class Anatomy:
     only looked up."""
     stored: StoredWeights
     """What the weights take on disk."""
+    heads_stay: str = ""
+    """Why no head can go without changing the others, as half a sentence; empty where one can."""
 
 
 def anatomy(loaded: LoadedModel) -> Anatomy:
@@ -64,6 +73,7 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         parameters=total,
         parameters_per_token=total if tied else total - embedding.numel(),
         stored=loaded.stored,
+        heads_stay=why_heads_stay(model),
     )
 
 

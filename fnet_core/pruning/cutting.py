@@ -129,7 +129,7 @@ def _describe(model: nn.Module, plan: PrunePlan, before: dict[str, list], attrib
     after = _shapes(model, names)
     added_bias = any(shape[2] and not before[path][2] for path, shape in after.items())
     earlier: dict[str, Any] = getattr(config, "fnet_resized", None) or {"projections": {}, "attributes": {}}
-    plain = plan.uniform and not added_bias and not earlier["projections"]
+    plain = bool(family.width_field) and plan.uniform and not added_bias and not earlier["projections"]
     if plain and (plan.removed_heads == 0 or family.heads_in_config):
         setattr(config, family.width_field, site_widths(model, "mlp")[0])
         if plan.removed_heads:

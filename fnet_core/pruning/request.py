@@ -68,6 +68,10 @@ class PlanRequest:
             raise RequestError(
                 f"Protecting {first} first and {last} last of {layers} layers leaves nothing to prune; protect fewer."
             )
+        if self.heads and anatomy.heads_stay:
+            raise RequestError(
+                f"No attention head of {anatomy.model} can go, for {anatomy.heads_stay}; prune MLP neurons alone."
+            )
         if self.heads and all(count == anatomy.heads_per_group for count in anatomy.heads_L):
             raise RequestError(
                 f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; "

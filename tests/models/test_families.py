@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.tiny_models import TINY_FAMILIES, tiny_model
+from support.tiny_models import TINY_FAMILIES, mlp_width, tiny_model
 
 from fnet_core.activations.hooks import touching
 from fnet_core.choices import SITES
@@ -36,12 +36,17 @@ def test_the_residual_stream_is_the_sum_of_its_branches(family):
     model = tiny_model(family)
     layers = decoder_layers(model)
     attention_branch = {
+        "bloom": "self_attention.dense",
         "exaone4": "post_attention_layernorm",
         "gemma2": "post_attention_layernorm",
         "gemma3_text": "post_attention_layernorm",
         "glm4": "post_self_attn_layernorm",
+        "falcon": "self_attention",
         "gpt2": "attn",
         "gpt_neox": "attention",
+        "gptj": "attn",
+        "olmo2": "post_attention_layernorm",
+        "olmo3": "post_attention_layernorm",
     }.get(family, "self_attn")
     entered, attended = {}, {}
     handles = [
@@ -49,7 +54,7 @@ def test_the_residual_stream_is_the_sum_of_its_branches(family):
         for i, layer in enumerate(layers)
     ]
     handles += [
-        getattr(layer, attention_branch).register_forward_hook(
+        layer.get_submodule(attention_branch).register_forward_hook(
             lambda m, a, out, i=i: attended.__setitem__(i, (out[0] if isinstance(out, tuple) else out).clone())
         )
         for i, layer in enumerate(layers)
@@ -68,11 +73,11 @@ def test_the_mlp_site_times_the_down_projection_is_the_mlps_output(family):
     model = tiny_model(family)
     inputs = read(model, "mlp")
     for layer, (tap, x) in enumerate(zip(taps(model, "mlp"), inputs, strict=True)):
-        assert x.shape[-1] == site_widths(model, "mlp")[layer] == 40
+        assert x.shape[-1] == site_widths(model, "mlp")[layer] == mlp_width(family)
         weight = tap.module.weight if family != "gpt2" else tap.module.weight.T
-        by_hand = x.reshape(-1, 40) @ weight.T + (0 if tap.module.bias is None else tap.module.bias)
+        by_hand = x.reshape(-1, mlp_width(family)) @ weight.T + (0 if tap.module.bias is None else tap.module.bias)
         produced = {}
-        handle = tap.module.register_forward_hook(lambda m, a, out, p=produced: p.__setitem__("y", out))
+        handle = tap.module.register_forward_hook(lambda m, a, out, p=produced: p.__setitem__("y", out.clone()))
         with torch.no_grad():
             model(IDS)
         handle.remove()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook
-from support.tiny_models import save_tiny, tiny_model
+from support.tiny_models import mlp_width, save_tiny, tiny_model
 from transformers.utils import logging
 
 from fnet_core.errors import Cancelled, RequestError
@@ -48,7 +48,13 @@ def test_every_family_loads_and_gives_the_numbers_it_was_saved_with(tmp_path, fa
     assert not loaded.model.training
     assert not any(parameter.requires_grad for parameter in loaded.model.parameters())
     card = peek(str(tmp_path / family))
-    assert (card.architecture, card.layers, card.width, card.mlp_width, card.heads) == (family, 3, 24, 40, 4)
+    assert (card.architecture, card.layers, card.width, card.mlp_width, card.heads) == (
+        family,
+        3,
+        24,
+        mlp_width(family),
+        4,
+    )
     assert (card.vocabulary, card.context, card.cached) == (61, 128, True)
     assert card.parameters == loaded.model.num_parameters()
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from support.loading import loaded_tiny
 from support.pruning_cases import PASSAGES, REQUEST, even_plan, uneven_plan
-from support.tiny_models import HEADS_NOT_IN_CONFIG, TINY_FAMILIES, tiny_tokenizer
+from support.tiny_models import HEADS_NOT_IN_CONFIG, HEADS_STAY, TINY_FAMILIES, WIDTH_NOT_IN_CONFIG, tiny_tokenizer
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from fnet_core.errors import RequestError
@@ -82,10 +82,10 @@ def test_a_cut_model_is_loaded_by_plain_transformers_and_by_fnet(family, tmp_pat
         AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", [family for family in TINY_FAMILIES if family not in WIDTH_NOT_IN_CONFIG])
 def test_an_even_cut_needs_no_code_where_the_configuration_can_say_it(family, tmp_path):
     loaded = loaded_tiny(family)
-    heads = family not in HEADS_NOT_IN_CONFIG
+    heads = family not in (*HEADS_NOT_IN_CONFIG, *HEADS_STAY)
     plan = even_plan(loaded, heads)
     smaller = copy.deepcopy(loaded.model)
     cut(smaller, prepare(loaded, plan, "none", REQUEST))
@@ -96,7 +96,27 @@ def test_an_even_cut_needs_no_code_where_the_configuration_can_say_it(family, tm
     assert plan.removed_neurons == 3 * 20 and bool(plan.removed_heads) == heads
 
 
-@pytest.mark.parametrize("family", HEADS_NOT_IN_CONFIG)
+@pytest.mark.parametrize("family", WIDTH_NOT_IN_CONFIG)
+def test_a_width_that_a_configuration_cannot_say_is_listed(family):
+    loaded = loaded_tiny(family)
+    smaller = copy.deepcopy(loaded.model)
+    cut(smaller, prepare(loaded, even_plan(loaded, heads=False), "none", REQUEST))
+    assert len(smaller.config.fnet_resized["projections"]) == 3 * 2
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_both_orders_of_falcons_shared_projection_are_cut(groups):
+    changes = {"new_decoder_architecture": groups == 2, "multi_query": False, "num_kv_heads": groups, "bias": True}
+    loaded = loaded_tiny("falcon", **changes)
+    pruning = prepare(loaded, uneven_plan(loaded), "none", REQUEST)
+    assert pruning.plan.removed_heads == 4 // groups
+    with masking(loaded, pruning):
+        masked = logits(loaded.model)
+    cut(loaded.model, pruning)
+    torch.testing.assert_close(logits(loaded.model), masked, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("family", [family for family in HEADS_NOT_IN_CONFIG if family not in HEADS_STAY])
 def test_heads_that_a_configuration_cannot_say_are_listed(family):
     loaded = loaded_tiny(family)
     smaller = copy.deepcopy(loaded.model)

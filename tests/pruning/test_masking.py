@@ -9,7 +9,7 @@ import torch
 from support.atlases import hand_atlas
 from support.loading import loaded_tiny
 from support.pruning_cases import PASSAGES, REQUEST, random_scores, uneven_plan
-from support.tiny_models import TINY_FAMILIES, starting_tokenizer
+from support.tiny_models import TINY_FAMILIES, mlp_width, starting_tokenizer
 
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import read_subjects, tokenize
@@ -102,10 +102,10 @@ def test_sequential_means_are_those_of_a_model_cut_so_far(family):
     plan = uneven_plan(loaded)
     pruning = prepare(loaded, plan, "bias-sequential", REQUEST)
     smaller = copy.deepcopy(loaded.model)
-    first = replace(plan, keep_mlp=(*plan.keep_mlp[:2], np.ones(40, dtype=bool)))
+    first = replace(plan, keep_mlp=(*plan.keep_mlp[:2], np.ones(mlp_width(family), dtype=bool)))
     cut(smaller, replace(pruning, plan=first))
     subjects = [s.activations_TN for s in read_subjects(replace(loaded, model=smaller), PASSAGES, "mlp")]
-    means = torch.cat(subjects)[:, -40:].mean(dim=0)
+    means = torch.cat(subjects)[:, -mlp_width(family) :].mean(dim=0)
     keep = torch.from_numpy(plan.keep_mlp[2])
     torch.testing.assert_close(pruning.mlp_L[2].offset_N[~keep], means[~keep], atol=1e-5, rtol=1e-4)
     unpruned = prepare(loaded, plan, "bias", REQUEST)

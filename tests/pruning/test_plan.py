@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.loading import loaded_tiny
 from support.pruning_cases import REQUEST, random_scores, uneven_plan
-from support.tiny_models import TINY_FAMILIES
+from support.tiny_models import HEADS_STAY, TINY_FAMILIES
 
 from fnet_core.errors import RequestError
 from fnet_core.pruning.anatomy import anatomy
@@ -31,7 +31,7 @@ def plan_of(loaded, **options):
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 def test_removed_parameters_are_those_that_the_cut_model_lacks(family, share):
     loaded = loaded_tiny(family)
-    plan = plan_of(loaded, ratio=0.15, share=share, heads=True)
+    plan = plan_of(loaded, ratio=0.15, share=share, heads=family not in HEADS_STAY)
     smaller = copy.deepcopy(loaded.model)
     cut(smaller, prepare(loaded, plan, "none", REQUEST))
     count = sum(p.numel() for p in smaller.parameters())
@@ -39,6 +39,23 @@ def test_removed_parameters_are_those_that_the_cut_model_lacks(family, share):
     assert plan.anatomy.parameters == sum(p.numel() for p in loaded.model.parameters())
     if share == "parameters":
         assert 1 - count / plan.anatomy.parameters == pytest.approx(0.15, abs=0.04)
+
+
+@pytest.mark.parametrize("family", HEADS_STAY)
+def test_heads_that_depend_on_one_another_stay(family):
+    loaded = loaded_tiny(family)
+    with pytest.raises(RequestError, match=f"No attention head of tiny-{family} can go, for its .* prune MLP neurons"):
+        plan_of(loaded, ratio=0.15, heads=True)
+
+
+@pytest.mark.parametrize(
+    ("alibi", "queries", "said"), [(True, False, "position biases"), (False, True, "share one key")]
+)
+def test_falcons_with_position_biases_or_one_key_keep_their_heads(alibi, queries, said):
+    loaded = loaded_tiny("falcon", new_decoder_architecture=False, alibi=alibi, multi_query=queries)
+    with pytest.raises(RequestError, match=said):
+        plan_of(loaded, ratio=0.15, heads=True)
+    assert plan_of(loaded, ratio=0.15).removed_neurons == 18
 
 
 def test_the_ratio_counts_all_neurons_and_protected_layers_stay_whole(llama):

@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from support.loading import loaded_tiny
 from support.planted import matched_correlation, sparse_maps, subjects_from
 from support.pruning_cases import PASSAGES, REQUEST
-from support.tiny_models import TINY_FAMILIES, UNGATED, starting_tokenizer
+from support.tiny_models import TINY_FAMILIES, UNGATED, mlp_width, starting_tokenizer
 
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import read_subjects, tokenize
@@ -147,7 +147,7 @@ def test_the_published_signals_make_up_the_neurons_input(family):
     gated = family not in UNGATED
     reader = Calibrator(loaded, signals="published")
     for subject, signals in zip(read_subjects(loaded, PASSAGES, "mlp"), reader.subjects(PASSAGES), strict=True):
-        up, activation = signals.unflatten(1, (3, 2, 40)).unbind(dim=2)
+        up, activation = signals.unflatten(1, (3, 2, mlp_width(family))).unbind(dim=2)
         expected = up * activation if gated else activation
         torch.testing.assert_close(expected.flatten(1), subject.activations_TN, atol=1e-6, rtol=1e-5)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from support.tiny_models import tiny_model, tiny_tokenizer
 
+from fnet_core.models.folder import context
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.stored import StoredWeights
 
@@ -21,6 +22,6 @@ def loaded_tiny(family: str = "llama", model=None, tokenizer=None, **changes) ->
         layers=3,
         dtype="float32",
         device="cpu",
-        max_tokens=model.config.max_position_embeddings,
+        max_tokens=context(model.config),
         stored=StoredWeights("float32", 4 * model.num_parameters()),
     )

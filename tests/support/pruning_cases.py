@@ -37,10 +37,10 @@ def random_scores(loaded: LoadedModel, seed: int = 3) -> Scores:
 
 
 def uneven_plan(loaded: LoadedModel) -> PrunePlan:
-    """The first layer whole, the second without 11 neurons and a head group, the third without 7 neurons."""
-    plan = make_plan(
-        anatomy(loaded), random_scores(loaded), PlanRequest("random", ratio=0.2, protected=(1, 0), heads=True)
-    )
+    """The first layer whole, the second without 11 neurons and a head group if one can go, the third without 7."""
+    sizes = anatomy(loaded)
+    asked = PlanRequest("random", ratio=0.2, protected=(1, 0), heads=not sizes.heads_stay)
+    plan = make_plan(sizes, random_scores(loaded), asked)
     keep_mlp = [keep.copy() for keep in plan.keep_mlp]
     keep_heads = [keep.copy() for keep in plan.keep_heads]
     rng = np.random.default_rng(11)
@@ -49,7 +49,7 @@ def uneven_plan(loaded: LoadedModel) -> PrunePlan:
         keep_mlp[layer][rng.choice(len(keep_mlp[layer]), count, replace=False)] = False
     shared = plan.anatomy.heads_per_group
     keep_heads[1][:] = True
-    keep_heads[1][shared : 2 * shared] = False
+    keep_heads[1][shared : 2 * shared] = bool(sizes.heads_stay)
     keep_heads[2][:] = True
     return replace(plan, keep_mlp=tuple(keep_mlp), keep_heads=tuple(keep_heads))
 

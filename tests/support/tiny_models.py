@@ -44,16 +44,25 @@ _CHANGES = {
     },
     "phi": {"partial_rotary_factor": 1.0},
     "opt": {"word_embed_proj_dim": 24},
+    "bloom": {"seq_length": 128},
+    "falcon": {"new_decoder_architecture": True, "num_kv_heads": 2},
+    "gptj": {"rotary_dim": 4},
 }
 _OWN_NAMES = {
     "gpt2": {"intermediate_size": "n_inner"},
+    "falcon": {"intermediate_size": "ffn_hidden_size"},
+    "gptj": {"intermediate_size": "n_inner"},
     "opt": {"intermediate_size": "ffn_dim", "initializer_range": "init_std"},
 }
-_UNGROUPED = ("gpt2", "gpt_neox", "opt")
+_UNGROUPED = ("gpt2", "gpt_neox", "opt", "bloom", "falcon", "gptj")
 UNGATED = (*_UNGROUPED, "arcee", "nemotron", "phi", "starcoder2")
 """Families whose MLP has no gate."""
 HEADS_NOT_IN_CONFIG = (*_UNGROUPED, "helium", "phi", "stablelm")
 """Families whose configuration cannot count heads apart from the model's width."""
+HEADS_STAY = ("olmo2", "olmo3", "bloom")
+"""Families of which no head can be pruned."""
+WIDTH_NOT_IN_CONFIG = ("bloom",)
+"""Families whose MLP is four times as wide as the model, whatever the configuration says."""
 _CHARACTERS = string.ascii_lowercase + string.digits + " \n.,;:!?'\"-()[]/&%$#+"
 
 
@@ -68,6 +77,11 @@ def tiny_model(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+
+
+def mlp_width(model_type: str) -> int:
+    """MLP neurons per layer of the tiny model."""
+    return 4 * 24 if model_type in WIDTH_NOT_IN_CONFIG else 40
 
 
 def tiny_tokenizer(vocab_size: int = VOCABULARY) -> PreTrainedTokenizerFast:
