@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from fnet_core import texts
+from fnet_core.checks import check_range
 from fnet_core.choices import DEFINITIONS
 from fnet_core.errors import RequestError
 
@@ -100,8 +101,7 @@ def chosen() -> tuple[texts.Passage, ...]:
             return _named_dataset(st.session_state.get("text_dataset", ""))
     passages = texts.bundled("find")
     wanted = st.session_state.get("passages", len(passages))
-    if not 1 <= wanted <= len(passages):
-        raise RequestError(f"{wanted} passages are out of range; choose 1 to {len(passages)}.")
+    check_range(wanted, 1, len(passages), f"{wanted} passages are", f"choose 1 to {len(passages)}")
     return passages[:wanted]
 
 

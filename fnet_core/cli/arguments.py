@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING
 
+from fnet_core.checks import check_range
 from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS
 from fnet_core.errors import RequestError
 
@@ -41,16 +43,15 @@ def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...
     from fnet_core import texts
     from fnet_core.texts import DATASET_PASSAGES
 
-    if options.passages is not None and options.passages < 1:
-        raise RequestError(f"--passages {options.passages} is out of range; choose 1 or more.")
+    wanted = options.passages
+    if wanted is not None:
+        check_range(wanted, 1, math.inf, f"--passages {wanted} is", "choose 1 or more")
     if options.dataset:
-        return texts.from_dataset(options.dataset, passages=options.passages or DATASET_PASSAGES)
+        return texts.from_dataset(options.dataset, passages=wanted or DATASET_PASSAGES)
     passages = texts.from_file(options.texts) if options.texts else texts.bundled(split)
-    if options.passages is not None:
-        if options.passages > len(passages):
-            raise RequestError(f"--passages {options.passages} is out of range; the text has {len(passages)} passages.")
-        passages = passages[: options.passages]
-    return passages
+    if wanted is not None:
+        check_range(wanted, 1, len(passages), f"--passages {wanted} is", f"the text has {len(passages)} passages")
+    return passages[:wanted]
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +67,8 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
 
 def checked_threshold(options: argparse.Namespace) -> float:
     """The threshold; RequestError if it is negative or not a number."""
-    if not 0 <= options.threshold < float("inf"):
-        raise RequestError(f"The threshold {options.threshold} is out of range; choose 0 or more, such as 3.")
+    what = f"The threshold {options.threshold} is"
+    check_range(options.threshold, 0, math.inf, what, "choose 0 or more, such as 3", "[)")
     return options.threshold
 
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from fnet_core.assets import APP
+from fnet_core.checks import check_range
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 
@@ -27,8 +28,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     RequestError where it cannot start.
     """
-    if options.port is not None and not 1 <= options.port <= 65535:
-        raise RequestError(f"--port {options.port} is out of range; choose 1 to 65535.")
+    if options.port is not None:
+        check_range(options.port, 1, 65535, f"--port {options.port} is", "choose 1 to 65535")
     if find_spec("streamlit") is None:
         raise RequestError("The dashboard needs the package 'streamlit'; install it with: pip install streamlit.")
     server = subprocess.Popen(command(options.port, options.address, options.browser))

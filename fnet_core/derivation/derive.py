@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from fnet_core import texts
-from fnet_core.checks import check_seed
+from fnet_core.checks import check_range, check_seed
 from fnet_core.choices import WAY_EXAMPLES, ways
 from fnet_core.derivation import symmetries, weights
 from fnet_core.derivation.finetune import fine_tune
@@ -118,9 +118,8 @@ def _number(name: str, low: float, high: float, whole: bool = False) -> Callable
             number = int(text) if whole else float(text)
         except ValueError:
             number = math.nan
-        if not (low <= number <= high and (whole or low < number)):
-            span = f"a whole number from {low:g} to {high:g}" if whole else f"above {low:g} and at most {high:g}"
-            raise RequestError(f"The {name} '{text}' is out of range; choose {span}.")
+        span = f"a whole number from {low:g} to {high:g}" if whole else f"above {low:g} and at most {high:g}"
+        check_range(number, low, high, f"The {name} '{text}' is", f"choose {span}", "[]" if whole else "(]")
         return number
 
     return check

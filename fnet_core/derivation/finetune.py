@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fnet_core.checks import check_range
 from fnet_core.derivation.lora import adapters
 from fnet_core.derivation.training import DEFAULT_WINDOW, LEARNING_RATES, Training
 from fnet_core.errors import RequestError
@@ -38,8 +39,7 @@ def fine_tune(
     longest = loaded.max_tokens
     window = training.window or min(DEFAULT_WINDOW, longest)
     training = replace(training, window=window, learning_rate=training.learning_rate or LEARNING_RATES[how])
-    if window > longest:
-        raise RequestError(f"A window of {window} tokens is out of range; {loaded.name} reads {longest}.")
+    check_range(window, 0, longest, f"A window of {window} tokens is", f"{loaded.name} reads {longest}")
     if len(prefix) + 2 > window:
         raise RequestError(f"A window of {window} tokens has no room behind the start tokens; choose more.")
     generator = torch.Generator().manual_seed(seed)

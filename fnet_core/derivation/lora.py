@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from fnet_core.checks import check_range
 from fnet_core.derivation.weights import linear_maps
-from fnet_core.errors import RequestError
 from fnet_core.models.families import Projection, weight_of
 
 ALPHA_PER_RANK = 2.0
@@ -41,8 +41,7 @@ def adapters(model: PreTrainedModel, rank: int, generator: torch.Generator) -> I
     """
     modules = [module for _, _, module in linear_maps(model)]
     smallest = min(min(module.weight.shape) for module in modules)
-    if not 1 <= rank < smallest:
-        raise RequestError(f"The rank {rank} is out of range; choose 1 to {smallest - 1} for this model.")
+    check_range(rank, 1, smallest - 1, f"The rank {rank} is", f"choose 1 to {smallest - 1} for this model")
     made, handles = [], []
     try:
         for module in modules:

@@ -1,8 +1,9 @@
 """How a derived model is trained: the choices and their bounds."""
 
+import math
 from dataclasses import dataclass
 
-from fnet_core.errors import RequestError
+from fnet_core.checks import check_range
 
 DEFAULT_WINDOW = 256
 LEARNING_RATES = {"finetune": 5e-5, "lora": 5e-4}
@@ -25,11 +26,10 @@ class Training:
     def check(self) -> None:
         """RequestError for a number out of range."""
         for name, value, most in (("steps", self.steps, 1_000_000), ("windows per step", self.batch, 4096)):
-            if not 1 <= value <= most:
-                raise RequestError(f"The number of {name}, {value}, is out of range; choose 1 to {most:,}.")
-        if self.window is not None and self.window < 2:
-            raise RequestError(f"A window of {self.window} tokens is out of range; choose 2 or more, such as 256.")
-        if self.learning_rate is not None and not 0 < self.learning_rate <= 1:
-            raise RequestError(
-                f"The learning rate {self.learning_rate:g} is out of range; choose above 0 and at most 1, such as 5e-5."
-            )
+            check_range(value, 1, most, f"The number of {name}, {value}, is", f"choose 1 to {most:,}")
+        if self.window is not None:
+            what = f"A window of {self.window} tokens is"
+            check_range(self.window, 2, math.inf, what, "choose 2 or more, such as 256")
+        if self.learning_rate is not None:
+            what = f"The learning rate {self.learning_rate:g} is"
+            check_range(self.learning_rate, 0, 1, what, "choose above 0 and at most 1, such as 5e-5", "(]")

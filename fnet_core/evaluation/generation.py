@@ -7,6 +7,7 @@ import torch
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
 from fnet_core.activations.reading import main_device
+from fnet_core.checks import check_range
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
@@ -21,10 +22,8 @@ class Sampling:
     top_p: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature <= 10:
-            raise RequestError(f"A temperature of {self.temperature} is out of range; choose above 0 to 10.")
-        if not 0 < self.top_p <= 1:
-            raise RequestError(f"A top-p of {self.top_p} is out of range; choose above 0 to 1.")
+        check_range(self.temperature, 0, 10, f"A temperature of {self.temperature} is", "choose above 0 to 10", "(]")
+        check_range(self.top_p, 0, 1, f"A top-p of {self.top_p} is", "choose above 0 to 1", "(]")
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ def prompt_ids(loaded: LoadedModel, prompt: str, new_tokens: int) -> torch.Tenso
     """(1, T) int64 with the special tokens before it; RequestError if empty or too long for the context."""
     if not prompt.strip():
         raise RequestError("The prompt is empty; write the beginning of a text.")
-    if not 1 <= new_tokens <= 1024:
-        raise RequestError(f"{new_tokens} new tokens are out of range; choose 1 to 1024.")
+    check_range(new_tokens, 1, 1024, f"{new_tokens} new tokens are", "choose 1 to 1024")
     ids = loaded.tokenizer(prompt, verbose=False)["input_ids"]
     if len(ids) + new_tokens > loaded.max_tokens:
         raise RequestError(

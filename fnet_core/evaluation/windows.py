@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import DEFAULT_WINDOW, DEFINITIONS, Definition
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
@@ -108,13 +109,9 @@ def window_and_stride(
 
 def check_windows(loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int) -> None:
     """`RequestError` for what cannot be cut into windows of this model, before anything runs."""
-    if definition not in DEFINITIONS:
-        raise RequestError(f"There is no definition '{definition}'; choose one of {', '.join(DEFINITIONS)}.")
+    check_choice(definition, DEFINITIONS, "definition")
     if not passages:
         raise RequestError("There is no text to measure; give at least one passage.")
-    if not 2 <= window <= loaded.max_tokens:
-        raise RequestError(
-            f"A window of {window} tokens is out of range; {loaded.name} reads 2 to {loaded.max_tokens}."
-        )
-    if not 1 <= stride <= window:
-        raise RequestError(f"A stride of {stride} tokens is out of range; choose 1 to the window, {window}.")
+    longest = loaded.max_tokens
+    check_range(window, 2, longest, f"A window of {window} tokens is", f"{loaded.name} reads 2 to {longest}")
+    check_range(stride, 1, window, f"A stride of {stride} tokens is", f"choose 1 to the window, {window}")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fnet_core.activations.hooks import Touch, touching
+from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.models.families import head_size, site_widths
@@ -39,12 +40,9 @@ class Edit:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.site not in SITES:
-            raise RequestError(f"There is no site '{self.site}'; choose one of {', '.join(SITES)}.")
-        if not 0 <= self.gain <= LARGEST_GAIN:
-            raise RequestError(
-                f"A gain of {self.gain} is out of range; choose 0 (inhibit) to {LARGEST_GAIN:g}, 1 leaves unchanged."
-            )
+        check_choice(self.site, SITES, "site")
+        remedy = f"choose 0 (inhibit) to {LARGEST_GAIN:g}, 1 leaves unchanged"
+        check_range(self.gain, 0, LARGEST_GAIN, f"A gain of {self.gain} is", remedy)
         if not math.isfinite(self.offset):
             raise RequestError(f"An offset of {self.offset} is not a number; choose 0 for none.")
         object.__setattr__(self, "neurons", tuple(sorted({(int(layer), int(i)) for layer, i in self.neurons})))

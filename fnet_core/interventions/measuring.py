@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fnet_core.checks import check_range
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio, spoken
@@ -136,8 +137,7 @@ def intervene(
     edits = tuple(edits)
     if not edits:
         raise RequestError("There is no edit to measure; choose a network and a gain other than 1.")
-    if not 0 <= controls <= 50:
-        raise RequestError(f"{controls} controls are out of range; choose 0 to 50.")
+    check_range(controls, 0, 50, f"{controls} controls are", "choose 0 to 50")
     check_edits(loaded, edits)
     draws = random_controls(edits, site_widths(loaded.model, edits[0].site), controls, seed) if controls else []
     tracks = [

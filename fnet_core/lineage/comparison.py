@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from fnet_core.checks import check_seed
+from fnet_core.checks import check_range, check_seed
 from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
@@ -238,10 +238,8 @@ def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
 def check_options(seed: int, resamples: int) -> None:
     """RequestError for a seed or a number of resamples that `compare` refuses."""
     check_seed(seed)
-    if resamples < LEAST_RESAMPLES:
-        raise RequestError(
-            f"{resamples} resamples are out of range; choose {LEAST_RESAMPLES} or more, such as {RESAMPLES}."
-        )
+    remedy = f"choose {LEAST_RESAMPLES} or more, such as {RESAMPLES}"
+    check_range(resamples, LEAST_RESAMPLES, np.inf, f"{resamples} resamples are", remedy)
 
 
 def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int) -> Agreement:

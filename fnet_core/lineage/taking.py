@@ -4,6 +4,7 @@ Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks,
 """
 
 import bz2
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from fnet_core import texts
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
+from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
 from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
 from fnet_core.errors import RequestError
@@ -76,10 +78,9 @@ class FingerprintRequest:
     def __post_init__(self) -> None:
         for split in ("find", "score"):
             object.__setattr__(self, split, tuple(getattr(self, split)) or texts.bundled(split))
-        if not 0 <= self.threshold < float("inf"):
-            raise RequestError(f"The threshold {self.threshold} is out of range; choose 0 or more, such as 3.6.")
-        if self.signal not in SIGNALS:
-            raise RequestError(f"There is no signal '{self.signal}'; choose one of {', '.join(SIGNALS)}.")
+        what = f"The threshold {self.threshold} is"
+        check_range(self.threshold, 0, math.inf, what, "choose 0 or more, such as 3.6", "[)")
+        check_choice(self.signal, SIGNALS, "signal")
         self.atlas_request()
 
     def atlas_request(self) -> AtlasRequest:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
-from fnet_core.checks import check_seed
+from fnet_core.checks import check_choice, check_range, check_seed
 from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
 from fnet_core.decomposition.canica import SKETCH_FACTOR, canica, largest_components
 from fnet_core.errors import RequestError
@@ -50,14 +50,12 @@ class AtlasRequest:
             (self.scope, SCOPES, "scope"),
             (self.contrast, CONTRASTS, "contrast"),
         ):
-            if value not in known:
-                raise RequestError(f"There is no {name} '{value}'; choose one of {', '.join(known)}.")
+            check_choice(value, known, name)
         for number, name, least, most in (
             (self.components, "components", 1, 512),
             (self.restarts, "restarts", 2, 100),
         ):
-            if not least <= number <= most:
-                raise RequestError(f"{number} {name} is out of range; choose {least} to {most}.")
+            check_range(number, least, most, f"{number} {name} is", f"choose {least} to {most}")
         if self.components * self.restarts > MOST_CLUSTERED:
             raise RequestError(
                 f"{self.components} components times {self.restarts} restarts is more than {MOST_CLUSTERED:,}; "
