@@ -133,6 +133,7 @@ def show(job: Job | None) -> None:
 def ended(job: Job | None, cancelled: str = "was cancelled; nothing was saved.") -> None:
     """A sentence about a job that failed or was cancelled."""
     if job and job.state == "failed":
+        assert job.error is not None
         notices.error(job.error)
     elif job and job.state == "cancelled":
         notices.info(f"{job.label} {cancelled}", icon=":material/cancel:")
@@ -173,9 +174,14 @@ def progress(job: Job) -> None:
         icon=":material/close:",
         width="stretch",
         disabled=job.stage == "stopping",
-        on_click=manager().cancel,
+        on_click=cancel,
         args=(job.id,),
     )
+
+
+def cancel(id: str) -> None:
+    """Ask a job to stop, for a button."""
+    manager().cancel(id)
 
 
 def line(job: Job) -> str:

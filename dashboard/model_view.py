@@ -1,11 +1,13 @@
 """Cards of models: what one is, what it needs, whether it fits."""
 
+from typing import Literal
+
 import streamlit as st
 
 from dashboard import notices, words
 from fnet_core.models.cards import ModelCard
 
-_FITS = {
+_FITS: dict[str, tuple[str, str, Literal["green", "orange", "red"]]] = {
     "device": ("fits", ":material/check_circle:", "green"),
     "offload": ("fits with offloading", ":material/hourglass_top:", "orange"),
     "no": ("does not fit", ":material/error:", "red"),
@@ -44,7 +46,7 @@ def facts(card: ModelCard) -> None:
         ("Context", card.context, "Tokens that the model was made to read at once."),
         (
             "Runs on",
-            card.memory and f"{card.memory.device}, {card.memory.dtype}",
+            f"{card.memory.device}, {card.memory.dtype}" if card.memory else None,
             "The device, and the kind of number that the weights are kept in.",
         ),
     ]

@@ -6,6 +6,7 @@ leads and the URL follows, unless the address itself was changed (back button, e
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import streamlit as st
 
@@ -54,7 +55,7 @@ def current() -> Selection:
     return st.session_state[_STATE]
 
 
-def choose(**changes: object) -> None:
+def choose(**changes: Any) -> None:
     """Change parts of the selection, in the session and in the URL."""
     st.session_state[_STATE] = replace(current(), **changes)
     _write_url()
@@ -87,7 +88,7 @@ def _write_url() -> None:
 
 def _parse(in_url: dict[str, str]) -> Selection:
     """The selection that URL values mean; what means nothing keeps its default and leaves a sentence."""
-    wanted: dict[str, object] = {name: in_url[name] for name in _TEXTS if in_url.get(name)}
+    wanted: dict[str, Any] = {name: in_url[name] for name in _TEXTS if in_url.get(name)}
     for name, read in (("network", _network), ("pair", _pair), ("threshold", _threshold)):
         if name in in_url:
             try:

@@ -10,6 +10,7 @@ from dashboard.compare import sides as compare_sides
 from dashboard.compare.jobs import Side
 from fnet_core.errors import RequestError
 from fnet_core.lineage.comparison import Comparison
+from fnet_core.lineage.taking import FingerprintRequest
 
 _PROBLEM = "compare_problem"
 
@@ -56,16 +57,18 @@ if compared := jobs.take_result(followed):
 found = shown()
 running = followed.partial if followed and not found else None
 compare_settings.start(found.a.protocol if found else running.protocol if running else None)
+settings: FingerprintRequest | None = None
 try:
     settings = compare_settings.request()
 except RequestError as error:
-    settings, st.session_state[_PROBLEM] = None, str(error)
+    st.session_state[_PROBLEM] = str(error)
 
-sides, missing = [], []
+sides: list[Side] = []
+missing: list[str] = []
 for column, side in zip(st.columns(2, gap="medium"), ("a", "b"), strict=True):
     with column:
-        asked, lack = compare_sides.draw(side, settings)
-    sides.append(asked)
+        wanted, lack = compare_sides.draw(side, settings)
+    sides += [wanted] if wanted else []
     missing += [lack] if lack else []
 asked = None if missing else (sides[0], sides[1])
 job = compare_jobs.current(asked)
@@ -84,16 +87,16 @@ run.button(
 )
 with more, st.popover("More", width="stretch"):
     compare_settings.draw()
-what.caption(" ".join(dict.fromkeys(missing)) or compare_jobs.plan(asked, compare_settings.sentence()))
+what.caption(compare_jobs.plan(asked, compare_settings.sentence()) if asked else " ".join(dict.fromkeys(missing)))
 if sentence := st.session_state.pop(_PROBLEM, None):
     notices.error(sentence)
 compare_jobs.show(job)
 
-if found:
-    compared = selection.current().compared
+compared = selection.current().compared
+if found and compared:
     stale = asked is not None and not compare_jobs.answered(found, compared, asked)
     results.draw(found, compared, stale, busy)
-elif not busy and not selection.current().compared:
+elif not busy and not compared:
     notices.info(
         "Press 'Compare': each model reads the same 48 passages, about a minute each for the starters. What was "
         "measured before is there at once. The verdict, the matched networks and their signals appear here.",

@@ -32,6 +32,12 @@ class Side:
     fetch: bool = False
     """Whether the model has to be fetched first."""
 
+    @property
+    def measurement(self) -> FingerprintRequest:
+        """How to take the fingerprint of a side that has none yet."""
+        assert self.request is not None
+        return self.request
+
     def stages(self) -> dict[str, float]:
         """The relative lengths of the stages of this side."""
         return {} if self.reference else (_FETCHING if self.fetch else {}) | STAGES
@@ -57,7 +63,7 @@ class Tracks:
 
 def key_of(sides: tuple[Side, Side]) -> str:
     """The digest of what is asked for."""
-    return artifacts.digest([side.reference or asdict(side.request) for side in sides])
+    return artifacts.digest([side.reference or asdict(side.measurement) for side in sides])
 
 
 def plan(sides: tuple[Side, Side], settings: str) -> str:
@@ -70,7 +76,8 @@ def plan(sides: tuple[Side, Side], settings: str) -> str:
 def check(sides: tuple[Side, Side]) -> None:
     """`RequestError` when the two cannot be compared whatever is measured, before anything is measured."""
     protocols = [
-        fingerprints.header(side.reference).protocol if side.reference else side.request.protocol() for side in sides
+        fingerprints.header(side.reference).protocol if side.reference else side.measurement.protocol()
+        for side in sides
     ]
     check_protocols(sides[0].name, protocols[0], sides[1].name, protocols[1])
 
@@ -85,9 +92,10 @@ def submit(sides: tuple[Side, Side]) -> None:
     def work(report: JobReport) -> str:
         tracks = [Track(side.name) for side in sides]
 
-        def move(number: int, **changes: object) -> None:
+        def move(number: int, **changes: Any) -> None:
             tracks[number] = replace(tracks[number], **changes)
-            report.publish(Tracks(*tracks, protocol))
+            a, b = tracks
+            report.publish(Tracks(a, b, protocol))
 
         found = []
         for number, side in enumerate(sides):
@@ -125,7 +133,7 @@ def _measured(side: Side, allowed: tuple[Path, ...], letter: str, report: JobRep
             move(stage=stage)
 
     move(stage="looking in the store")
-    found = find_fingerprint(side.request, told, roots=allowed, accept_licence=side.accept_licence)
+    found = find_fingerprint(side.measurement, told, roots=allowed, accept_licence=side.accept_licence)
     move(stage="measured" if found.computed else "from the store", fraction=1.0)
     return fingerprints.saved(found.path.stem)
 
@@ -144,7 +152,7 @@ def answered(found: Comparison, compared: str, sides: tuple[Side, Side]) -> bool
     return all(
         reference == side.reference
         if side.reference
-        else shown.model.name in (side.name, Path(side.name).name) and shown.protocol == side.request.protocol()
+        else shown.model.name in (side.name, Path(side.name).name) and shown.protocol == side.measurement.protocol()
         for shown, reference, side in zip((found.a, found.b), references, sides, strict=True)
     )
 

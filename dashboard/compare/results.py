@@ -1,5 +1,7 @@
 """What a comparison found: the verdict with its reasons, the score among known pairs, and the views below."""
 
+from typing import Literal
+
 import streamlit as st
 
 from dashboard import charts, notices, words
@@ -10,7 +12,7 @@ from fnet_core.lineage.verdict import INTERVAL_NOTE
 from fnet_core.plotting import lineage as figures
 from fnet_core.reporting.comparison import HEADLINES, NO_PROOF
 
-_OUTCOMES = {
+_OUTCOMES: dict[str, tuple[str, Literal["red", "blue", "gray"]]] = {
     "derived": (":material/family_history:", "red"),
     "independent": (":material/call_split:", "blue"),
     "inconclusive": (":material/help:", "gray"),

@@ -23,9 +23,10 @@ _FILES = {"find": "Text to find networks on", "score": "Text to score on"}
 
 def start(protocol: dict | None) -> None:
     """Fill the session once: with what the shown comparison was made with, or with the defaults."""
-    asked = {} if protocol is None else {_SITE: "site", _COMPONENTS: "components", _THRESHOLD: "threshold"}
+    names = {_SITE: "site", _COMPONENTS: "components", _THRESHOLD: "threshold"}
+    asked = {} if protocol is None else {key: protocol[name] for key, name in names.items()}
     for key, value in _DEFAULTS.items():
-        st.session_state.setdefault(key, protocol[asked[key]] if key in asked else value)
+        st.session_state.setdefault(key, asked.get(key, value))
 
 
 def draw() -> None:

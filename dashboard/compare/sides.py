@@ -60,7 +60,7 @@ def _choose(side: str, value: str | None) -> None:
     selection.choose(**{side: value})
 
 
-def _kind_picker(side: str) -> str:
+def _kind_picker(side: str) -> str | None:
     """Model, saved fingerprint or file; follows the address when that changes."""
     key, seen = f"compare_kind_{side}", f"compare_seen_{side}"
     chosen = _chosen(side)
@@ -70,7 +70,7 @@ def _kind_picker(side: str) -> str:
     return st.segmented_control(
         f"Model {side.upper()} is",
         list(_KINDS),
-        format_func=_KINDS.get,
+        format_func=lambda kind: _KINDS.get(kind, kind),
         key=key,
         required=True,
         label_visibility="collapsed",

@@ -107,7 +107,7 @@ def _added() -> None:
 
 
 def _name(atlas: Atlas, network: int | str) -> str:
-    return f"All {len(atlas)} networks" if network == ALL else f"{network} · {atlas.labels[network]}"
+    return f"All {len(atlas)} networks" if isinstance(network, str) else f"{network} · {atlas.labels[network]}"
 
 
 def _row(atlas: Atlas, network: int | str) -> None:
@@ -116,7 +116,7 @@ def _row(atlas: Atlas, network: int | str) -> None:
     slider, box = f"gain_slider_{network}", f"gain_box_{network}"
     selection.mirror(slider, state.on_slider(gain))
     selection.mirror(box, gain)
-    colour = "currentColor" if network == ALL else figures.colour_of(atlas, network)
+    colour = "currentColor" if isinstance(network, str) else figures.colour_of(atlas, network)
     with st.container(border=True, gap="xsmall", key=f"gain_row_{network}"):
         name, number, cross = st.columns([6, 2.6, 1], vertical_alignment="center", gap="xsmall")
         with name:
@@ -205,10 +205,10 @@ def checked(key: str, networks: Sequence[int] | None = None, controls: int | Non
         return None
 
 
-def changed_since(job: Job) -> bool:
+def changed_since(key: str, job: Job) -> bool:
     """Whether the controls ask for something else than the job answers."""
     try:
-        return state.request(selection.current().atlas).key() != job.key
+        return state.request(key).key() != job.key
     except RequestError:
         return False
 

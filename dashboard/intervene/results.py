@@ -33,10 +33,9 @@ def draw(key: str, atlas: Atlas) -> None:
         jobs.live_result(job.id, _perplexities)
     else:
         intervene_jobs.ended(job)
-        found = jobs.outcome(job) if job and job.state == "done" else None
-        if found:
+        if job and job.state == "done" and (found := jobs.outcome(job)):
             _perplexities(found)
-            if controls.changed_since(job):
+            if controls.changed_since(key, job):
                 st.caption(":material/edit: The controls were changed since; press 'Run' to measure them.")
         elif job is None:
             notices.info(
@@ -100,15 +99,15 @@ def _metric(name: str, value: float, ratio: float | None, below: str) -> None:
 
 
 def _controls(measured: Intervention, asked: int) -> None:
-    spread = tables.control_spread(measured)
-    if spread is None:
+    spread, effects = tables.control_spread(measured), tables.control_effect_spread(measured)
+    if spread is None or effects is None:
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.metric("Controls", "–")
             st.caption(_NO_CONTROL if asked and measured.done else "measured next" if asked else "none asked for")
         return
     count = len(measured.controls)
     median, low, high = spread
-    ratio = tables.control_effect_spread(measured)[0]
+    ratio = effects[0]
     if count == 1:
         _metric("Random control", median, ratio, "a single draw")
         return

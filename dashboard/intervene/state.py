@@ -117,7 +117,7 @@ def on_slider(gain: float) -> float:
 
 def edit_of(atlas: Atlas, network: int | str, threshold: float) -> Edit:
     """The edit of one row; `RequestError` for a gain that is none and a network without key neurons."""
-    chosen = range(len(atlas)) if network == ALL else [network]
+    chosen = range(len(atlas)) if isinstance(network, str) else [network]
     return edit_networks(atlas, chosen, threshold, gain=gains()[network])
 
 
@@ -125,8 +125,8 @@ def edits(atlas: Atlas, threshold: float) -> tuple[Edit, ...]:
     """The edits that change something; `RequestError` if a row is wrong."""
     if found := loaded():
         return found[0]
-    found = [edit_of(atlas, network, threshold) for network in gains()]
-    return tuple(edit for edit in found if edit.gain != 1.0)
+    rows = [edit_of(atlas, network, threshold) for network in gains()]
+    return tuple(edit for edit in rows if edit.gain != 1.0)
 
 
 def request(key: str, own: tuple[Edit, ...] | None = None, controls: int | None = None) -> EditRequest:

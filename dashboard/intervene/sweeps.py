@@ -55,7 +55,7 @@ def doses(key: str, atlas: Atlas) -> None:
             on_click=_submit_doses,
             args=(key, atlas),
         )
-    if busy:
+    if jobs.under_way(job):
         jobs.live_result(job.id, partial(_dose_figure, atlas))
         return
     intervene_jobs.ended(job)
@@ -122,7 +122,7 @@ def ranking(key: str, atlas: Atlas) -> None:
             f"Inhibits each of the {words.count(len(atlas), 'network')} alone, beside one random control, and sorts by "
             "damage. What is measured is kept: after Cancel it goes on from there."
         )
-    if busy:
+    if jobs.under_way(job):
         jobs.live_result(job.id, partial(_ranking_figure, atlas))
         return
     intervene_jobs.ended(job)

@@ -16,6 +16,7 @@ from fnet_core.interventions.edits import editing
 from fnet_core.jobs import JobReport
 from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
+from fnet_core.progress import part_of
 
 _FORM = "writing"
 _CANDIDATES = 500
@@ -39,7 +40,7 @@ def draw(key: str) -> None:
         jobs.live_result(job.id, _side_by_side)
         return
     intervene_jobs.ended(job)
-    if (found := jobs.outcome(job)) and job.state == "done":
+    if job and job.state == "done" and (found := jobs.outcome(job)):
         _side_by_side(found)
         _next_tokens(found.value)
     elif job is None:
@@ -72,7 +73,7 @@ def _submit(key: str) -> None:
                     new_tokens=tokens,
                     sampling=sampling,
                     candidates=_CANDIDATES,
-                    report=lambda stage, share, number=number: report(stage, (number + share) / len(ways)),
+                    report=part_of(report, number, len(ways)),
                 )
             texts += (found,)
             publish(Writing(texts, without))

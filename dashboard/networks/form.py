@@ -43,7 +43,7 @@ def draw(busy: bool) -> None:
         scope.selectbox(
             "Scope",
             list(SCOPES),
-            format_func=_SCOPE_NAMES.get,
+            format_func=lambda name: _SCOPE_NAMES.get(name, name),
             key="scope",
             persist_state="session",
             help="\n".join(f"- {_SCOPE_NAMES[name]}: {line}" for name, line in SCOPES.items()),

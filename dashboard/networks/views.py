@@ -144,8 +144,9 @@ def recipe(atlas: Atlas, network: int, threshold: float) -> None:
         seconds = {stage: f"{value:.1f} s" for stage, value in atlas.seconds.items()}
         seconds["all"] = f"{sum(atlas.seconds.values()):.1f} s"
         st.table(seconds, border="horizontal")
-        path = artifacts.artifact_path(KIND, selection.current().atlas)
-        if path.is_file():
+        key = selection.current().atlas
+        path = artifacts.artifact_path(KIND, key) if key else None
+        if path and path.is_file():
             st.download_button(
                 f"Atlas ({words.size(path.stat().st_size)})",
                 path.read_bytes,

@@ -173,7 +173,7 @@ def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer_files(folder))}
     if TOKENIZER in files:
         files[TOKENIZER] = tokenizer_digest(folder / TOKENIZER) or files[TOKENIZER]
-    decides = {"config": config, "files": files}
+    decides: dict[str, Any] = {"config": config, "files": files}
     if differs_from_its_file(folder):
         decides["tokenizer"] = "as its file"
     return digest(decides)
