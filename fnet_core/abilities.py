@@ -1,0 +1,109 @@
+"""What can be done with a model, told from its configuration before a weight is read.
+
+The model is built without memory and handed to the functions that would do the work; what they refuse, and why, is the
+answer. `docs/models.md` holds what happens when each is really run, and a test holds this against it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import PretrainedConfig
+
+from fnet_core.choices import SITES, Site
+from fnet_core.errors import RequestError
+from fnet_core.interventions.baking import FOLDABLE
+from fnet_core.models.families import attention_weights, family_for, site_widths
+from fnet_core.models.loading import LoadedModel, model_class
+from fnet_core.models.stored import StoredWeights
+from fnet_core.pruning.anatomy import anatomy
+from fnet_core.pruning.request import PlanRequest
+
+Operation = Literal["atlas", "edit", "bake", "fingerprint", "neurons", "heads", "plain neurons", "plain heads"]
+
+AT_SITES: dict[Operation, str] = {
+    "atlas": "find networks",
+    "edit": "edit networks",
+    "bake": "save edits in the weights",
+    "fingerprint": "take a fingerprint",
+}
+"""What is done at a site."""
+
+TO_WHOLE: dict[Operation, str] = {
+    "neurons": "prune and export MLP neurons",
+    "heads": "prune and export attention heads",
+    "plain neurons": "export without code of its own, layers cut evenly",
+    "plain heads": "the same with heads",
+}
+"""What is done to the whole model."""
+
+
+@dataclass(frozen=True)
+class Ability:
+    """One operation, at one site or on the whole model, and why not where it does not work."""
+
+    operation: Operation
+    site: Site | None
+    works: bool
+    reason: str = ""
+
+
+def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
+    """What works with the model `name` of this configuration; `RequestError` if its architecture is unknown."""
+    family = family_for(config.model_type)
+    loaded = _without_weights(config, name)
+    found = [_ability("atlas", site, lambda site=site: site_widths(loaded.model, site)) for site in SITES]
+    weights = _refusal(lambda: next(attention_weights(loaded.model)))
+    for seen in tuple(found):
+        site, works = seen.site, seen.works
+        found.append(Ability("edit", site, works, seen.reason))
+        bake = "its activations go through no single projection" if works and site not in FOLDABLE else seen.reason
+        found.append(Ability("bake", site, works and site in FOLDABLE, bake))
+        found.append(Ability("fingerprint", site, works and not weights, seen.reason or weights))
+    neurons = _ability("neurons", None, lambda: anatomy(loaded))
+    asked = PlanRequest(ratio=0.5, protected=(0, 0), heads=True)
+    heads = _ability("heads", None, lambda: asked.check(anatomy(loaded)))
+    unsaid = "its configuration cannot say it, so the folder brings a short file of code"
+    found += [neurons, heads]
+    found.append(_said("plain neurons", neurons, bool(family.width_field), unsaid))
+    found.append(_said("plain heads", heads, bool(family.width_field) and family.heads_in_config, unsaid))
+    return tuple(found)
+
+
+def _said(operation: Operation, cut: Ability, sayable: bool, unsaid: str) -> Ability:
+    works = cut.works and sayable
+    return Ability(operation, None, works, "" if works else cut.reason or unsaid)
+
+
+def _ability(operation: Operation, site: Site | None, attempt: Callable[[], Any]) -> Ability:
+    reason = _refusal(attempt)
+    return Ability(operation, site, not reason, reason)
+
+
+def _refusal(attempt: Callable[[], Any]) -> str:
+    try:
+        attempt()
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
+def _without_weights(config: PretrainedConfig, name: str) -> LoadedModel:
+    """The model on torch's meta device, where it has shapes and no memory."""
+    with torch.device("meta"):
+        model = model_class(config, name)(config)
+    return LoadedModel(
+        model=model,
+        tokenizer=None,
+        name=name,
+        digest="",
+        family=config.model_type,
+        path=Path(),
+        layers=config.num_hidden_layers,
+        dtype="float32",
+        device="meta",
+        max_tokens=0,
+        stored=StoredWeights("float32", 0),
+    )
