@@ -5,15 +5,16 @@ Nothing is imported here, so that a command line can be read and refused before 
 
 from typing import Literal
 
-Site = Literal["mlp", "mlp_out", "residual", "heads"]
+Site = Literal["mlp", "mlp_out", "residual", "heads", "experts"]
 
 SITES: dict[str, str] = {
     "mlp": "MLP neurons: the input of each MLP's down-projection, one neuron per intermediate unit",
     "mlp_out": "MLP output: what each MLP adds to the residual stream",
     "residual": "Residual stream: each decoder layer's output",
     "heads": "Attention heads: the input of the attention output projection, averaged within each head",
+    "experts": "Experts: the router's probability of each expert for each token, in mixtures of experts alone",
 }
-"""The four sites that can be read, with the sentence that explains each."""
+"""The five sites that can be read, with the sentence that explains each."""
 
 
 def site_title(site: str) -> str:

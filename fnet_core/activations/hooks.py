@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from fnet_core.activations.routing import probabilities, rerouted
 from fnet_core.choices import Site
 from fnet_core.models.families import Tap, taps
 
@@ -21,6 +22,14 @@ def _attach(tap: Tap, layer: int, touch: Touch):
             return None if changed is None else (changed, *inputs[1:])
 
         return tap.module.register_forward_pre_hook(before)
+
+    if tap.side == "router":
+
+        def chosen(module: nn.Module, inputs: tuple, output):
+            changed = touch(layer, probabilities(module, inputs[0]))
+            return None if changed is None else rerouted(module, output, changed)
+
+        return tap.module.register_forward_hook(chosen)
 
     def after(module: nn.Module, inputs: tuple, output):
         if isinstance(output, tuple):

@@ -9,13 +9,22 @@ from transformers import PreTrainedModel
 
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
-from fnet_core.models.families import Projection, decoder_layers, family_for, input_axis, mlp_projections, weight_of
+from fnet_core.models.families import (
+    Projection,
+    check_dense,
+    decoder_layers,
+    family_for,
+    input_axis,
+    mlp_projections,
+    weight_of,
+)
 from fnet_core.progress import Report, silent
 
 
 @torch.no_grad()
 def permute_neurons(model: PreTrainedModel, generator: torch.Generator, report: Report = silent) -> None:
     """Put every layer's MLP neurons in a random order; the sum over them stays the same."""
+    check_dense(model, "permuting neurons")
     layers = mlp_projections(model)
     for done, layer in enumerate(layers):
         report("changing", done / len(layers))
@@ -51,6 +60,7 @@ def rescale_neurons(
 
 def check_rescalable(model: PreTrainedModel) -> None:
     """RequestError unless the model's MLPs are gated, or have ReLU for their activation."""
+    check_dense(model, "rescaling neurons")
     family = family_for(model.config.model_type)
     activation = decoder_layers(model)[0].get_submodule(family.activation)
     if not family.gated and not isinstance(activation, nn.ReLU):
@@ -95,6 +105,7 @@ def residual_axes(model: PreTrainedModel) -> list[tuple[nn.Parameter, int]]:
 
     RequestError as `permute_residual`.
     """
+    check_dense(model, "permuting the residual stream")
     width, family = model.config.hidden_size, family_for(model.config.model_type)
     writers = {family.attention_out, family.down}
     found: dict[nn.Parameter, int] = {}

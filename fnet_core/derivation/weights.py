@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
-from fnet_core.models.families import Projection, decoder_layers, family_for, weight_of
+from fnet_core.models.families import Projection, check_dense, decoder_layers, family_for, weight_of
 from fnet_core.progress import Report, silent
 
 GROUP = 32
@@ -31,9 +31,14 @@ def linear_maps(model: PreTrainedModel) -> Iterator[tuple[int, str, Projection]]
 def add_noise(model: PreTrainedModel, ratio: float, generator: torch.Generator, report: Report = silent) -> None:
     """Add gaussian noise to every weight matrix, of `ratio` times the matrix's own standard deviation.
 
-    Embeddings included; biases and norms, which are vectors, stay as they are.
+    Embeddings and each expert's matrices included; biases and norms, which are vectors, stay as they are.
     """
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim == 2]
+    matrices = [
+        matrix
+        for parameter in model.parameters()
+        if parameter.ndim > 1
+        for matrix in (parameter if parameter.ndim == 3 else (parameter,))
+    ]
     for done, matrix in enumerate(matrices):
         report("changing", done / len(matrices))
         noise = torch.randn(matrix.shape, generator=generator)
@@ -46,6 +51,7 @@ def quantise(model: PreTrainedModel, bits: int, report: Report = silent) -> None
 
     Round to nearest, symmetric: a group of `GROUP` columns of a row has the scale max(abs(w)) / (2^(bits-1) - 1).
     """
+    check_dense(model, "rounding weights")
     maps = list(linear_maps(model))
     for done, (_, _, module) in enumerate(maps):
         report("changing", done / len(maps))
@@ -84,6 +90,8 @@ def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     setattr(model.get_submodule(parent), name, nn.ModuleList(layers[number] for number in kept))
     if types := getattr(model.config, "layer_types", None):
         model.config.layer_types = [types[number] for number in kept]
+    if whole := getattr(model.config, "mlp_only_layers", None):
+        model.config.mlp_only_layers = [new for new, number in enumerate(kept) if number in whole]
     model.config.num_hidden_layers = len(kept)
     return dropped
 

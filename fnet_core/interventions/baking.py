@@ -9,7 +9,14 @@ from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
-from fnet_core.models.families import attention_projections, head_size, mlp_projections, site_widths, weight_in_place
+from fnet_core.models.families import (
+    attention_projections,
+    family_for,
+    head_size,
+    mlp_projections,
+    site_widths,
+    weight_in_place,
+)
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
 from fnet_core.models.saving import new_folder, saving_model
@@ -31,8 +38,9 @@ def bake(
     check_edits(loaded, edits)
     for edit in edits:
         if edit.site not in FOLDABLE:
+            fitting = [site for site in FOLDABLE if site in family_for(loaded.family).sites]
             raise RequestError(
-                f"An edit at site {edit.site} cannot be folded into weights; choose site {' or '.join(FOLDABLE)}."
+                f"An edit at site {edit.site} cannot be folded into weights; choose site {' or '.join(fitting)}."
             )
     folder = new_folder(folder)
     report("reading", 0.0)

@@ -27,8 +27,8 @@ from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdenti
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
-from fnet_core.models.families import attention_weights, taps
-from fnet_core.models.folder import published_name
+from fnet_core.models.families import attention_weights, check_site, taps
+from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
@@ -146,6 +146,7 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
+    check_site(read_config(folder.path).model_type, request.site)
     name = published_name(folder.name, folder.path)
     dtype = str(default_dtype()).removeprefix("torch.")
     recipe = request.recipe(name, models.model_digest(folder.path), expected_device(), dtype)

@@ -58,6 +58,16 @@ class Family:
     """Attributes of the attention module that count key/value groups."""
     head_sums: tuple[str, ...] = ()
     """Attributes of the attention module that hold query heads times their size."""
+    router: str = ""
+    """The module of a mixture of experts whose weight gives each expert's logit: site `experts`; empty in dense ones.
+
+    A mixture has no `up`, `activation` and `down`, for its experts are slices of one tensor that no module holds.
+    """
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The sites that the architecture has."""
+        return ("mlp_out", "residual", "heads", "experts") if self.router else ("mlp", "mlp_out", "residual", "heads")
 
     @property
     def attention(self) -> str:
@@ -80,6 +90,7 @@ _GEMMA = replace(_LLAMA, mlp_out="post_feedforward_layernorm")
 _OLMO2 = replace(_GEMMA, heads_bound="its queries and keys are normalised over all heads together")
 _ALIBI = "its position biases depend on how many heads there are"
 _UNGATED = replace(_LLAMA, up=("mlp.up_proj",), gated=False)
+_MIXTURE = replace(_LLAMA, up=(), activation="", down="", router="mlp.gate")
 _GLM = replace(_LLAMA, up=("mlp.gate_up_proj",), activation="mlp.activation_fn")
 
 FAMILIES: dict[str, Family] = {
@@ -210,6 +221,11 @@ FAMILIES: dict[str, Family] = {
         heads_in_config=False,
         head_counters=("num_heads",),
     ),
+    "mixtral": _MIXTURE,
+    "qwen2_moe": _MIXTURE,
+    "qwen3_moe": _MIXTURE,
+    "olmoe": _MIXTURE,
+    "gpt_oss": replace(_MIXTURE, router="mlp.router"),
 }
 """Rows by `model_type`, the name a Hugging Face configuration gives its architecture."""
 
@@ -237,17 +253,49 @@ def decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
 
 @dataclass(frozen=True)
 class Tap:
-    """One place to read or edit in one layer: a module, and whether its input or its output is meant."""
+    """One place to read or edit in one layer: a module, and whether its input, output or choice of experts is meant."""
 
     module: nn.Module
-    side: Literal["input", "output"]
+    side: Literal["input", "output", "router"]
+
+
+def check_site(model_type: str, site: str) -> None:
+    """RequestError, naming the sites that work, unless the architecture has this one."""
+    family = family_for(model_type)
+    if site not in SITES:
+        raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
+    if site in family.sites:
+        return
+    why = (
+        f"A {model_type} model is a mixture of experts, whose neurons act only on the tokens sent to their expert"
+        if family.router
+        else f"A {model_type} model has no experts"
+    )
+    raise RequestError(f"{why}; choose site {', '.join(family.sites[:-1])} or {family.sites[-1]}.")
+
+
+def check_dense(model: PreTrainedModel, what: str) -> None:
+    """RequestError if the model is a mixture of experts, which `what` (as "pruning") is not made for."""
+    model_type = model.config.model_type
+    if family_for(model_type).router:
+        raise RequestError(
+            f"A {model_type} model is a mixture of experts and {what} is made for one MLP per layer; choose a model "
+            "that is not a mixture."
+        )
 
 
 def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
-    """The tap of `site` in every decoder layer, first to last; `RequestError` for an unknown site."""
+    """The tap of `site` in every decoder layer, first to last.
+
+    `RequestError` for an unknown site, one that the architecture does not have, and a layer of a mixture without
+    experts of its own.
+    """
     family = family_for(model.config.model_type)
+    check_site(model.config.model_type, site)
     layers = decoder_layers(model)
     match site:
+        case "experts":
+            return [Tap(router, "router") for router in _routers(model, layers, family)]
         case "mlp":
             return [Tap(_resolve(layer, family.down), "input") for layer in layers]
         case "mlp_out":
@@ -256,8 +304,18 @@ def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
             return [Tap(layer, "output") for layer in layers]
         case "heads":
             return [Tap(_resolve(layer, family.attention_out), "input") for layer in layers]
-        case _:
-            raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
+
+
+def _routers(model: PreTrainedModel, layers: list[nn.Module], family: Family) -> list[nn.Module]:
+    owner, _, name = family.router.rpartition(".")
+    dense = [str(number) for number, layer in enumerate(layers) if not hasattr(_resolve(layer, owner), name)]
+    if dense:
+        others = [site for site in family.sites if site != "experts"]
+        raise RequestError(
+            f"This {model.config.model_type} model has no experts in layer {', '.join(dense)}, so that site experts "
+            f"would lack layers; choose site {', '.join(others[:-1])} or {others[-1]}."
+        )
+    return [_resolve(layer, family.router) for layer in layers]
 
 
 def signal_taps(model: PreTrainedModel) -> tuple[list[Tap], list[Tap]]:
@@ -266,6 +324,7 @@ def signal_taps(model: PreTrainedModel) -> tuple[list[Tap], list[Tap]]:
     In an MLP without gate they are the activation function's input and output. Where one module gives gate and up,
     the up signal is the second half of its output.
     """
+    check_dense(model, "the split into up signal and activation signal")
     family = family_for(model.config.model_type)
     layers = decoder_layers(model)
     activations = [Tap(_resolve(layer, family.activation), "output") for layer in layers]
@@ -290,7 +349,8 @@ class Attention:
 
 
 def mlp_projections(model: PreTrainedModel) -> list[Mlp]:
-    """The MLP projections of every decoder layer, first to last."""
+    """The MLP projections of every decoder layer, first to last; RequestError for a mixture of experts."""
+    check_dense(model, "changing neurons")
     family = family_for(model.config.model_type)
     return [
         Mlp(tuple(_resolve(layer, path) for path in family.up), _resolve(layer, family.down))
@@ -383,10 +443,13 @@ def _input_width(projection: Projection) -> int:
 
 def site_widths(model: PreTrainedModel, site: Site) -> tuple[int, ...]:
     """Neurons per layer at a site, first layer to last; layers may differ, as after pruning."""
+    check_site(model.config.model_type, site)
     match site:
         case "mlp":
             return tuple(_input_width(mlp.down) for mlp in mlp_projections(model))
         case "heads":
             return tuple(_input_width(attention.out) // head_size(model) for attention in attention_projections(model))
+        case "experts":
+            return tuple(tap.module.get_parameter("weight").shape[0] for tap in taps(model, site))
         case _:
             return (model.config.hidden_size,) * len(taps(model, site))

@@ -12,7 +12,8 @@ from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
 from fnet_core.decomposition.canica import SKETCH_FACTOR, canica, largest_components
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
-from fnet_core.models.families import site_widths
+from fnet_core.models.families import check_site, site_widths
+from fnet_core.models.folder import read_config
 from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
@@ -105,6 +106,7 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     to stop; nothing is left behind then. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
+    check_site(read_config(folder.path).model_type, request.site)
     dtype = str(default_dtype()).removeprefix("torch.")
     recipe = request.recipe(folder.name, models.model_digest(folder.path), expected_device(), dtype)
     if kept := memo.known(ATLASES, recipe):

@@ -8,6 +8,7 @@ from typing import Any
 
 from fnet_core.models.families import (
     attention_projections,
+    check_dense,
     head_size,
     heads_per_group,
     mlp_projections,
@@ -44,8 +45,9 @@ class Anatomy:
 
 
 def anatomy(loaded: LoadedModel) -> Anatomy:
-    """The sizes of a loaded model."""
+    """The sizes of a loaded model; RequestError for a mixture of experts, which pruning does not reach."""
     model = loaded.model
+    check_dense(model, "pruning")
     size, shared = head_size(model), heads_per_group(model)
     widths_L = site_widths(model, "mlp")
     neuron_L = tuple(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from accelerate import cpu_offload, disk_offload
 from support.loading import loaded_tiny
-from support.tiny_models import TINY_FAMILIES, starting_tokenizer, tiny_model
+from support.tiny_models import ALL_FAMILIES, starting_tokenizer, tiny_model
 from torch.nn import functional as F
 
 from fnet_core.activations.reading import Tokens, read_subjects, tokenize
@@ -21,7 +21,7 @@ def ids_of(loaded, passage):
     return tokenize(loaded, passage).ids_T[None]
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_residual_subjects_are_the_hidden_states(family):
     loaded = loaded_tiny(family)
     for subject in read_subjects(loaded, PASSAGES, "residual"):
@@ -64,8 +64,14 @@ def test_mlp_and_heads_of_the_first_layer_by_hand():
     torch.testing.assert_close(mlp.activations_TN[:, :40], neurons[0], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("site", ["mlp", "mlp_out", "residual", "heads"])
-@pytest.mark.parametrize("family", ["llama", "gpt2", "opt"])
+@pytest.mark.parametrize(
+    ("family", "site"),
+    [
+        *((family, site) for family in ("llama", "gpt2", "opt") for site in ("mlp", "mlp_out", "residual", "heads")),
+        ("mixtral", "experts"),
+        ("gpt_oss", "experts"),
+    ],
+)
 def test_offloaded_models_give_the_same_activations(family, site, tmp_path):
     plain = list(read_subjects(loaded_tiny(family), PASSAGES, site))
     cpu = torch.device("cpu")

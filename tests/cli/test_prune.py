@@ -88,6 +88,12 @@ def test_bad_requests_exit_with_2_and_one_line(capsys, model, options, tmp_path,
     assert not (tmp_path / "new").exists()
 
 
+def test_a_mixture_is_refused_in_a_sentence(capsys, tmp_path, options):
+    model = save_tiny(tmp_path / "mixture", "qwen3_moe")
+    code, err = run(capsys, model, "--ratio", "0.2", *options)
+    assert code == 2 and "is a mixture of experts and pruning is made for one MLP per layer" in err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("number", "sentence"), [(28, "is full"), (13, "no permission"), (30, "read-only")])
 def test_a_disk_that_refuses_leaves_no_partly_written_model(
     capsys, model, options, tmp_path, monkeypatch, number, sentence

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.tiny_models import TINY_FAMILIES, UNGATED, tiny_model
+from support.tiny_models import MIXTURES, TINY_FAMILIES, UNGATED, tiny_model
 
 from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons, residual_axes
 from fnet_core.errors import RequestError
@@ -100,3 +100,13 @@ def test_norms_within_heads_are_left_alone_and_tied_weights_permuted_once():
     assert len(set(permuted)) == len(permuted) and "model.embed_tokens.weight" in permuted
     left = set(names.values()) - set(permuted)
     assert left == {f"model.layers.{i}.self_attn.{n}_norm.weight" for i in range(3) for n in "qk"}
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+@pytest.mark.parametrize("change", [permute_neurons, permute_residual, lambda m, g: rescale_neurons(m, 2.0, g)])
+def test_mixtures_are_refused_and_left_as_they_are(family, change):
+    model = tiny_model(family)
+    with pytest.raises(RequestError, match=r"is a mixture of experts and .* is made for one MLP per layer"):
+        change(model, seeded(0))
+    for new, old in zip(model.parameters(), tiny_model(family).parameters(), strict=True):
+        assert torch.equal(new, old)

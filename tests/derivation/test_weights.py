@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.tiny_models import TINY_FAMILIES, tiny_model
+from support.tiny_models import ALL_FAMILIES, MIXTURES, tiny_model
 
 from fnet_core.derivation.weights import GROUP, add_noise, drop_layers, dropped_layers, merge, quantise
 from fnet_core.errors import RequestError
@@ -77,7 +77,7 @@ def test_too_many_layers_cannot_be_dropped(count, layers):
         dropped_layers(count, layers)
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_a_dropped_layer_is_one_that_passes_its_input_on(family):
     """The oracle: the whole model with the layer skipped by a hook."""
     model, whole = tiny_model(family), tiny_model(family)
@@ -120,3 +120,25 @@ def test_models_of_other_shapes_are_not_merged_and_nothing_changes():
         with pytest.raises(RequestError, match=sentence):
             merge(ours, other)
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), tiny_model("llama").parameters(), strict=True))
+
+
+def test_dense_layers_of_a_mixture_stay_dense_when_another_is_dropped():
+    model = tiny_model("qwen3_moe", num_hidden_layers=4, mlp_only_layers=[2])
+    before = [hasattr(layer.mlp, "experts") for layer in decoder_layers(model)]
+    assert before == [True, True, False, True] and drop_layers(model, 1) == (2,)
+    assert model.config.mlp_only_layers == []
+    model = tiny_model("qwen3_moe", num_hidden_layers=5, mlp_only_layers=[3])
+    assert drop_layers(model, 1) == (2,) and model.config.mlp_only_layers == [2]
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_noise_reaches_every_expert_in_proportion_and_rounding_is_refused(family):
+    model, before = tiny_model(family), tiny_model(family)
+    add_noise(model, 0.1, torch.Generator().manual_seed(0))
+    pairs = [mixture.model.layers[0].mlp.experts.parameters() for mixture in (model, before)]
+    for new, old in zip(*pairs, strict=True):
+        if new.ndim == 3:
+            for expert in range(5):
+                assert 0.08 < (new[expert] - old[expert]).std() / old[expert].std() < 0.12
+    with pytest.raises(RequestError, match="mixture of experts and rounding weights is made for one MLP per layer"):
+        quantise(model, 4)

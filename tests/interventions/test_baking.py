@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from support.loading import loaded_tiny
-from support.tiny_models import TINY_FAMILIES, save_tiny, tiny_model
+from support.tiny_models import MIXTURES, TINY_FAMILIES, save_tiny, tiny_model
 from transformers import AutoModelForCausalLM
 
 from fnet_core.errors import RequestError
@@ -31,6 +31,21 @@ def test_folded_equals_hooked_in_every_family(family):
     fold(folded, EDITS)
     torch.testing.assert_close(folded(IDS).logits, hooked, atol=1e-5, rtol=1e-5)
     assert not torch.allclose(hooked, loaded.model(IDS).logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_heads_of_a_mixture_fold(family):
+    loaded = loaded_tiny(family)
+    with torch.no_grad(), editing(loaded, EDITS[1:2]):
+        hooked = loaded.model(IDS).logits
+    folded = tiny_model(family)
+    fold(folded, EDITS[1:2])
+    torch.testing.assert_close(folded(IDS).logits, hooked, atol=1e-5, rtol=1e-5)
+
+
+def test_an_edit_of_experts_names_the_site_that_folds(tmp_path):
+    with pytest.raises(RequestError, match="site experts cannot be folded into weights; choose site heads\\."):
+        bake(loaded_tiny("mixtral"), [Edit("experts", ((0, 1),), 0.0)], tmp_path / "new", {})
 
 
 @pytest.mark.parametrize("family", ["gpt2", "opt", "gpt_neox"])

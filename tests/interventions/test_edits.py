@@ -8,13 +8,13 @@ import torch
 from accelerate import disk_offload
 from support.atlases import hand_atlas
 from support.loading import loaded_tiny
-from support.tiny_models import TINY_FAMILIES, tiny_model
+from support.tiny_models import ALL_FAMILIES, MIXTURES, tiny_model
 
 from fnet_core.activations.hooks import touching
 from fnet_core.errors import RequestError
 from fnet_core.interventions.controls import random_controls
 from fnet_core.interventions.edits import Edit, affine, check_atlas, edit_networks, editing, parse_edits, save_edits
-from fnet_core.models.families import taps
+from fnet_core.models.families import FAMILIES, taps
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 SITES = ["mlp", "mlp_out", "residual", "heads"]
@@ -25,8 +25,9 @@ def logits(loaded, edits=()):
         return loaded.model(IDS).logits
 
 
-@pytest.mark.parametrize("site", SITES)
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize(
+    ("family", "site"), [(family, site) for family in ALL_FAMILIES for site in FAMILIES[family].sites]
+)
 def test_gain_one_and_leaving_are_bit_identical_and_gain_zero_is_not(family, site):
     loaded = loaded_tiny(family)
     untouched = loaded.model(IDS).logits
@@ -53,6 +54,49 @@ def test_inhibiting_a_head_is_zeroing_its_block_of_the_output_projection():
     cut.model.layers[1].self_attn.o_proj.weight[:, 12:18] = 0
     torch.testing.assert_close(
         logits(loaded, [Edit("heads", ((1, 2),), gain=0.0)]), cut(IDS).logits, atol=1e-5, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_a_gain_on_an_expert_scales_its_probability_before_the_choice(family):
+    """By hand: the router's probabilities scaled, the two largest kept and weighted as the configuration says."""
+    loaded = loaded_tiny(family)
+    layer = loaded.model.model.layers[1]
+    router, block = (layer.mlp.router if family == "gpt_oss" else layer.mlp.gate), layer.mlp
+    seen, made = {}, {}
+    handles = [
+        block.register_forward_pre_hook(lambda m, a: seen.__setitem__("hidden", a[0].reshape(-1, 24).clone())),
+        block.register_forward_hook(lambda m, a, out: made.__setitem__("y", out[0] if isinstance(out, tuple) else out)),
+    ]
+    logits(loaded, [Edit("experts", ((1, 0), (1, 3)), gain=3.0), Edit("experts", ((1, 2),), gain=0.0)])
+    for handle in handles:
+        handle.remove()
+    hidden = seen["hidden"]
+    scores = hidden @ router.weight.T + (router.bias if family == "gpt_oss" else 0)
+    scaled = scores.softmax(dim=1) * torch.tensor([3.0, 1, 0, 3, 1])
+    assert not torch.equal(scaled.topk(2).indices, scores.topk(2).indices)
+    normalised = family in ("mixtral", "gpt_oss", "qwen3_moe")
+    assert normalised == getattr(loaded.model.config, "norm_topk_prob", True)
+    expected = torch.zeros_like(hidden)
+    for token in range(len(hidden)):
+        weight, chosen = scaled[token].topk(2)
+        weight = weight / weight.sum() if normalised else weight
+        for share, expert in zip(weight, chosen, strict=True):
+            alone = block.experts(hidden[[token]], torch.tensor([[expert, expert]]), torch.tensor([[1.0, 0.0]]))[0]
+            expected[token] += share * alone
+    if family == "qwen2_moe":
+        expected += torch.sigmoid(block.shared_expert_gate(hidden)) * block.shared_expert(hidden)
+    torch.testing.assert_close(made["y"].reshape(-1, 24), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_all_experts_inhibited_add_nothing(family):
+    loaded = loaded_tiny(family)
+    if family == "qwen2_moe":
+        loaded.model.model.layers[1].mlp.shared_expert.down_proj.weight.zero_()
+    everything = Edit("experts", tuple((1, expert) for expert in range(5)), gain=0.0)
+    assert torch.equal(
+        logits(loaded, [everything]), logits(loaded, [Edit("mlp_out", tuple((1, i) for i in range(24)), gain=0.0)])
     )
 
 

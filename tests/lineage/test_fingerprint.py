@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.stats import spearmanr
 from support.fingerprints import hand_fingerprint, waves
 from support.loading import loaded_tiny
-from support.tiny_models import save_tiny, tiny_model
+from support.tiny_models import MIXTURES, save_tiny, tiny_model
 
 from fnet_core import texts
 from fnet_core.activations.reading import read_subjects
@@ -116,6 +116,17 @@ def test_another_architecture_and_tokenizer_share_the_grid(taken):
     assert [len(g) for g in other.grids] == [len(g) for g in taken.grids] == [-(-len(p.text) // 4) for p in SCORE]
     found = compare(taken, other)
     assert found.layers.heatmap_LJ.shape == (3, 5) and 0 < found.score < 0.8
+
+
+@pytest.mark.parametrize(("family", "site"), [(family, "residual") for family in MIXTURES] + [("olmoe", "experts")])
+def test_mixtures_of_experts(family, site):
+    loaded = loaded_tiny(family, **LONG)
+    found = take(loaded, site=site)
+    assert found.key_counts_KL.shape == (8, 3) and len(found.signals) == 5
+    layer = loaded.model.model.layers[2].self_attn
+    spreads = [float(getattr(layer, f"{name}_proj").weight.double().std(correction=0)) for name in "qkvo"]
+    np.testing.assert_allclose(found.curves_4L[:, 2], spreads, rtol=1e-5)
+    assert compare(found, take(loaded, site=site)).score > 0.999
 
 
 def test_signals_by_hand(llama, taken):

@@ -1,8 +1,8 @@
-"""Every family's row on a tiny random model of its real class, at all four sites."""
+"""Every family's row on a tiny random model of its real class, at every site it has."""
 
 import pytest
 import torch
-from support.tiny_models import TINY_FAMILIES, mlp_width, tiny_model
+from support.tiny_models import ALL_FAMILIES, MIXTURES, TINY_FAMILIES, mlp_width, tiny_model
 
 from fnet_core.activations.hooks import touching
 from fnet_core.choices import SITES
@@ -19,7 +19,7 @@ def read(model, site):
     return [seen[layer] for layer in sorted(seen)]
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_the_residual_site_is_the_models_own_hidden_states(family):
     model = tiny_model(family)
     with torch.no_grad():
@@ -30,7 +30,7 @@ def test_the_residual_site_is_the_models_own_hidden_states(family):
         torch.testing.assert_close(seen[layer], state, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_the_residual_stream_is_the_sum_of_its_branches(family):
     """What goes in, plus attention's and the MLP's contribution, comes out: checks `mlp_out` in each family."""
     model = tiny_model(family)
@@ -84,7 +84,7 @@ def test_the_mlp_site_times_the_down_projection_is_the_mlps_output(family):
         torch.testing.assert_close(produced["y"].reshape(-1, 24), by_hand, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_the_heads_site_splits_evenly_into_query_heads(family):
     model = tiny_model(family)
     for x in read(model, "heads"):
@@ -101,6 +101,55 @@ def test_an_unknown_family_lists_the_known_ones():
 
 
 def test_an_unknown_site_lists_the_known_ones():
-    with pytest.raises(RequestError, match=r"no site 'skull'.*mlp, mlp_out, residual, heads"):
+    with pytest.raises(RequestError, match=r"no site 'skull'.*mlp, mlp_out, residual, heads, experts"):
         taps(tiny_model("llama"), "skull")
-    assert list(SITES) == ["mlp", "mlp_out", "residual", "heads"]
+    assert list(SITES) == ["mlp", "mlp_out", "residual", "heads", "experts"]
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_the_experts_site_is_the_softmax_of_what_the_router_gives_the_normed_stream(family):
+    """By hand from the stream before the norm: hidden state times router weight, softmax over all experts."""
+    model = tiny_model(family)
+    entered = {}
+    handles = [
+        layer.mlp.register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone()))
+        for i, layer in enumerate(decoder_layers(model))
+    ]
+    inputs = {}
+    handles += [
+        layer.post_attention_layernorm.register_forward_pre_hook(lambda m, a, i=i: inputs.__setitem__(i, a[0].clone()))
+        for i, layer in enumerate(decoder_layers(model))
+    ]
+    seen = read(model, "experts")
+    for handle in handles:
+        handle.remove()
+    assert site_widths(model, "experts") == (5, 5, 5)
+    for i, layer in enumerate(decoder_layers(model)):
+        hidden = layer.post_attention_layernorm(inputs[i])
+        torch.testing.assert_close(hidden, entered[i])
+        router = layer.mlp.router if family == "gpt_oss" else layer.mlp.gate
+        exponent = (hidden[0] @ router.weight.T + (router.bias if family == "gpt_oss" else 0)).exp()
+        torch.testing.assert_close(seen[i], exponent / exponent.sum(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)
+        assert seen[i].std(dim=0).min() > 1e-3
+
+
+@pytest.mark.parametrize("family", MIXTURES)
+def test_a_mixture_has_no_mlp_site_and_a_dense_model_no_experts(family):
+    with pytest.raises(RequestError, match=r"mixture of experts.*choose site mlp_out, residual, heads or experts\.$"):
+        taps(tiny_model(family), "mlp")
+    with pytest.raises(RequestError, match=r"llama model has no experts; choose site mlp, mlp_out, residual or heads"):
+        taps(tiny_model("llama"), "experts")
+
+
+def test_dense_layers_inside_a_mixture_are_read_at_the_other_sites_and_named_at_experts():
+    model = tiny_model("qwen2_moe", mlp_only_layers=[1])
+    with pytest.raises(RequestError, match=r"no experts in layer 1, .*choose site mlp_out, residual or heads"):
+        taps(model, "experts")
+    added, left = read(model, "mlp_out"), read(model, "residual")
+    assert len(added) == len(left) == len(read(model, "heads")) == 3
+    produced = {}
+    handle = decoder_layers(model)[1].mlp.register_forward_hook(lambda m, a, out: produced.__setitem__("y", out))
+    with torch.no_grad():
+        model(IDS)
+    handle.remove()
+    assert torch.equal(produced["y"], added[1])

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from support.tiny_models import save_tiny
 
 from fnet_core import texts
 from fnet_core.errors import Cancelled, RequestError
@@ -66,6 +67,15 @@ def test_scope_layer_gives_networks_of_one_layer_each():
     table = atlas.table(2.0)
     assert (table["layers"] <= 1).all()
     assert [atlas.layers_of(k)[0] for k in range(len(atlas))] == sorted([*range(atlas.layer_count)] * 3)
+
+
+def test_networks_of_experts_and_a_site_that_a_mixture_lacks_refused_before_its_weights_are_read(tmp_path, monkeypatch):
+    folder = str(save_tiny(tmp_path / "mixture", "mixtral", max_position_embeddings=2048))
+    atlas = find_atlas(ask(model=folder, site="experts", components=3)).atlas
+    assert atlas.widths_L == (5, 5, 5) and atlas.maps[0].shape == (3, 15)
+    monkeypatch.setattr(finding.models, "get_loaded", None)
+    with pytest.raises(RequestError, match="choose site mlp_out, residual, heads or experts"):
+        find_atlas(ask(model=folder))
 
 
 @pytest.mark.parametrize("site", ["mlp", "mlp_out", "residual", "heads"])

@@ -28,6 +28,8 @@ _SIZES = {
     "initializer_range": 0.2,
 }
 _GROUPED = {"num_key_value_heads": 2, "head_dim": 6}
+_EXPERTS = {"num_experts": 5, "num_experts_per_tok": 2}
+_ALTERNATING = ["sliding_attention", "full_attention", "sliding_attention"]
 _CHANGES = {
     "gemma2": {"query_pre_attn_scalar": 6, "sliding_window": 16},
     "gemma3_text": {"query_pre_attn_scalar": 6, "sliding_window": 16, "layer_types": None},
@@ -47,6 +49,11 @@ _CHANGES = {
     "bloom": {"seq_length": 128},
     "falcon": {"new_decoder_architecture": True, "num_kv_heads": 2},
     "gptj": {"rotary_dim": 4},
+    "mixtral": _EXPERTS | {"num_local_experts": 5},
+    "qwen2_moe": _EXPERTS | {"moe_intermediate_size": 16, "shared_expert_intermediate_size": 20},
+    "qwen3_moe": _EXPERTS | {"moe_intermediate_size": 16, "norm_topk_prob": True},
+    "olmoe": _EXPERTS,
+    "gpt_oss": _EXPERTS | {"num_local_experts": 5, "sliding_window": 16, "layer_types": _ALTERNATING},
 }
 _OWN_NAMES = {
     "gpt2": {"intermediate_size": "n_inner"},
@@ -116,4 +123,7 @@ def save_tiny(folder: Path, model_type: str = "llama", seed: int = 0, **changes)
     return folder
 
 
-TINY_FAMILIES = tuple(FAMILIES)
+MIXTURES = tuple(name for name, family in FAMILIES.items() if family.router)
+TINY_FAMILIES = tuple(name for name in FAMILIES if name not in MIXTURES)
+"""Families with one MLP per layer."""
+ALL_FAMILIES = (*TINY_FAMILIES, *MIXTURES)
