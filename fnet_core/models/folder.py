@@ -28,6 +28,8 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 CARD = "fnet.json"
 """FNet's own note in a folder it made: name, licence, source and digests."""
+_LARGEST_SIZE = 1 << 20
+"""No projection has more inputs or outputs."""
 
 
 @dataclass(frozen=True)
@@ -211,3 +213,45 @@ def published_name(name: str, path: Path) -> str:
     if name.lower().endswith(".gguf"):
         return Path(name).name
     return Path(path).name if Path(name).expanduser().resolve() == Path(path).resolve() else name
+
+
+def check_resized(config: PretrainedConfig, name: str) -> None:
+    """RequestError unless `fnet_resized`, which comes with the folder, lists sizes that this architecture can have.
+
+    It names projections and head counts; a model is built from them.
+    """
+    resized = config.fnet_resized
+    try:
+        projections, attributes = dict(resized["projections"]), dict(resized["attributes"])
+        usable = (
+            set(projections) <= _paths(config, projections=True)
+            and set(attributes) <= _paths(config, projections=False)
+            and all(_is_shape(shape) for shape in projections.values())
+            and all(_is_size(value) for value in attributes.values())
+        )
+    except (TypeError, KeyError, ValueError):
+        usable = False
+    if not usable:
+        raise RequestError(
+            f"The sizes that {name} lists in its config.json under fnet_resized are not those of a pruned "
+            f"{config.model_type} model; copy the folder again, or export it again."
+        )
+
+
+def _paths(config: PretrainedConfig, projections: bool) -> set[str]:
+    """Dotted paths of all projections that pruning resizes, or of all attributes that count heads."""
+    family = family_for(config.model_type)
+    if projections:
+        inside = (*family.up, family.down, *family.qkv, family.attention_out)
+    else:
+        counters = (*family.head_counters, *family.group_counters, *family.head_sums)
+        inside = tuple(f"{family.attention}.{counter}" for counter in counters)
+    return {f"{family.layers}.{layer}.{path}" for layer in range(config.num_hidden_layers) for path in inside}
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= _LARGEST_SIZE
+
+
+def _is_shape(shape: Any) -> bool:
+    return len(shape) == 3 and _is_size(shape[0]) and _is_size(shape[1]) and type(shape[2]) is bool

@@ -21,10 +21,9 @@ from transformers.utils import logging
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.families import decoder_layers
-from fnet_core.models.folder import context, model_digest, read_config
+from fnet_core.models.folder import check_resized, context, model_digest, read_config
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.models.modeling_fnet import resized_class
-from fnet_core.models.resized_config import check_resized
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.models.tokenizers import load_tokenizer
