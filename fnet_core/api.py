@@ -22,7 +22,8 @@ from fnet_core.interventions.edits import Edit, check_atlas, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
 from fnet_core.lineage import comparison
 from fnet_core.lineage.fingerprint import Fingerprint
-from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint, fingerprint_of
+from fnet_core.lineage.request import FingerprintRequest
+from fnet_core.lineage.taking import find_fingerprint, fingerprint_of
 from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks import finding

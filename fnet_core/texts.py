@@ -12,6 +12,7 @@ from huggingface_hub.errors import HTTPError
 
 from fnet_core.assets import ASSETS
 from fnet_core.errors import RequestError
+from fnet_core.inputs import check_text
 
 PASSAGES_FOLDER = ASSETS / "passages"
 WORDS_PER_PASSAGE = 175
@@ -73,8 +74,7 @@ def from_bytes(content: bytes, name: str) -> tuple[Passage, ...]:
 def whole_file(path: str | Path) -> tuple[Passage, ...]:
     """A UTF-8 text file as one passage, uncut; RequestError for a missing, binary or empty file."""
     path = Path(path)
-    if not path.is_file():
-        raise RequestError(f"There is no text file '{path}'; check the path.")
+    check_text(path)
     return (Passage(path.stem, _decode(path.read_bytes(), path.name), f"file {path.name}"),)
 
 

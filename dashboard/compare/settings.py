@@ -7,7 +7,7 @@ import streamlit as st
 from fnet_core import texts
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES, site_title
 from fnet_core.errors import RequestError
-from fnet_core.lineage.taking import FingerprintRequest
+from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.texts import Passage
 
 BUNDLED, OWN = "Bundled passages", "Own texts"

@@ -9,7 +9,7 @@ from dashboard.compare import fingerprints
 from dashboard.compare.fingerprints import FILE, MODEL, SAVED, Header, parse
 from dashboard.compare.jobs import Side
 from fnet_core.errors import RequestError
-from fnet_core.lineage.taking import FingerprintRequest
+from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.models.cards import ModelCard
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.plotting.lineage import SECOND

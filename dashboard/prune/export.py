@@ -14,9 +14,10 @@ from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.saving import destination, new_folder
+from fnet_core.models.saving import destination
 from fnet_core.pruning.export import export
 from fnet_core.pruning.plan import PrunePlan
+from fnet_core.storage.atomic import new_folder
 
 _FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
 

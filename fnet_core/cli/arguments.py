@@ -11,7 +11,7 @@ from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS
 from fnet_core.errors import RequestError
 
 if TYPE_CHECKING:
-    from fnet_core.evaluation.yardstick import Yardstick
+    from fnet_core.evaluation.request import Yardstick
     from fnet_core.texts import Passage, Split
 
 
@@ -30,6 +30,22 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_model(name: str) -> None:
+    """RequestError where the name of a model means nothing on this machine, before any library is loaded."""
+    from fnet_core.models.naming import locate
+
+    locate(name.strip())
+
+
+def check_outputs(*paths: str | None) -> None:
+    """RequestError where a file that was asked for could not be written, before any work."""
+    from fnet_core.storage.atomic import check_file
+
+    for path in paths:
+        if path is not None:
+            check_file(path)
+
+
 def add_texts(parser: argparse.ArgumentParser, split: Split) -> None:
     """--texts, --dataset and --passages; the bundled `split` is the default."""
     source = parser.add_mutually_exclusive_group()
@@ -46,9 +62,9 @@ def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...
     wanted = options.passages
     if wanted is not None:
         check_range(wanted, 1, math.inf, f"--passages {wanted} is", "choose 1 or more")
-    if options.dataset:
+    if options.dataset is not None:
         return texts.from_dataset(options.dataset, passages=wanted or DATASET_PASSAGES)
-    passages = texts.from_file(options.texts) if options.texts else texts.bundled(split)
+    passages = texts.from_file(options.texts) if options.texts is not None else texts.bundled(split)
     if wanted is not None:
         check_range(wanted, 1, len(passages), f"--passages {wanted} is", f"the text has {len(passages)} passages")
     return passages[:wanted]
@@ -82,7 +98,9 @@ def add_yardstick(parser: argparse.ArgumentParser) -> None:
 def yardstick_of(options: argparse.Namespace) -> Yardstick:
     """The yardstick that the options name; a text file is one document."""
     from fnet_core import texts
-    from fnet_core.evaluation.yardstick import Yardstick
+    from fnet_core.evaluation.request import Yardstick
+    from fnet_core.evaluation.windows import check_cut
 
-    passages = texts.whole_file(options.texts) if options.texts else passages_of(options, "score")
+    check_cut(options.definition, options.window, options.stride)
+    passages = texts.whole_file(options.texts) if options.texts is not None else passages_of(options, "score")
     return Yardstick(passages, options.definition, options.window, options.stride)

@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from fnet_core.choices import CONTRASTS, SCOPES, SITES
-from fnet_core.cli.arguments import add_model, add_texts, add_threshold, checked_threshold, passages_of
+from fnet_core.cli.arguments import (
+    add_model,
+    add_texts,
+    add_threshold,
+    check_model,
+    check_outputs,
+    checked_threshold,
+    passages_of,
+)
 from fnet_core.progress import Report
 
 NAME = "atlas"
@@ -28,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Find the atlas and describe it."""
-    threshold, passages = checked_threshold(options), passages_of(options, "find")
-    from fnet_core.networks.finding import AtlasRequest, find_atlas
+    from fnet_core.networks.request import AtlasRequest
     from fnet_core.storage import artifacts
 
+    threshold, passages = checked_threshold(options), passages_of(options, "find")
     request = AtlasRequest(
         model=options.model,
         passages=passages,
@@ -42,12 +50,16 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         restarts=options.restarts,
         contrast=options.contrast,
     )
+    check_outputs(options.out, options.csv)
+    check_model(options.model)
+    from fnet_core.networks.finding import find_atlas
+
     found = find_atlas(request, report, accept_licence=options.accept_licence)
     atlas, path = found.atlas, found.path
-    if options.out:
+    if options.out is not None:
         path = Path(options.out)
         atlas.save(path)
-    if options.csv:
+    if options.csv is not None:
         with artifacts.atomic_file(Path(options.csv)) as temporary:
             atlas.all_key_neurons(threshold).to_csv(temporary, index=False)
     result = atlas.summary(threshold) | {"computed": found.computed, "artifact": str(path)}

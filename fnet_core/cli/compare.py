@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.choices import RESAMPLES
+from fnet_core.cli.arguments import check_model, check_outputs
 from fnet_core.cli.fingerprint import add_protocol, request_of
 from fnet_core.progress import Report
 
 if TYPE_CHECKING:
     from fnet_core.lineage.comparison import Comparison
     from fnet_core.lineage.fingerprint import Fingerprint
-    from fnet_core.lineage.taking import FingerprintRequest
+    from fnet_core.lineage.request import FingerprintRequest
 
 NAME = "compare"
 HELP = "compare two models or fingerprint files: derived, independent or inconclusive"
@@ -34,20 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Fingerprint what is not a fingerprint yet, compare, and write the report."""
-    from fnet_core.lineage.comparison import check_options, compare
-    from fnet_core.lineage.fingerprint import check_protocols
-    from fnet_core.reporting.comparison import save_report
-    from fnet_core.storage.atomic import check_file
+    from fnet_core.lineage.fingerprint import check_options, check_protocols
 
     check_options(options.seed, options.resamples)
-    if options.report:
-        check_file(Path(options.report))
+    check_outputs(options.report)
     sides = [_side(name, options) for name in (options.a, options.b)]
+    from fnet_core.lineage.comparison import compare
+    from fnet_core.reporting.comparison import save_report
+
+    for side in sides:
+        _check_readable(side)
     check_protocols(*(part for side in sides for part in _named_protocol(side)))
     a, b = (_fingerprint(side, options, report) for side in sides)
     found = compare(a, b, seed=options.seed, resamples=options.resamples)
     lines = _lines(found)
-    if options.report:
+    if options.report is not None:
         save_report(found, Path(options.report))
         lines.append(f"report saved as {options.report}")
     return found.summary() | {"report": options.report}, lines
@@ -56,12 +58,20 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRequest:
     """The fingerprint in a file, or what to ask of a model; RequestError if there is neither."""
     from fnet_core.lineage.fingerprint import Fingerprint
-    from fnet_core.models.cards import peek
 
     if name.endswith(".safetensors"):
         return Fingerprint.load(Path(name))
-    peek(name)
+    check_model(name)
     return request_of(name, options)
+
+
+def _check_readable(side: Fingerprint | FingerprintRequest) -> None:
+    """RequestError for a model that FNet cannot read, before the other side is worked on."""
+    from fnet_core.lineage.fingerprint import Fingerprint
+    from fnet_core.models.cards import peek
+
+    if not isinstance(side, Fingerprint):
+        peek(side.model)
 
 
 def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[str, Any]]:

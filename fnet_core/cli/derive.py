@@ -1,11 +1,10 @@
 """`derive`: make a model that comes from another, to test the comparison with."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from fnet_core.choices import ways
-from fnet_core.cli.arguments import add_model
+from fnet_core.cli.arguments import add_model, check_model
 from fnet_core.derivation.training import DEFAULT_WINDOW, LEARNING_RATES, Training
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
@@ -32,19 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Make it."""
-    from fnet_core.derivation.derive import derive, parse_how
+    from fnet_core.derivation.ways import check_asked
+    from fnet_core.storage.atomic import new_folder
 
-    way, _ = parse_how(options.how)
     names = ("steps", "learning_rate", "window", "batch", "rank")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    if given and not way.trains:
+    training = Training(**given)
+    way, _ = check_asked(options.how, options.seed, training)
+    if given and way not in LEARNING_RATES:
         raise RequestError(f"--{min(given).replace('_', '-')} goes with finetune and lora; leave it out here.")
+    folder = new_folder(options.out)
+    check_model(options.model)
+    from fnet_core.derivation.derive import derive
+
     derived = derive(
         options.model,
         options.how,
-        Path(options.out),
+        folder,
         seed=options.seed,
-        training=Training(**given),
+        training=training,
         accept_licence=options.accept_licence,
         report=report,
     )

@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fnet_core.cli.arguments import add_model, add_texts, add_threshold, add_yardstick, checked_threshold, yardstick_of
+from fnet_core.cli.arguments import (
+    add_model,
+    add_texts,
+    add_threshold,
+    add_yardstick,
+    check_model,
+    check_outputs,
+    checked_threshold,
+    yardstick_of,
+)
 from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
@@ -43,20 +52,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Measure the edits, or every network in turn."""
+    yardstick = yardstick_of(options)
+    threshold = checked_threshold(options)
+    named = options.gain or options.offset or options.all_gain is not None
+    if named and (options.load is not None or options.rank):
+        raise RequestError("--gain, --offset and --all do not go with --load or --rank; choose one way.")
+    if options.rank and options.atlas is None:
+        raise RequestError("--rank needs an atlas; give one with --atlas.")
+    check_outputs(options.save)
+    _check_sources(options)
+    check_model(options.model)
     from fnet_core.interventions.edits import check_recipe, save_edits
     from fnet_core.interventions.measuring import intervene
     from fnet_core.interventions.sweeps import rank_networks
     from fnet_core.models import loading as models
     from fnet_core.networks.atlas import Atlas
 
-    yardstick = yardstick_of(options)
-    threshold = checked_threshold(options)
-    named = options.gain or options.offset or options.all_gain is not None
-    if named and (options.load or options.rank):
-        raise RequestError("--gain, --offset and --all do not go with --load or --rank; choose one way.")
-    atlas = Atlas.load(Path(options.atlas)) if options.atlas else None
-    if options.rank and atlas is None:
-        raise RequestError("--rank needs an atlas; give one with --atlas.")
+    atlas = None if options.atlas is None else Atlas.load(Path(options.atlas))
     edits, recipe = ((), atlas.recipe) if options.rank else _edits_of(options, atlas, threshold)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     check_recipe(loaded, recipe)
@@ -65,10 +77,25 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             loaded, atlas, yardstick, threshold=threshold, controls=options.controls, seed=options.seed, report=report
         )
         return {"model": loaded.name, "ranking": [_row(d) for d in ranking]}, _ranking_lines(ranking)
-    if options.save:
+    if options.save is not None:
         save_edits(Path(options.save), edits, recipe)
     measured = intervene(loaded, edits, yardstick, controls=options.controls, seed=options.seed, report=report)
     return measured.summary() | {"model": loaded.name}, _lines(measured)
+
+
+def _check_sources(options: argparse.Namespace) -> None:
+    """RequestError where there is nothing to edit, or what names it cannot be read."""
+    from fnet_core.inputs import check_text
+    from fnet_core.storage.artifacts import read_header
+
+    for text in (*options.gain, *options.offset):
+        _pair(text)
+    if options.atlas is not None:
+        read_header(Path(options.atlas))
+    if options.load is not None:
+        check_text(Path(options.load))
+    elif options.atlas is None:
+        raise RequestError("Which networks? Give an atlas with --atlas, or saved edits with --load.")
 
 
 def _edits_of(
@@ -77,13 +104,11 @@ def _edits_of(
     """The edits and the recipe of the atlas that they come from."""
     from fnet_core.interventions.edits import edit_networks, parse_edits
 
-    if options.load:
+    if options.load is not None:
         try:
             return parse_edits(Path(options.load).read_text("utf-8"))
         except (OSError, UnicodeDecodeError):
             raise RequestError(f"'{options.load}' cannot be read; give a file that --save wrote.") from None
-    if atlas is None:
-        raise RequestError("Which networks? Give an atlas with --atlas, or saved edits with --load.")
     edits = [edit_networks(atlas, [k], threshold, gain=gain) for k, gain in map(_pair, options.gain)]
     edits += [edit_networks(atlas, [k], threshold, offset=offset) for k, offset in map(_pair, options.offset)]
     if options.all_gain is not None:

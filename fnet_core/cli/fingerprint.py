@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES
-from fnet_core.cli.arguments import add_model
+from fnet_core.cli.arguments import add_model, check_model, check_outputs
 from fnet_core.progress import Report
 
 if TYPE_CHECKING:
-    from fnet_core.lineage.taking import FingerprintRequest
+    from fnet_core.lineage.request import FingerprintRequest
 
 NAME = "fingerprint"
 HELP = "take a model's fingerprint, a small file that compares without the model"
@@ -46,12 +46,12 @@ def add_protocol(parser: argparse.ArgumentParser) -> None:
 def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
     """What the options ask for of one model."""
     from fnet_core import texts
-    from fnet_core.lineage.taking import FingerprintRequest
+    from fnet_core.lineage.request import FingerprintRequest
 
     return FingerprintRequest(
         model=model,
-        find=texts.from_file(options.find) if options.find else (),
-        score=texts.from_file(options.score) if options.score else (),
+        find=texts.from_file(options.find) if options.find is not None else (),
+        score=texts.from_file(options.score) if options.score is not None else (),
         site=options.site,
         components=options.components,
         threshold=options.threshold,
@@ -61,14 +61,14 @@ def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Take the fingerprint and describe it."""
+    check_outputs(options.out)
+    request = request_of(options.model, options)
+    check_model(options.model)
     from fnet_core.lineage.taking import find_fingerprint
-    from fnet_core.storage.atomic import check_file
 
-    if options.out:
-        check_file(Path(options.out))
-    found = find_fingerprint(request_of(options.model, options), report, accept_licence=options.accept_licence)
+    found = find_fingerprint(request, report, accept_licence=options.accept_licence)
     taken, path = found.fingerprint, found.path
-    if options.out:
+    if options.out is not None:
         path = Path(options.out)
         taken.save(path)
     lines = [

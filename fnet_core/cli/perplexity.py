@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
+from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_model, yardstick_of
 from fnet_core.progress import Report
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Measure, or read what was measured before."""
+    yardstick = yardstick_of(options)
+    check_model(options.model)
     from fnet_core.evaluation.yardstick import baseline_perplexity
     from fnet_core.models import loading as models
 
-    yardstick = yardstick_of(options)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     result = baseline_perplexity(loaded, yardstick, report=report)
     return result.summary() | {"model": loaded.name}, [line_for(result), basis(result)]

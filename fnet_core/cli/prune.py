@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.choices import COMPENSATIONS, DEFAULT_COMPENSATION, DEFAULT_METHOD, METHOD_NAMES, PROTECTED, SHARES
-from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, yardstick_of
+from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_model, yardstick_of
 from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
@@ -58,15 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Plan, measure, save."""
     from fnet_core import texts
-    from fnet_core.evaluation.perplexity import finite_interval
-    from fnet_core.models import loading as models
-    from fnet_core.models.saving import new_folder
-    from fnet_core.pruning.export import check_removes, export, read_recipe
-    from fnet_core.pruning.masking import prepare
-    from fnet_core.pruning.measuring import measure_pruning
-    from fnet_core.pruning.plan import plan_for
-    from fnet_core.pruning.request import PlanRequest
-    from fnet_core.pruning.scores import ScoreRequest
+    from fnet_core.pruning.request import PlanRequest, check_scoring
+    from fnet_core.storage.atomic import new_folder
 
     if options.bias and options.compensation not in (None, "bias"):
         raise RequestError("--bias and --compensation disagree; give one of them.")
@@ -80,19 +73,30 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         options.heads,
         options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION),
     )
-    if options.out:
-        new_folder(Path(options.out))
-    passages = texts.from_file(options.calibration) if options.calibration else texts.bundled("find")
-    request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
+    check_scoring(options.seed, options.components, options.groups)
+    if options.out is not None:
+        new_folder(options.out)
+    calibration = options.calibration
+    passages = texts.from_file(calibration) if calibration is not None else texts.bundled("find")
     yardstick = yardstick_of(options)
+    check_model(options.model)
+    from fnet_core.evaluation.perplexity import finite_interval
+    from fnet_core.models import loading as models
+    from fnet_core.pruning.export import check_removes, export, read_recipe
+    from fnet_core.pruning.masking import prepare
+    from fnet_core.pruning.measuring import measure_pruning
+    from fnet_core.pruning.plan import plan_for
+    from fnet_core.pruning.scores import ScoreRequest
+
+    request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     plan = plan_for(loaded, asked, request, report)
-    if options.out:
+    if options.out is not None:
         check_removes(plan)
     pruning = prepare(loaded, plan, asked.compensation, request, report)
     result = measure_pruning(loaded, pruning, yardstick, report)
     summary, artifact, exported = pruning.summary(), None, None
-    if options.out:
+    if options.out is not None:
         perplexities = {"before": result.baseline, "after": result.pruned}
         folder = export(loaded, pruning, Path(options.out), perplexities, report, yardstick)
         recipe, artifact = read_recipe(folder), str(folder)

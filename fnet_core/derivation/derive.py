@@ -1,7 +1,6 @@
 """Make a derived model: a model folder that comes from another by a named change, with a card that says so."""
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,25 +11,24 @@ import torch
 from transformers import PreTrainedModel
 
 from fnet_core import texts
-from fnet_core.checks import check_range, check_seed
-from fnet_core.choices import WAY_EXAMPLES, ways
 from fnet_core.derivation import symmetries, weights
 from fnet_core.derivation.finetune import fine_tune
 from fnet_core.derivation.training import Training
+from fnet_core.derivation.ways import check_asked
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import model_digest, published_name, read_licence, write_card
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.memory import available_memory, estimate, gigabytes
-from fnet_core.models.saving import new_folder, saving_model
+from fnet_core.models.saving import saving_model
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import prepare
 from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
-from fnet_core.texts import whole_file
+from fnet_core.storage.atomic import new_folder
 
 CARD = "fnet-derived.json"
 """The note in the folder of a derived model: parent, way, seed, versions. It names models and texts by their own names,
@@ -100,40 +98,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to derive a model: `check` turns what follows the colon into a value, `change` applies it."""
+    """One way to derive a model: `change` applies the value that `ways.CHECKS` makes of what follows the colon."""
 
     explanation: str
-    check: Callable[[str], Any]
     change: Callable[[Task], dict[str, Any] | None]
     copies: int = 1
     """How many times the weights must fit in memory."""
     trains: bool = False
-
-
-def _number(name: str, low: float, high: float, whole: bool = False) -> Callable[[str], float]:
-    """A check that a value is a number above `low` (from `low`, if whole) and at most `high`."""
-
-    def check(text: str) -> float:
-        try:
-            number = int(text) if whole else float(text)
-        except ValueError:
-            number = math.nan
-        span = f"a whole number from {low:g} to {high:g}" if whole else f"above {low:g} and at most {high:g}"
-        check_range(number, low, high, f"The {name} '{text}' is", f"choose {span}", "[]" if whole else "(]")
-        return number
-
-    return check
-
-
-def _other_model(text: str) -> str:
-    if not text.strip():
-        raise RequestError("Merge with which model? Write merge:OTHER with its name or folder.")
-    return text
-
-
-def _text_file(text: str) -> str:
-    whole_file(text)
-    return text
 
 
 def _merge(task: Task) -> dict[str, Any]:
@@ -167,74 +138,51 @@ def _prune(task: Task) -> dict[str, Any]:
 WAYS: dict[str, Way] = {
     "noise": Way(
         "gaussian noise of so many standard deviations of each weight matrix",
-        _number("noise", 0, 1),
         lambda task: weights.add_noise(task.model, task.value, task.generator(), task.report),
     ),
     "permute": Way(
         "MLP neurons in another order; the function is unchanged",
-        str,
         lambda task: symmetries.permute_neurons(task.model, task.generator(), task.report),
     ),
     "permute-residual": Way(
         "dimensions of the residual stream in another order; the function is unchanged",
-        str,
         lambda task: symmetries.permute_residual(task.model, task.generator(), task.report),
     ),
     "rescale": Way(
         "each MLP neuron scaled by up to this factor and scaled back; the function is unchanged",
-        _number("factor", 1, 100),
         lambda task: symmetries.rescale_neurons(task.model, task.value, task.generator(), task.report),
     ),
     "quantise": Way(
         "weights of the decoder layers rounded to so many bits",
-        _number("number of bits", 2, 8, whole=True),
         lambda task: weights.quantise(task.model, task.value, task.report),
     ),
     "prune": Way(
         "this share of the MLP neurons removed from every layer, lowest Wanda-sp scores first",
-        _number("ratio", 0, 0.9),
         _prune,
     ),
     "drop-layers": Way(
         "so many layers left out, evenly spread, never the first or the last",
-        _number("number of layers", 1, 10_000, whole=True),
         lambda task: {"dropped_layers": weights.drop_layers(task.model, task.value)},
     ),
     "merge": Way(
         "the average with another model of the same shape",
-        _other_model,
         _merge,
         copies=2,
     ),
     "finetune": Way(
         "all weights trained on a text file",
-        _text_file,
         lambda task: fine_tune(task.loaded, task.value, "finetune", task.training, task.seed, task.report),
         copies=4,
         trains=True,
     ),
     "lora": Way(
         "low-rank adapters trained on a text file and merged into the weights",
-        _text_file,
         lambda task: fine_tune(task.loaded, task.value, "lora", task.training, task.seed, task.report),
         copies=2,
         trains=True,
     ),
 }
 """Every way, under the name that the command line and the page use."""
-
-
-def parse_how(how: str) -> tuple[Way, Any]:
-    """The way that `NAME` or `NAME:VALUE` asks for, and its checked value; RequestError lists the known ways."""
-    name, colon, text = how.partition(":")
-    if name not in WAYS:
-        raise RequestError(f"There is no way '{name}' to derive a model; choose one of {', '.join(ways())}.")
-    way, example = WAYS[name], WAY_EXAMPLES[name]
-    if example and not text:
-        raise RequestError(f"'{name}' needs a value; write {name}:{example}.")
-    if colon and not example:
-        raise RequestError(f"'{name}' takes no value; write {name}.")
-    return way, way.check(text)
 
 
 def derive(
@@ -254,10 +202,9 @@ def derive(
     machine: same weights. `RequestError` for an unknown way, a value out of range, a folder that exists, a model for
     which the way does not hold, and too little memory or disk; then, and when `report` raises, nothing is left behind.
     """
-    way, value = parse_how(how)
     training = training or Training()
-    check_seed(seed)
-    training.check()
+    chosen, value = check_asked(how, seed, training)
+    way = WAYS[chosen]
     folder = new_folder(folder)
     parent = models.resolve(name, accept_licence=accept_licence, roots=roots, report=report)
     _check_memory(parent.path, way)

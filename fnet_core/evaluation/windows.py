@@ -4,16 +4,22 @@ Token perplexity slides a window with a stride, as the Hugging Face documentatio
 disjoint windows of lm-evaluation-harness behind a prefix token.
 """
 
+from __future__ import annotations
+
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import DEFAULT_WINDOW, DEFINITIONS, Definition
 from fnet_core.errors import RequestError
-from fnet_core.models.loading import LoadedModel
 from fnet_core.texts import Passage
+
+if TYPE_CHECKING:
+    from fnet_core.models.loading import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -107,11 +113,21 @@ def window_and_stride(
     return window, window if stride is None or definition != "token" else stride
 
 
+def check_cut(definition: str, window: int | None, stride: int | None) -> None:
+    """`RequestError` for a definition, a window or a stride in tokens that no model could be measured with."""
+    check_choice(definition, DEFINITIONS, "definition")
+    if window is not None:
+        remedy = f"choose 2 or more, such as {DEFAULT_WINDOW}"
+        check_range(window, 2, math.inf, f"A window of {window} tokens is", remedy)
+    if stride is not None:
+        most, remedy = (math.inf, "the window") if window is None else (window, f"the window, {window}")
+        check_range(stride, 1, most, f"A stride of {stride} tokens is", f"choose 1 to {remedy}")
+
+
 def check_windows(loaded: LoadedModel, passages: Sequence[Passage], definition: str, window: int, stride: int) -> None:
     """`RequestError` for what cannot be cut into windows of this model, before anything runs."""
-    check_choice(definition, DEFINITIONS, "definition")
     if not passages:
         raise RequestError("There is no text to measure; give at least one passage.")
     longest = loaded.max_tokens
-    check_range(window, 2, longest, f"A window of {window} tokens is", f"{loaded.name} reads 2 to {longest}")
-    check_range(stride, 1, window, f"A stride of {stride} tokens is", f"choose 1 to the window, {window}")
+    check_range(window, -math.inf, longest, f"A window of {window} tokens is", f"{loaded.name} reads 2 to {longest}")
+    check_cut(definition, window, stride)

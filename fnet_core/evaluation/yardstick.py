@@ -2,41 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 from fnet_core.activations.reading import main_device
-from fnet_core.choices import Definition
 from fnet_core.evaluation.perplexity import PERPLEXITIES, PerplexityResult, measure
+from fnet_core.evaluation.request import Yardstick
 from fnet_core.evaluation.windows import window_and_stride
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts, memo
-from fnet_core.texts import Passage
+from fnet_core.storage import memo
 
 METHOD_VERSION = 1
 
 UNCHANGED: tuple[()] = ()
 """What stands for "no change" in the key of a perplexity."""
-
-
-@dataclass(frozen=True)
-class Yardstick:
-    """The texts and the definition of perplexity that changes of a model are measured by."""
-
-    passages: tuple[Passage, ...]
-    definition: Definition = "token"
-    window: int | None = None
-    stride: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """What decides the measurement, as plain JSON values."""
-        return {
-            "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
-            "definition": self.definition,
-            "window": self.window,
-            "stride": self.stride,
-        }
 
 
 def perplexity_recipe(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from fnet_core.models.families import (
 )
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
-from fnet_core.models.saving import new_folder, saving_model
+from fnet_core.models.saving import saving_model
 from fnet_core.progress import Report, silent
+from fnet_core.storage.atomic import new_folder
 
 FOLDABLE = ("mlp", "heads")
 """Sites whose activation goes straight into a linear map, which can take the gain over."""

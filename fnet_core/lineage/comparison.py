@@ -10,19 +10,15 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from fnet_core.checks import check_range, check_seed
 from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.lineage.cka import LayerSimilarity, compare_layers
-from fnet_core.lineage.fingerprint import Fingerprint, check_comparable
+from fnet_core.lineage.fingerprint import Fingerprint, check_comparable, check_options
 from fnet_core.lineage.spearman import cut_units, spearman, unexplained, unit_ranks
 from fnet_core.lineage.surface import surface_directions
 from fnet_core.lineage.verdict import Evidence, Reference, Verdict, judge, load_reference
 from fnet_core.lineage.weight_curves import CurveAgreement, compare_curves
-
-LEAST_RESAMPLES = 200
-"""Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
 
 SHIFTS = (1, 5, 11)
 """By how many passages the one side is moved, either way, for the null of mismatched passages."""
@@ -233,13 +229,6 @@ def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
         for side, network in zip((found.a, found.b), found.matched_M2[pair], strict=True)
     )
     return float((x_1G @ y_1G.T)[0, 0])
-
-
-def check_options(seed: int, resamples: int) -> None:
-    """RequestError for a seed or a number of resamples that `compare` refuses."""
-    check_seed(seed)
-    remedy = f"choose {LEAST_RESAMPLES} or more, such as {RESAMPLES}"
-    check_range(resamples, LEAST_RESAMPLES, np.inf, f"{resamples} resamples are", remedy)
 
 
 def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int) -> Agreement:

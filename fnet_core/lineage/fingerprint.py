@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from fnet_core.checks import check_range, check_seed
+from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint_check import is_whole
@@ -21,6 +23,9 @@ from fnet_core.texts import Passage
 
 KIND = "fingerprint"
 FORMAT = 1
+LEAST_RESAMPLES = 200
+"""Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
+
 READS_BELOW = 0.95
 """Share of bzip2's bits per byte below which a model counts as reading the probes.
 
@@ -263,3 +268,10 @@ def _incomparable(a: str, b: str, words: list[str]) -> RequestError:
         f"The fingerprints of {a} and {b} cannot be compared, because they differ in: {', '.join(words)}; make both "
         "again the same way with: python -m fnet_core fingerprint MODEL --out F."
     )
+
+
+def check_options(seed: int, resamples: int) -> None:
+    """RequestError for a seed or a number of resamples that `compare` refuses."""
+    check_seed(seed)
+    remedy = f"choose {LEAST_RESAMPLES} or more, such as {RESAMPLES}"
+    check_range(resamples, LEAST_RESAMPLES, np.inf, f"{resamples} resamples are", remedy)

@@ -4,128 +4,42 @@ Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks,
 """
 
 import bz2
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fnet_core import texts
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
-from fnet_core.checks import check_choice, check_range
-from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
-from fnet_core.decomposition.canica import SKETCH_FACTOR, standardize
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
+from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdentity
-from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
+from fnet_core.lineage.grid import grid_positions, tokens_at
+from fnet_core.lineage.request import MARKS, FingerprintRequest, Signal
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.families import attention_weights, check_site, taps
 from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.memory import default_dtype, expected_device
-from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import AtlasRequest, atlas_of, compute_atlas
+from fnet_core.networks.finding import atlas_of, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts, memo
+from fnet_core.storage import memo
 from fnet_core.texts import Passage
-
-Signal = Literal["weighted", "mean"]
-
-SIGNALS: dict[str, str] = {
-    "weighted": "z-scored activations of the key neurons, weighted by their z-values in the map",
-    "mean": "mean activation of the key neurons, as arXiv 2601.22692 has it",
-}
-"""How a network's signal is read from its key neurons."""
-
-METHOD_VERSION = 2
-"""Raised when the method or the score of two fingerprints changes, so that nothing is held against scores of an older
-method."""
-
-RESTARTS = 10
-CONTRAST: Contrast = "cube"
-MARKS = 200
-"""About how many places in the probes the layers are compared at."""
 
 READING_PASSAGES, READING_CHARACTERS = 4, 400
 """The sample on which it is measured how well a model reads the probes."""
 
 STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 0.5, "scoring": 8.0, "reading": 1.0}
 """Relative lengths of the stages of `find_fingerprint`, for the time left."""
-
-
-@dataclass(frozen=True)
-class FingerprintRequest:
-    """What to measure of which model; everything here affects the result. No passages mean the bundled ones."""
-
-    model: str
-    find: tuple[Passage, ...] = ()
-    score: tuple[Passage, ...] = ()
-    site: Site = FINGERPRINT_SITE
-    components: int = FINGERPRINT_COMPONENTS
-    threshold: float = FINGERPRINT_THRESHOLD
-    seed: int = 0
-    signal: Signal = "weighted"
-
-    def __post_init__(self) -> None:
-        for split in ("find", "score"):
-            object.__setattr__(self, split, tuple(getattr(self, split)) or texts.bundled(split))
-        what = f"The threshold {self.threshold} is"
-        check_range(self.threshold, 0, math.inf, what, "choose 0 or more, such as 3.6", "[)")
-        check_choice(self.signal, SIGNALS, "signal")
-        self.atlas_request()
-
-    def atlas_request(self) -> AtlasRequest:
-        """The atlas whose networks are the fingerprint's; raises RequestError for choices that it does not know."""
-        return AtlasRequest(
-            model=self.model,
-            passages=self.find,
-            site=self.site,
-            components=self.components,
-            seed=self.seed,
-            restarts=RESTARTS,
-            contrast=CONTRAST,
-        )
-
-    def protocol(self) -> dict[str, Any]:
-        """What two fingerprints must share to be compared, JSON-able."""
-        return {
-            "find": artifacts.digest([p.text for p in self.find]),
-            "score": artifacts.digest([p.text for p in self.score]),
-            "passages": [len(self.find), len(self.score)],
-            "step": STEP,
-            "marks": MARKS,
-            "site": self.site,
-            "components": self.components,
-            "threshold": self.threshold,
-            "signal": self.signal,
-            "restarts": RESTARTS,
-            "contrast": CONTRAST,
-            "sketch_factor": SKETCH_FACTOR,
-            "method_versions": [METHOD_VERSION, finding.METHOD_VERSION],
-        }
-
-    def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
-        """Everything that decides the fingerprint, JSON-able, and the model's name."""
-        recipe = {
-            "model": name,
-            "model_digest": model_digest,
-            "device": device,
-            "dtype": dtype,
-            "texts": [sorted({p.source for p in split}) for split in (self.find, self.score)],
-            "protocol": self.protocol(),
-            "seed": self.seed,
-            "versions": memo.versions("torch", "transformers", "scikit-learn"),
-        }
-        return memo.stamped(recipe)
 
 
 @dataclass(frozen=True)

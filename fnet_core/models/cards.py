@@ -10,8 +10,9 @@ from fnet_core.errors import RequestError
 from fnet_core.models.folder import context, mlp_width, read_card, read_config, read_licence
 from fnet_core.models.licences import is_accepted
 from fnet_core.models.memory import MemoryEstimate, estimate
+from fnet_core.models.naming import Kind, locate
 from fnet_core.models.nearby import meant_folder
-from fnet_core.models.resolving import Kind, gguf_folder, locate
+from fnet_core.models.resolving import gguf_folder
 from fnet_core.models.sources import hub
 from fnet_core.models.sources.starter_table import STARTERS, Starter
 from fnet_core.models.sources.starters import is_ready, starter_folder

@@ -1,6 +1,5 @@
 """Save a changed model as an ordinary folder, with the code that builds it where its configuration cannot say all."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +13,9 @@ from fnet_core.models import modeling_fnet
 from fnet_core.models.older import add_older
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.storage import artifacts
+from fnet_core.storage.atomic import check_names, new_folder
 
 CODE = "modeling_fnet.py"
-
-LONGEST_NAME = 200
-"""Bytes of a folder's name; file systems take 255, and the unfinished folder's name is longer."""
-
-
-def check_names(folder: Path) -> None:
-    """RequestError when a part of the path is too long to be saved under."""
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(folder).parts):
-        raise RequestError(f"A folder's name of more than {LONGEST_NAME} bytes cannot be saved; give a shorter one.")
 
 
 def destination(name: str, roots: Sequence[Path]) -> tuple[str, Path]:
@@ -46,18 +37,6 @@ def destination(name: str, roots: Sequence[Path]) -> tuple[str, Path]:
             f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in them."
         )
     return str(folder), folder
-
-
-def new_folder(folder: Path) -> Path:
-    """A folder to save in; RequestError if something is there already or its name cannot be one."""
-    check_names(folder)
-    folder = Path(folder).expanduser()
-    try:
-        if folder.exists():
-            raise RequestError(f"{folder} exists already; choose a new folder.")
-    except OSError as error:
-        raise RequestError(f"{folder} cannot be a folder ({error.strerror}); choose another name.") from None
-    return folder
 
 
 @contextmanager

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from fnet_core.activations.reading import main_device, read_subjects, tokenize
-from fnet_core.checks import check_choice, check_range, check_seed
-from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
-from fnet_core.decomposition.canica import SKETCH_FACTOR, canica, largest_components
+from fnet_core.decomposition.canica import canica, largest_components
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.families import check_site, site_widths
@@ -17,76 +15,13 @@ from fnet_core.models.folder import read_config
 from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
+from fnet_core.networks.request import AtlasRequest
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts, memo
-from fnet_core.texts import Passage
-
-METHOD_VERSION = 3
-"""Raised when the method changes, so that atlases of an older method are not taken for answers."""
-
-MOST_CLUSTERED = 10_000
-"""Components times restarts that are clustered at once: the similarity matrix has the square of it."""
+from fnet_core.storage import memo
 
 STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0}
 """Relative lengths of the stages of `find_atlas`, for the time left."""
-
-
-@dataclass(frozen=True)
-class AtlasRequest:
-    """What to ask of which model; everything here affects the result."""
-
-    model: str
-    passages: tuple[Passage, ...]
-    site: Site = "mlp"
-    scope: Scope = "model"
-    components: int = 32
-    seed: int = 0
-    restarts: int = 10
-    contrast: Contrast = "cube"
-
-    def __post_init__(self) -> None:
-        for value, known, name in (
-            (self.site, SITES, "site"),
-            (self.scope, SCOPES, "scope"),
-            (self.contrast, CONTRASTS, "contrast"),
-        ):
-            check_choice(value, known, name)
-        for number, name, least, most in (
-            (self.components, "components", 1, 512),
-            (self.restarts, "restarts", 2, 100),
-        ):
-            check_range(number, least, most, f"{number} {name} is", f"choose {least} to {most}")
-        if self.components * self.restarts > MOST_CLUSTERED:
-            raise RequestError(
-                f"{self.components} components times {self.restarts} restarts is more than {MOST_CLUSTERED:,}; "
-                "choose fewer of one."
-            )
-        check_seed(self.seed)
-        if not self.passages:
-            raise RequestError("There is no text to find networks on; give at least one passage.")
-
-    def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
-        """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
-        recipe = {
-            "model": name,
-            "model_digest": model_digest,
-            "device": device,
-            "dtype": dtype,
-            "texts": sorted({p.source for p in self.passages}),
-            "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
-            "passages": len(self.passages),
-            "site": self.site,
-            "scope": self.scope,
-            "components": self.components,
-            "seed": self.seed,
-            "restarts": self.restarts,
-            "contrast": self.contrast,
-            "sketch_factor": SKETCH_FACTOR,
-            "method_version": METHOD_VERSION,
-            "versions": memo.versions("torch", "transformers", "scikit-learn"),
-        }
-        return memo.stamped(recipe)
 
 
 @dataclass(frozen=True)

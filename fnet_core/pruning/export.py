@@ -14,13 +14,14 @@ from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.models.folder import published_name, read_licence
 from fnet_core.models.loading import LoadedModel, load, private_copy
-from fnet_core.models.saving import CODE, needs_code, new_folder, saving_model
+from fnet_core.models.saving import CODE, needs_code, saving_model
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.masking import Pruning
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan, check_plan
+from fnet_core.storage.atomic import new_folder
 
 CARD = "fnet-pruning.json"
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fnet_core.checks import check_choice, check_range
+from fnet_core.checks import check_choice, check_range, check_seed
 from fnet_core.choices import (
     COMPENSATIONS,
     DEFAULT_COMPENSATION,
@@ -77,3 +77,10 @@ class PlanRequest:
                 f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; "
                 "prune MLP neurons alone."
             )
+
+
+def check_scoring(seed: int, components: int, groups: int) -> None:
+    """RequestError for numbers that no scores could be computed with."""
+    check_seed(seed)
+    check_range(components, 1, 512, f"{components} components are", "choose 1 to 512")
+    check_range(groups, 1, math.inf, f"{groups} groups of texts are", "choose 1 or more")

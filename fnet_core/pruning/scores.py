@@ -3,7 +3,6 @@
 Shape legend: L layers, N MLP neurons of a layer, C attention channels of a layer, G key/value groups of a layer.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from fnet_core.activations.reading import main_device
-from fnet_core.checks import check_choice, check_range, check_seed
+from fnet_core.checks import check_choice
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
 from fnet_core.models.families import (
@@ -25,6 +24,7 @@ from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.factors import FACTORS, check_components, compute_factors, factors_recipe
 from fnet_core.pruning.methods import METHODS, Spread
+from fnet_core.pruning.request import check_scoring
 from fnet_core.pruning.units import LargestZ, Seen
 from fnet_core.storage import artifacts, memo
 from fnet_core.storage.memo import Kind
@@ -48,11 +48,9 @@ class ScoreRequest:
     """Groups of texts that are decomposed on their own and united (`fn`); no more than there are passages."""
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
+        check_scoring(self.seed, self.components, self.groups)
         if not self.passages:
             raise RequestError("There is no calibration text; give at least one passage.")
-        check_range(self.components, 1, 512, f"{self.components} components are", "choose 1 to 512")
-        check_range(self.groups, 1, math.inf, f"{self.groups} groups of texts are", "choose 1 or more")
 
     @property
     def used_groups(self) -> int:

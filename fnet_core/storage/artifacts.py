@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fnet_core.errors import RequestError
+from fnet_core.inputs import check_plain
 from fnet_core.progress import Report, silent
 from fnet_core.storage.atomic import atomic_file, atomic_folder, disk_errors, sweep_folder
 
@@ -186,6 +187,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn a missing or forbidden file into a `RequestError`."""
     try:
         with disk_errors(Path(path).parent):
+            check_plain(Path(path))
             yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise RequestError(f"There is no file {path}; check the path or make it again.") from error

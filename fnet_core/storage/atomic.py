@@ -21,6 +21,9 @@ _LEFTOVER = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.p
 _OTHER_HOST_SECONDS = 24 * 3600
 _being_written: set[str] = set()
 
+LONGEST_NAME = 200
+"""Bytes of a folder's name; file systems take 255, and the unfinished folder's name is longer."""
+
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
@@ -50,18 +53,47 @@ def _error_number(error: OSError | SafetensorError) -> int | None:
     return int(named[1]) if named else None
 
 
-def check_file(path: Path) -> None:
-    """RequestError if no file can be written at `path`: a folder is there, or one of its folders is a file."""
+def check_file(path: str | Path) -> None:
+    """RequestError unless a new file, or one in place of a plain file, can be written at `path`.
+
+    What a folder, a link, a device or a pipe stands at is never replaced, and an empty name is no file.
+    """
+    if not str(path):
+        raise RequestError("An empty name cannot be written to; name a file.")
     path = Path(path)
     try:
+        if path.is_symlink():
+            raise RequestError(f"{path} is a link; name the file that it points to, or another one.")
         if path.is_dir():
             raise RequestError(f"{path} is a folder; name a file in it.")
+        if path.exists() and not path.is_file():
+            raise RequestError(f"{path} is a device or a pipe; name a plain file.")
         above = next((folder for folder in path.absolute().parents if folder.exists()), None)
         blocked = above is not None and not above.is_dir()
     except OSError as error:
         raise RequestError(f"{str(path)[:60]} cannot name a file ({error.strerror}); choose another name.") from error
     if blocked:
         raise RequestError(f"{path} cannot be written, because {above} is a file; choose another folder.")
+
+
+def check_names(folder: Path) -> None:
+    """RequestError when a part of the path is too long to be saved under."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(folder).parts):
+        raise RequestError(f"A folder's name of more than {LONGEST_NAME} bytes cannot be saved; give a shorter one.")
+
+
+def new_folder(folder: str | Path) -> Path:
+    """A folder to save in; RequestError if something is there already or its name cannot be one."""
+    if not str(folder):
+        raise RequestError("An empty name cannot be saved under; name a new folder.")
+    folder = Path(folder).expanduser()
+    check_names(folder)
+    try:
+        if folder.is_symlink() or folder.exists():
+            raise RequestError(f"{folder} exists already; choose a new folder.")
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be a folder ({error.strerror}); choose another name.") from None
+    return folder
 
 
 @contextmanager

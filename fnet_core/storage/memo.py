@@ -80,7 +80,7 @@ def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
     """Keep an answer, in place of a file that could not be read; one line in the log tells of that."""
     path = kind.path(recipe)
     _, problem = _read(kind, path)
-    if path.is_dir():
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
         os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
     answer.save(path)
     if problem:

@@ -12,7 +12,7 @@ from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import bake, fold
 from fnet_core.interventions.edits import Edit, editing
 from fnet_core.models import loading as models
-from fnet_core.models.saving import new_folder
+from fnet_core.storage.atomic import new_folder
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 EDITS = [

@@ -27,10 +27,10 @@ from fnet_core.models.folder import check_config
 from fnet_core.models.memory import available_memory, count_parameters, gigabytes
 from fnet_core.models.older import add_older
 from fnet_core.models.sources.child import run_module
+from fnet_core.models.sources.gguf_file import check_magic, incomplete
 from fnet_core.progress import Report
 from fnet_core.storage.artifacts import disk_errors
 
-_MAGIC = b"GGUF"
 _REFUSED, _UNREADABLE, _KILLED = 2, 3, -9
 _STAGE = "fnet stage: "
 _READING, _CONVERTING, _SAVING = "reading the GGUF file", "converting", "saving"
@@ -48,27 +48,11 @@ def convert_gguf(source: Path, folder: Path, report: Report) -> None:
     if finished.status == _REFUSED:
         raise RequestError(finished.output.splitlines()[-1])
     if finished.status == _UNREADABLE:
-        raise RequestError(_incomplete(source)) from RuntimeError(finished.output[-2000:])
+        raise RequestError(incomplete(source)) from RuntimeError(finished.output[-2000:])
     if finished.status == _KILLED:
         raise RequestError(f"Converting {source.name} ran out of memory; free some or choose a smaller file.")
     if finished.status != 0:
         raise RuntimeError(f"Converting {source.name} failed:\n{finished.output[-2000:]}")
-
-
-def check_magic(source: Path) -> None:
-    """`RequestError` unless the file exists and starts as a GGUF file does."""
-    if not source.is_file():
-        raise RequestError(f"There is no file {source}; check the path.")
-    with disk_errors(source.parent), open(source, "rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise RequestError(_incomplete(source))
-
-
-def _incomplete(source: Path) -> str:
-    return (
-        f"{source.name} is not a complete GGUF file of a supported architecture; copy or download it again, "
-        "or choose a model with safetensors."
-    )
 
 
 def _progress(output: str) -> tuple[str, float]:
@@ -107,7 +91,7 @@ def _read(source: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     )
     model, info = made  # the annotation leaves out the second value
     if info["missing_keys"]:
-        raise RequestError(_incomplete(source))
+        raise RequestError(incomplete(source))
     return model, tokenizer
 
 

@@ -6,7 +6,6 @@ already is used as it is, without asking the hub.
 
 import os
 import queue
-import re
 import shutil
 import threading
 import time
@@ -35,8 +34,6 @@ from fnet_core.progress import POLL_SECONDS, Report, silent
 ANSWER_SECONDS = 8.0
 """How long the hub may take to answer before it counts as unreachable."""
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
 
 @dataclass(frozen=True)
 class Repository:
@@ -46,11 +43,6 @@ class Repository:
     config: PretrainedConfig
     bytes: int
     licence: str | None
-
-
-def is_repository_name(name: str) -> bool:
-    """Whether `name` has the form owner/model."""
-    return _REPOSITORY.fullmatch(name) is not None
 
 
 def cached_snapshot(name: str) -> Path | None:

@@ -1,12 +1,26 @@
 """The table of starter models: what each one is, its licence, and the wheels with its GGUF file."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-from transformers import AutoConfig, PretrainedConfig
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from fnet_core.models.licences import Licence
-from fnet_core.models.sources.tiny import TINY_SIZES
 from fnet_core.models.sources.wheels import Wheel
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+TINY_SIZES: dict[str, Any] = {
+    "vocab_size": 257,
+    "hidden_size": 48,
+    "intermediate_size": 160,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 12,
+    "max_position_embeddings": 4096,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,8 @@ class Starter:
 
     def config(self) -> PretrainedConfig:
         """The configuration as far as the table knows it: enough to estimate memory before fetching."""
+        from transformers import AutoConfig
+
         return AutoConfig.for_model(self.model_type, **self.sizes)
 
     @property

@@ -1,27 +1,16 @@
 """The starter `tiny`: a random 2-layer model with a byte tokenizer, made here, always the same."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from fnet_core.models.older import add_older
+from fnet_core.models.sources.starter_table import TINY_SIZES
 
 _SEED = 20250922
 _END = "<|end|>"
-
-TINY_SIZES: dict[str, Any] = {
-    "vocab_size": 257,
-    "hidden_size": 48,
-    "intermediate_size": 160,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 12,
-    "max_position_embeddings": 4096,
-}
 
 
 def build_tiny(folder: Path) -> None:

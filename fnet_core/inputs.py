@@ -1,0 +1,25 @@
+"""Files that people give to read: plain ones, of a size that can be meant."""
+
+from pathlib import Path
+
+from fnet_core.errors import RequestError
+
+LARGEST_TEXT = 200_000_000
+"""Bytes of the largest text or file of edits that is read, all of which is in memory at once."""
+
+
+def check_plain(path: Path) -> None:
+    """RequestError where a device, a pipe or a socket stands, which reading might wait at for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise RequestError(f"{path} is a device or a pipe, not a file; save what it gives to a file and name that.")
+
+
+def check_text(path: Path) -> None:
+    """RequestError unless a plain file of at most `LARGEST_TEXT` bytes is at `path`."""
+    check_plain(path)
+    if not path.is_file():
+        raise RequestError(f"There is no text file '{path}'; check the path.")
+    if (size := path.stat().st_size) > LARGEST_TEXT:
+        raise RequestError(
+            f"{path} has {size / 1e6:,.0f} MB, and at most {LARGEST_TEXT / 1e6:,.0f} MB are read; give a part of it."
+        )
