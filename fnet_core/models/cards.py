@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import PretrainedConfig
 
 from fnet_core.errors import RequestError
-from fnet_core.models.folder import context, mlp_width, read_card, read_config, read_licence
+from fnet_core.models.folder import context, mlp_width, read_card, read_config, read_licence, wrapper_note
 from fnet_core.models.licences import is_accepted
 from fnet_core.models.memory import MemoryEstimate, estimate
 from fnet_core.models.naming import Kind, locate
@@ -117,7 +117,7 @@ def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
         name,
         kind,
         title=note.get("title") or folder.name,
-        description="A model on this machine.",
+        description=f"A model on this machine. {wrapper_note(folder)}".strip(),
         licence=licence.name,
         licence_url=licence.url,
         download_bytes=0,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from fnet_core.models.licences import Licence
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
 from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.models.tokenizers import differs_from_its_file
+from fnet_core.models.wrappers import WRAPPERS, text_config, text_tensor, text_type
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors, file_digest
 
@@ -45,7 +46,7 @@ def check_config(config: Any, name: str) -> str:
     """The `model_type` of a parsed config.json; `RequestError` if unsupported or quantised."""
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise RequestError(f"The config.json of {name} names no model_type; choose a causal language model.")
-    family_for(config["model_type"])
+    family_for(text_type(config))
     if named := config.get("transformers_weights"):
         raise RequestError(
             f"The config.json of {name} names a weights file of its own ({named}); rename it to {SINGLE} and take "
@@ -68,11 +69,14 @@ def check_folder(folder: Path) -> None:
 
 
 def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
-    """The configuration of the model `name` (default: the folder); `RequestError` if it cannot be used."""
+    """The configuration of the model `name` (default: the folder), or of the text model inside it.
+
+    `RequestError` if it cannot be used.
+    """
     name = name or str(folder)
     check_config(_read_json(folder / "config.json", folder), name)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = text_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
@@ -80,6 +84,18 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
         if (getattr(part, "pad_token_id", None) or 0) >= part.vocab_size:
             part.pad_token_id = None  # no text is padded, and the library would not build the embedding
     return config
+
+
+def wrapper_of(folder: Path) -> str | None:
+    """The type of the model in a folder that has a text model inside, which alone is read; None for any other."""
+    named = _read_json(folder / "config.json", folder).get("model_type")
+    return named if named in WRAPPERS else None
+
+
+def wrapper_note(folder: Path) -> str:
+    """That only the text model inside is read and saved, as a sentence; empty for any other model."""
+    named = wrapper_of(folder)
+    return f"Of this {named} model the text model is read, and what is saved of it is that text model." if named else ""
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -116,6 +132,14 @@ def tensor_headers(folder: Path) -> list[TensorHeader]:
         except SafetensorError as error:
             raise RequestError(f"{path} is cut short or not a safetensors file; copy or download it again.") from error
     return found
+
+
+def text_tensors(folder: Path) -> list[TensorHeader]:
+    """The tensors of the language model, under the names of its own class; all of them but in a wrapper."""
+    headers = tensor_headers(folder)
+    if wrapper_of(folder) is None:
+        return headers
+    return [replace(tensor, name=name) for tensor in headers if (name := text_tensor(tensor.name))]
 
 
 def read_card(folder: Path) -> dict[str, Any]:

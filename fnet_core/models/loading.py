@@ -21,12 +21,13 @@ from transformers.utils import logging
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.families import decoder_layers
-from fnet_core.models.folder import check_resized, context, model_digest, read_config
+from fnet_core.models.folder import check_resized, context, model_digest, read_config, wrapper_of
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.models.modeling_fnet import resized_class
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.models.tokenizers import load_tokenizer
+from fnet_core.models.wrappers import RENAMED, text_class
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import home
 from fnet_core.storage.locks import turn
@@ -164,20 +165,16 @@ def _load(
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
     with _reported_bars(report):
-        made: Any = model_class(config, folder.name).from_pretrained(
+        model, info = _with_weights(
+            config,
             folder.path,
-            config=config,
+            folder.name,
             dtype=dtype,
             device_map=device_map,
             max_memory=dict(max_memory) if max_memory else _room_for_activations(need),
             offload_folder=offload_folder,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
             ignore_mismatched_sizes=True,
-            output_loading_info=True,
         )
-    model, info = made  # the annotation leaves out the second value
     if wrong := sorted(name for name, *_ in info["mismatched_keys"]):
         raise RequestError(
             f"{folder.name} does not agree with its config.json on the size of {len(wrong)} tensors "
@@ -217,16 +214,28 @@ def private_copy(loaded: LoadedModel, dtype: torch.dtype | None = None, report: 
             "free; close other models first."
         )
     with turn(_loading, report), _reported_bars(report):
-        config = read_config(loaded.path)
-        model = model_class(config, loaded.name).from_pretrained(
-            loaded.path,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
+        model, _ = _with_weights(read_config(loaded.path), loaded.path, loaded.name, dtype=dtype)
     return model.eval().requires_grad_(False)
+
+
+def _with_weights(config: PretrainedConfig, folder: Path, name: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """The model that a folder holds, or the text model inside it, and what the library says about loading it."""
+    inside = wrapper_of(folder)
+    kind = model_class(config, name)
+    made: Any = (text_class(kind) if inside else kind).from_pretrained(
+        folder,
+        config=config,
+        key_mapping=RENAMED if inside else None,
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        output_loading_info=True,
+        **options,
+    )
+    model, info = made  # the annotation leaves out the second value
+    if inside and hasattr(model, "_weight_conversions"):
+        del model._weight_conversions  # it is saved under its own class's names
+    return model, info
 
 
 def model_class(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:

@@ -16,7 +16,7 @@ import psutil
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
-from fnet_core.models.folder import context, mlp_width, read_config, tensor_headers
+from fnet_core.models.folder import context, mlp_width, read_config, text_tensors
 
 WINDOW = 512
 _CGROUP = Path("/sys/fs/cgroup")
@@ -125,7 +125,7 @@ def gigabytes(count: int) -> str:
 def _stored_groups(folder: Path, config: PretrainedConfig) -> dict[str, int]:
     """Parameters per decoder layer, and per tensor outside the layers, from the safetensors headers."""
     tied = getattr(config, "tie_word_embeddings", False)
-    headers = tensor_headers(folder)
+    headers = text_tensors(folder)
     return _grouped(
         (tensor.name, math.prod(tensor.shape)) for tensor in headers if not (tied and tensor.name in _HEADS)
     )

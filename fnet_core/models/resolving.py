@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fnet_core.models.folder import CARD, check_folder, read_licence, write_card
+from fnet_core.models.folder import CARD, check_folder, read_licence, wrapper_note, write_card
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
@@ -60,6 +60,8 @@ def resolve(
             if note:
                 log.warning(note)
     check_folder(folder)
+    if inside := wrapper_note(folder):
+        log.warning(inside)
     return ModelFolder(name, folder, kind, read_licence(folder).name)
 
 

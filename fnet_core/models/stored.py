@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from fnet_core.models.folder import tensor_headers, weight_files
+from fnet_core.models.folder import text_tensors, weight_files, wrapper_of
 
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -33,11 +33,14 @@ class StoredWeights:
 def stored_weights(folder: Path) -> StoredWeights:
     """How the weights in a folder are stored, from file sizes and headers; `RequestError` if one cannot be read.
 
+    Of a model with a text model inside, the text model's alone.
     Integers and 8-bit floats do not count, being parts of quantised weights; float32 where there is nothing else.
     """
     elements: Counter[str] = Counter()
-    for tensor in tensor_headers(folder):
+    for tensor in text_tensors(folder):
         if tensor.dtype in _NAMES:
             elements[_NAMES[tensor.dtype]] += math.prod(tensor.shape)
     dtype = elements.most_common(1)[0][0] if elements else "float32"
+    if wrapper_of(folder):
+        return StoredWeights(dtype, sum(count * getattr(torch, name).itemsize for name, count in elements.items()))
     return StoredWeights(dtype, sum(path.stat().st_size for path in weight_files(folder)))

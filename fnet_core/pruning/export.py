@@ -12,7 +12,7 @@ from fnet_core.choices import COMPENSATIONS
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
-from fnet_core.models.folder import published_name, read_licence
+from fnet_core.models.folder import published_name, read_licence, wrapper_note
 from fnet_core.models.loading import LoadedModel, load, private_copy
 from fnet_core.models.saving import CODE, needs_code, saving_model
 from fnet_core.models.stored import StoredWeights, stored_weights
@@ -155,6 +155,7 @@ def _model_card(
         lines += ["", f"This folder's own weights, run in {exported.dtype}: {exported.value:.4g} on the same text."]
     lines += [
         "",
+        *([f"- {note}"] if (note := wrapper_note(loaded.path)) else []),
         f"- Method: {method.explanation} Source: {method.source}.",
         f"- Compensation: {COMPENSATIONS[pruning.compensation]}.",
         f"- First {asked.protected[0]} and last {asked.protected[1]} layers kept whole.",

@@ -8,9 +8,16 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from fnet_core.models.families import FAMILIES
+from fnet_core.models.wrappers import WRAPPERS
 
 VOCABULARY = 61
 PAD, BOS, EOS, UNKNOWN = range(4)
@@ -73,14 +80,19 @@ WIDTH_NOT_IN_CONFIG = ("bloom",)
 _CHARACTERS = string.ascii_lowercase + string.digits + " \n.,;:!?'\"-()[]/&%$#+"
 
 
-def tiny_model(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
-    """A random float32 model of the family's real class; `changes` are named as in Llama's configuration."""
+def _settings(model_type: str, **changes) -> dict:
     settings = _SIZES | ({} if model_type in _UNGROUPED else _GROUPED) | _CHANGES.get(model_type, {}) | changes
     if model_type == "gemma3_text":
         settings["layer_types"] = ["sliding_attention", "full_attention"] * settings["num_hidden_layers"]
         settings["layer_types"] = settings["layer_types"][: settings["num_hidden_layers"]]
+    return settings
+
+
+def tiny_model(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
+    """A random float32 model of the family's real class; `changes` are named as in Llama's configuration."""
     names = _OWN_NAMES.get(model_type, {})
-    config = AutoConfig.for_model(model_type, **{names.get(key, key): value for key, value in settings.items()})
+    settings = {names.get(key, key): value for key, value in _settings(model_type, **changes).items()}
+    config = AutoConfig.for_model(model_type, **settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
@@ -89,6 +101,37 @@ def tiny_model(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
 def mlp_width(model_type: str) -> int:
     """MLP neurons per layer of the tiny model."""
     return 4 * 24 if model_type in WIDTH_NOT_IN_CONFIG else 40
+
+
+_VISION = {
+    "gemma3": {"hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
+               "image_size": 8, "patch_size": 4},
+    "llava": {"hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "image_size": 8, "patch_size": 4},
+    "mistral3": {"hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
+                 "image_size": 8, "patch_size": 4, "head_dim": 8},
+    "qwen2_vl": {"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": 24, "mlp_ratio": 2},
+    "qwen2_5_vl": {"depth": 1, "hidden_size": 16, "intermediate_size": 20, "num_heads": 2, "out_hidden_size": 24},
+    "qwen3_vl": {"depth": 1, "hidden_size": 16, "intermediate_size": 20, "num_heads": 2, "out_hidden_size": 24,
+                 "deepstack_visual_indexes": [0]},
+}  # fmt: skip
+
+
+def tiny_wrapper(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
+    """A random float32 model of the real class that reads pictures too; `changes` are those of the text model."""
+    text = {"tie_word_embeddings": False} | _settings(WRAPPERS[model_type], **changes)
+    if model_type.startswith("qwen"):
+        sections = {"mrope_section": [1, 1, 1], "rope_type": "default", "rope_theta": 10_000.0}
+        text = text | {"rope_parameters": sections}
+    if model_type in ("gemma3", "llava", "mistral3"):
+        text = text | {"model_type": WRAPPERS[model_type]}
+    config = AutoConfig.for_model(
+        model_type, text_config=text, vision_config=_VISION[model_type], image_token_index=60, image_token_id=60
+    )
+    config.tie_word_embeddings = text["tie_word_embeddings"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForImageTextToText.from_config(config).eval().requires_grad_(False)
 
 
 def tiny_tokenizer(vocab_size: int = VOCABULARY) -> PreTrainedTokenizerFast:
