@@ -59,8 +59,9 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
 
 def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning, final: bool) -> None:
     """The tabs; only the open one is drawn."""
-    known = final and found.baseline and found.pruned
-    perplexities = {"before": found.baseline, "after": found.pruned} if known else {}
+    perplexities = {}
+    if final and found.baseline and found.pruned:
+        perplexities = {"before": found.baseline, "after": found.pruned}
     drawn = {
         "Networks that survive": lambda: survival.draw(plan),
         "Keep and drop": lambda: plan_view.maps(plan),

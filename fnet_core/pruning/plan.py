@@ -178,14 +178,15 @@ def make_plan(sizes: Anatomy, scores: Scores, request: PlanRequest) -> PrunePlan
     """
     request.check(sizes)
     _check_scores(sizes, scores, request)
-    protected, ratio = request.protected, request.ratio
+    protected, ratio, threshold = request.protected, request.ratio, request.threshold
     free = range(protected[0], len(sizes.widths_L) - protected[1])
     spread = "even" if request.even else scores.allocation
     neurons = _Pool([scores.mlp[layer] for layer in free], "neurons", spread, free)
     groups = _Pool([scores.heads[layer] for layer in free], "head groups", spread, free) if request.heads else None
     if ratio is None:
-        keep_mlp = neurons.above(request.threshold)
-        keep_groups = groups.above(request.threshold) if groups else None
+        assert threshold is not None  # a request has one of the two
+        keep_mlp = neurons.above(threshold)
+        keep_groups = groups.above(threshold) if groups else None
     elif request.share == "neurons":
         keep_mlp = neurons.without(round(ratio * sum(sizes.widths_L)))
         all_groups = sum(sizes.heads_L) // sizes.heads_per_group

@@ -94,6 +94,11 @@ def test_a_mixture_is_refused_in_a_sentence(capsys, tmp_path, options):
     assert code == 2 and "is a mixture of experts and pruning is made for one MLP per layer" in err.splitlines()[-1]
 
 
+def test_a_ratio_that_no_model_has_is_refused_before_the_model_is_looked_for(capsys):
+    code, err = run(capsys, "no-such-model", "--ratio", "1.5")
+    assert code == 2 and "A ratio of 1.5 is out of range" in err and "no-such-model" not in err
+
+
 @pytest.mark.parametrize(("number", "sentence"), [(28, "is full"), (13, "no permission"), (30, "read-only")])
 def test_a_disk_that_refuses_leaves_no_partly_written_model(
     capsys, model, options, tmp_path, monkeypatch, number, sentence
