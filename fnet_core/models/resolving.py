@@ -2,22 +2,27 @@
 
 import logging
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fnet_core.models.folder import CARD, check_folder, read_licence, wrapper_note, write_card
+from fnet_core.models.folder import CARD, check_folder, read_card, read_licence, wrapper_note, write_card
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
 from fnet_core.models.sources.gguf import convert_gguf
+from fnet_core.models.sources.gguf_parts import gguf_parts
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.models.sources.starters import fetch_starter
 from fnet_core.progress import Report, silent
-from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, home
+from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, digest, home
 from fnet_core.storage.locks import exclusive
 
 log = logging.getLogger(__name__)
+
+COMPARED = "compared"
+"""On the card of a GGUF conversion: the configuration is held against all that the file says."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +73,26 @@ def resolve(
 def gguf_folder(path: Path, report: Report = silent) -> Path:
     """Where the conversion of this .gguf file is, or will be: named after the file and its content."""
     stem = re.sub(r"[^\w.-]+", "-", path.stem)[:80].strip(".-") or "model"
-    return home() / "models" / f"{stem}-{cached_file_digest(path, report)[:12]}"
+    digests = [cached_file_digest(part, report) for part in gguf_parts(path)]
+    return home() / "models" / f"{stem}-{(digests[0] if len(digests) == 1 else digest(digests))[:12]}"
 
 
 def _converted(path: Path, report: Report) -> Path:
+    path = gguf_parts(path)[0]
     folder = gguf_folder(path, report)
-    if not (folder / CARD).is_file():
+    if not _is_whole(folder):
         with exclusive(folder.name, report):
-            if not (folder / CARD).is_file():
+            if not _is_whole(folder):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
                 with atomic_folder(folder) as temporary:
                     convert_gguf(path, temporary, report)
                     source = {"file": path.name, "sha256": cached_file_digest(path)}
-                    write_card(temporary, {"name": folder.name, "title": path.stem, "source": source})
+                    facts = {"name": folder.name, "title": path.stem, "source": source, "metadata": COMPARED}
+                    write_card(temporary, facts)
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder holds a conversion of which all metadata was compared; earlier ones are made again."""
+    return (folder / CARD).is_file() and read_card(folder).get("metadata") == COMPARED

@@ -1,5 +1,6 @@
 """A small GGUF file of a tiny Llama, written as llama.cpp's converter does it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +26,25 @@ _LAYER = {
 }
 
 
-def write_tiny_gguf(path: Path, architecture: str = "llama", leave_out: str = "") -> PreTrainedModel:
+def write_tiny_gguf(
+    path: Path,
+    architecture: str = "llama",
+    leave_out: str = "",
+    more: Callable[[GGUFWriter], None] = lambda _: None,
+    parts: int = 1,
+    **changes,
+) -> PreTrainedModel:
     """Write a random Llama and a byte tokenizer of 260 tokens, and return the model it holds.
 
-    `leave_out`: the name of one tensor that the file then lacks.
+    `leave_out`: the name of one tensor that the file then lacks; `more` adds keys and tensors; `changes` are those of
+    the model's configuration, which the file does not tell by itself; `parts`: in how many files with at most 20
+    tensors in each, of which `path` is the first.
     """
-    model = tiny_model("llama", vocab_size=len(TOKENS), bos_token_id=START, eos_token_id=END, pad_token_id=END)
+    model = tiny_model(
+        "llama", vocab_size=len(TOKENS), bos_token_id=START, eos_token_id=END, pad_token_id=END, **changes
+    )
     config = model.config
-    writer = GGUFWriter(path, architecture)
+    writer = GGUFWriter(path, architecture, split_max_tensors=20 if parts > 1 else 0)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -50,6 +62,7 @@ def write_tiny_gguf(path: Path, architecture: str = "llama", leave_out: str = ""
     writer.add_token_merges(MERGES)
     writer.add_bos_token_id(START)
     writer.add_eos_token_id(END)
+    more(writer)
     for name, array in _tensors(model).items():
         if name != leave_out:
             writer.add_tensor(name, array)

@@ -10,9 +10,9 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
 
 import torch
+from gguf import MODEL_ARCH_NAMES
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -21,6 +21,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.integrations.gguf import GGUF_CONFIG_ARCHS
+from transformers.modeling_gguf_pytorch_utils import (
+    GGUF_SUPPORTED_ARCHITECTURES,
+    TENSOR_PROCESSORS,
+    TensorProcessor,
+    get_gguf_hf_weights_map,
+)
 
 from fnet_core.errors import RequestError
 from fnet_core.models.folder import check_config
@@ -28,12 +35,17 @@ from fnet_core.models.memory import available_memory, count_parameters, gigabyte
 from fnet_core.models.older import add_older
 from fnet_core.models.sources.child import run_module
 from fnet_core.models.sources.gguf_file import check_magic, incomplete
+from fnet_core.models.sources.gguf_metadata import Metadata, read_metadata, settled, unread_tensors
+from fnet_core.models.sources.gguf_parts import gguf_parts, join_parts
 from fnet_core.progress import Report
 from fnet_core.storage.artifacts import disk_errors
 
 _REFUSED, _UNREADABLE, _KILLED = 2, 3, -9
 _STAGE = "fnet stage: "
+_JOINING = "joining the parts"
 _READING, _CONVERTING, _SAVING = "reading the GGUF file", "converting", "saving"
+_OTHER_NAMES = ("qwen2moe", "qwen3moe", "gpt-oss", "minimax-m2")
+"""Architectures that transformers reads and lists under a name of its own."""
 _BAR = re.compile(r"\|\s*(\d+)/(\d+) \[")
 
 
@@ -66,33 +78,53 @@ def _tell(stage: str) -> None:
     print(f"{_STAGE}{stage}", flush=True)
 
 
-def _read(source: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model in float32 and its tokenizer; `RequestError` if unsupported, incomplete or too large.
+def _read(source: Path, name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in float32 and its tokenizer; `RequestError`, which calls the file `name`, if that cannot be.
 
     `dequantize=True` also takes off the mark that would make `save_pretrained` refuse.
     """
     _tell(_READING)
-    config = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
-    check_config(config.to_dict(), source.name)
+    metadata = read_metadata(source, name)
+    _check_architecture(metadata)
+    stated = AutoConfig.from_pretrained(source.parent, gguf_file=source.name)
+    check_config(stated.to_dict(), name)
+    config = settled(stated, metadata)
     needed, free = 2 * 4 * count_parameters(config), available_memory()
     if needed > free:
         raise RequestError(
-            f"Converting {source.name} needs {gigabytes(needed)} of memory and {gigabytes(free)} are free; "
+            f"Converting {name} needs {gigabytes(needed)} of memory and {gigabytes(free)} are free; "
             f"free {gigabytes(needed - free)} or choose a smaller file."
         )
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     _tell(_CONVERTING)
-    made: Any = AutoModelForCausalLM.from_pretrained(
+    model, info = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=torch.float32,
         quantization_config=GgufConfig(dequantize=True),
         output_loading_info=True,
+        **({} if config is stated else {"config": config}),
     )
-    model, info = made  # the annotation leaves out the second value
     if info["missing_keys"]:
-        raise RequestError(incomplete(source))
+        raise RequestError(incomplete(Path(name)))
+    if metadata.architecture not in GGUF_CONFIG_ARCHS:
+        processor = TENSOR_PROCESSORS.get(metadata.architecture, TensorProcessor)(config=config.to_dict())
+        known = get_gguf_hf_weights_map(model, processor)
+        if unread := unread_tensors(
+            metadata, lambda tensor: {tensor, tensor.removesuffix(".weight")} & {*known, "output.weight"}
+        ):
+            raise metadata.refuse(f"{len(unread)} tensors ({unread[0]}, ...) that belong to no part of the model")
     return model, tokenizer
+
+
+def _check_architecture(metadata: Metadata) -> None:
+    """`RequestError` for a mixture of experts or an architecture that is known and cannot be read."""
+    experts = metadata.keys.get("expert_count", 0)
+    readable = metadata.architecture in {*GGUF_SUPPORTED_ARCHITECTURES, *GGUF_CONFIG_ARCHS, *_OTHER_NAMES}
+    if experts and (not readable or metadata.architecture in ("llama", "mistral")):
+        raise metadata.refuse(f"{metadata.architecture}.expert_count = {experts}, a mixture of experts")
+    if not readable and metadata.architecture in MODEL_ARCH_NAMES.values():
+        raise metadata.refuse(f"general.architecture = {metadata.architecture}")
 
 
 def main(arguments: list[str]) -> int:
@@ -102,14 +134,22 @@ def main(arguments: list[str]) -> int:
     is printed.
     """
     source, folder = map(Path, arguments)
+    joined = folder / "joined.gguf"
     try:
-        model, tokenizer = _read(source)
+        parts = gguf_parts(source)
+        if len(parts) > 1:
+            _tell(_JOINING)
+            with disk_errors(folder):
+                join_parts(parts, joined)
+        model, tokenizer = _read(joined if len(parts) > 1 else source, source.name)
     except RequestError as error:
         print(error)
         return _REFUSED
     except Exception:
         traceback.print_exc()
         return _UNREADABLE
+    finally:
+        joined.unlink(missing_ok=True)
     _tell(_SAVING)
     try:
         with disk_errors(folder):
