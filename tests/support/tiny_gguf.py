@@ -73,6 +73,52 @@ def write_tiny_gguf(
     return model
 
 
+def write_tiny_mixture_gguf(path: Path) -> PreTrainedModel:
+    """Write a random Qwen 3 mixture of experts as llama.cpp's converter does, and return the model it holds."""
+    model = tiny_model(
+        "qwen3_moe", vocab_size=len(TOKENS), bos_token_id=START, eos_token_id=END, pad_token_id=END, norm_topk_prob=True
+    )
+    config = model.config
+    writer = GGUFWriter(path, "qwen3moe")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_expert_count(config.num_experts)
+    writer.add_expert_used_count(config.num_experts_per_tok)
+    writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(TOKENS)
+    writer.add_token_types([TokenType.NORMAL] * START + [TokenType.CONTROL] * 2)
+    writer.add_token_merges(MERGES)
+    names = _LAYER | {"mlp.gate": "ffn_gate_inp", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"}
+    for name, weight in (("token_embd", model.model.embed_tokens), ("output_norm", model.model.norm)):
+        writer.add_tensor(f"{name}.weight", weight.weight.numpy())
+    writer.add_tensor("output.weight", model.lm_head.weight.numpy())
+    for number, layer in enumerate(model.model.layers):
+        for ours, parameter in layer.named_parameters():
+            block, array = f"blk.{number}", parameter.numpy()
+            if ours == "mlp.experts.gate_up_proj":
+                for theirs, half in zip(("gate", "up"), np.split(array, 2, axis=1), strict=True):
+                    writer.add_tensor(f"{block}.ffn_{theirs}_exps.weight", np.ascontiguousarray(half))
+            elif ours == "mlp.experts.down_proj":
+                writer.add_tensor(f"{block}.ffn_down_exps.weight", array)
+            else:
+                writer.add_tensor(f"{block}.{names[ours.removesuffix('.weight')]}.weight", array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return model
+
+
 def _tensors(model: PreTrainedModel) -> dict[str, np.ndarray]:
     """The model's weights under llama.cpp's names, with the rows of q and k in llama.cpp's rotary order."""
     heads = {"attn_q": model.config.num_attention_heads, "attn_k": model.config.num_key_value_heads}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGUFWriter, RopeScalingType
-from support.tiny_gguf import write_tiny_gguf
+from support.tiny_gguf import write_tiny_gguf, write_tiny_mixture_gguf
 from transformers import AutoConfig
 
 from fnet_core.errors import RequestError
@@ -127,6 +127,14 @@ def test_biases_of_the_attention_are_read(gguf):
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
             getattr(layer.self_attn, name).bias.fill_(0.5)
     assert torch.allclose(converted(gguf).model(IDS).logits, original(IDS).logits, atol=1e-6)
+
+
+def test_a_mixture_keeps_its_experts_and_how_they_are_weighed(gguf):
+    original = write_tiny_mixture_gguf(gguf)
+    loaded = converted(gguf)
+    assert loaded.model.config.moe_intermediate_size == original.config.moe_intermediate_size
+    assert loaded.model.config.norm_topk_prob
+    assert torch.equal(loaded.model(IDS).logits, original(IDS).logits)
 
 
 def refused_by_the_child(gguf: Path, folder: Path, capsys) -> str:
