@@ -89,10 +89,15 @@ WAY_EXAMPLES = {
     "prune": "0.3",
     "drop-layers": "4",
     "merge": "OTHER",
+    "upcycle": "4",
     "finetune": "FILE",
     "lora": "FILE",
 }
 """Every way to derive a model, with an example of what follows its colon, empty where nothing does."""
+
+
+EXPERTS_PER_TOKEN, MOST_EXPERTS = 2, 64
+"""Of a mixture that is made of a dense model."""
 
 
 def ways() -> list[str]:

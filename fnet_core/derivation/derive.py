@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import torch
 from transformers import PreTrainedModel
 
 from fnet_core import texts
+from fnet_core.choices import EXPERTS_PER_TOKEN
 from fnet_core.derivation import symmetries, weights
 from fnet_core.derivation.finetune import fine_tune
 from fnet_core.derivation.training import Training
+from fnet_core.derivation.upcycling import upcycled
 from fnet_core.derivation.ways import check_asked
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
@@ -102,9 +104,11 @@ class Way:
 
     explanation: str
     change: Callable[[Task], dict[str, Any] | None]
-    copies: int = 1
-    """How many times the weights must fit in memory."""
+    copies: int | Callable[[Any], int] = 1
+    """How many times the weights must fit in memory, or what says it of the value."""
     trains: bool = False
+    build: Callable[[Task], PreTrainedModel] = lambda task: task.model
+    """What gives the model that is changed: the copy itself, or one of another class made of it."""
 
 
 def _merge(task: Task) -> dict[str, Any]:
@@ -169,6 +173,13 @@ WAYS: dict[str, Way] = {
         _merge,
         copies=2,
     ),
+    "upcycle": Way(
+        "a mixture of so many copies of each MLP with a random router; the function is unchanged, unless noise of so "
+        "many standard deviations follows a second colon (4:0.05)",
+        lambda task: {"experts": task.value[0], "experts_per_token": EXPERTS_PER_TOKEN},
+        copies=lambda value: 1 + value[0],
+        build=lambda task: upcycled(task.model, task.value[0], task.value[1], task.generator(), task.report),
+    ),
     "finetune": Way(
         "all weights trained on a text file",
         lambda task: fine_tune(task.loaded, task.value, "finetune", task.training, task.seed, task.report),
@@ -207,16 +218,18 @@ def derive(
     way = WAYS[chosen]
     folder = new_folder(folder)
     parent = models.resolve(name, accept_licence=accept_licence, roots=roots, report=report)
-    _check_memory(parent.path, way)
+    _check_memory(parent.path, way, value)
     loaded = models.load(str(parent.path), device_map="cpu", dtype=torch.float32, report=report)
     before = loaded.model.num_parameters()
     report("changing", 0.0)
-    facts = way.change(Task(loaded, value, seed, training, roots, accept_licence, report)) or {}
+    task = Task(loaded, value, seed, training, roots, accept_licence, report)
+    model = way.build(task)
+    facts = way.change(replace(task, loaded=replace(loaded, model=model))) or {}
     report("saving", 0.0)
     name, how = published_name(parent.name, parent.path), _published_how(how, facts)
     origin = {"parent": name, "parent_digest": loaded.digest, "how": how, "seed": seed}
     licence = read_licence(parent.path)
-    with saving_model(loaded.model, loaded.tokenizer, folder, loaded.stored.torch_dtype) as temporary:
+    with saving_model(model, loaded.tokenizer, folder, loaded.stored.torch_dtype) as temporary:
         versions = {package: version(package) for package in ("transformers", "torch")}
         (temporary / CARD).write_text(json.dumps(origin | facts | {"written_with": versions}, indent=2), "utf-8")
         write_card(
@@ -233,7 +246,7 @@ def derive(
         how=how,
         seed=seed,
         parameters_before=before,
-        parameters_after=loaded.model.num_parameters(),
+        parameters_after=model.num_parameters(),
         dtype=loaded.stored.dtype,
         facts=facts,
     )
@@ -246,9 +259,10 @@ def _published_how(how: str, facts: dict[str, Any]) -> str:
     return how if named is None else f"{way}:{named}"
 
 
-def _check_memory(parent: Path, way: Way) -> None:
+def _check_memory(parent: Path, way: Way, value: Any) -> None:
     need = estimate(parent, torch.float32)
-    needed = way.copies * need.weight_bytes + (need.activation_bytes if way.trains else 0)
+    copies = way.copies if isinstance(way.copies, int) else way.copies(value)
+    needed = copies * need.weight_bytes + (need.activation_bytes if way.trains else 0)
     if needed > (free := available_memory()):
         raise RequestError(
             f"This way of deriving needs {gigabytes(needed)} of memory and {gigabytes(free)} are free; close other "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fnet_core.checks import check_range, check_seed
-from fnet_core.choices import WAY_EXAMPLES, ways
+from fnet_core.choices import EXPERTS_PER_TOKEN, MOST_EXPERTS, WAY_EXAMPLES, ways
 from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
 from fnet_core.texts import whole_file
@@ -24,6 +24,13 @@ def _number(name: str, low: float, high: float, whole: bool = False) -> Callable
         return number
 
     return check
+
+
+def _experts(text: str) -> tuple[int, float]:
+    """The number of experts and the noise that tells them apart, 0 where none is asked for."""
+    count, colon, noise = text.partition(":")
+    number = _number("number of experts", EXPERTS_PER_TOKEN, MOST_EXPERTS, whole=True)(count)
+    return int(number), _number("noise", 0, 1)(noise) if colon else 0.0
 
 
 def _other_model(text: str) -> str:
@@ -46,6 +53,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "prune": _number("ratio", 0, 0.9),
     "drop-layers": _number("number of layers", 1, 10_000, whole=True),
     "merge": _other_model,
+    "upcycle": _experts,
     "finetune": _text_file,
     "lora": _text_file,
 }

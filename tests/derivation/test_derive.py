@@ -37,6 +37,7 @@ def hows(tmp_path):
         "prune": ":0.3",
         "drop-layers": ":1",
         "merge": f":{tmp_path / 'other'}",
+        "upcycle": ":4",
         "finetune": f":{tmp_path / 'text.txt'}",
         "lora": f":{tmp_path / 'text.txt'}",
     }
@@ -58,7 +59,7 @@ def test_every_way_saves_an_ordinary_model_and_leaves_the_parent(name, parent, h
     assert model_digest(parent) == before == derived.parent_digest
     assert {"changing", "saving"} <= set(stages)
     change = (logits(tmp_path / "out") - plain).abs().max()
-    assert change < 1e-4 if name in ("permute", "permute-residual", "rescale") else change > 1e-3
+    assert change < 1e-4 if name in ("permute", "permute-residual", "rescale", "upcycle") else change > 1e-3
     loaded = models.load(str(tmp_path / "out"))
     assert loaded.digest == derived.digest != before
     assert (
@@ -119,6 +120,8 @@ def test_the_licence_goes_with_the_weights(parent, tmp_path):
         ("rescale:1", "factor '1' is out of range"),
         ("quantise:4.5", "number of bits '4.5' is out of range; choose a whole number from 2 to 8"),
         ("quantise:1", "number of bits '1'"),
+        ("upcycle:1", "number of experts '1' is out of range; choose a whole number from 2 to 64"),
+        ("upcycle:4:2", "noise '2' is out of range"),
         ("drop-layers:0", "number of layers '0'"),
         ("drop-layers:2", "2 layers cannot be dropped from 3"),
         ("finetune:nothing.txt", "no text file 'nothing.txt'"),
