@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         perplexity,
         plan_pruning,
         prune,
+        recur,
     )
     from fnet_core.networks.atlas import Atlas
 
@@ -42,6 +43,7 @@ __all__ = [
     "perplexity",
     "plan_pruning",
     "prune",
+    "recur",
 ]
 
 

@@ -28,6 +28,8 @@ from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.halves import split_half
+from fnet_core.networks.recurrence import Recurrence, compare_atlases
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import export as exporting
 from fnet_core.pruning.masking import Pruning, prepare
@@ -109,6 +111,36 @@ def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent,
     if isinstance(model, str):
         return finding.find_atlas(request, report).atlas
     return finding.atlas_of(model, request, report).atlas
+
+
+def recur(
+    first: Model | Atlas,
+    second: Model | Atlas | None = None,
+    source: Texts = "find",
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    report: Report = silent,
+    **choices: Any,
+) -> Recurrence:
+    """Whether the networks of a model come back in two halves of the texts or, with a second model or atlas, in that.
+
+    `choices` are those of `AtlasRequest`. Raises RequestError for fewer than four passages, an atlas alone, and two
+    atlases without common neurons.
+
+    >>> found = recur("tiny", components=4)
+    >>> len(found), bool((found.correlation_K <= 1).all())
+    (4, True)
+    """
+    if second is None:
+        if isinstance(first, Atlas):
+            raise RequestError("An atlas holds no text to split; give its model, or a second atlas.")
+        request = finding.AtlasRequest(_name(first), passages(source), **choices)
+        return split_half(request, threshold, report)[1]
+    a, b = (
+        each if isinstance(each, Atlas) else find_atlas(each, source, report=report, **choices)
+        for each in (first, second)
+    )
+    return compare_atlases(a, b, threshold)
 
 
 def inhibit(atlas: Atlas, *networks: int, threshold: float = DEFAULT_THRESHOLD) -> Edit:

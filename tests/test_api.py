@@ -19,6 +19,7 @@ from fnet_core.interventions.measuring import Intervention
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.networks.recurrence import Recurrence
 from fnet_core.plotting import networks
 from fnet_core.pruning.measuring import PruneResult
 from fnet_core.pruning.plan import PrunePlan
@@ -56,6 +57,7 @@ METHODS = [
     (Atlas, "plot_layers"),
     (Atlas, "plot_time_course"),
     (Atlas, "plot_networks"),
+    (Recurrence, "plot"),
     (Intervention, "plot"),
     (PrunePlan, "plot"),
     (PruneResult, "plot"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import selection, stepper, words
+from dashboard.networks import halves
 from fnet_core.networks.atlas import Atlas
 
 _TABLE, _LAYER = "network_table", "network_layer"
@@ -27,6 +28,13 @@ _COLUMNS = {
         width=68,
         help="How well the random restarts agree on this network (ICASSO's I_q). Near 1: the same network is "
         "found every time. Well below 0.9: do not build on it.",
+    ),
+    "recurrence": st.column_config.NumberColumn(
+        "Recurs",
+        format="%.2f",
+        width=60,
+        help="How alike the network's maps are in two halves of the text (abs r), where that was tested: see the tab "
+        "Recurrence. A network that does not come back in other text should not be built on.",
     ),
     "key_neurons": st.column_config.NumberColumn(
         "Key neurons",
@@ -75,10 +83,15 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
     """The networks with their numbers; a click on a row selects it."""
     rows = atlas.table(threshold).iloc[list(networks)].reset_index(drop=True)
     rows["variance"] = 100.0 * rows["variance"]
+    key = selection.current().atlas
+    found = halves.known(key) if key else None
+    columns = [name for name in _COLUMNS if found or name != "recurrence"]
+    if found:
+        rows["recurrence"] = found.correlation_K[list(networks)]
     chosen = networks.index(selection.current().network)
     selection.mirror(_TABLE, {"selection": {"rows": [chosen], "columns": [], "cells": []}})
     st.dataframe(
-        rows[list(_COLUMNS)],
+        rows[columns],
         key=_TABLE,
         hide_index=True,
         height=min(470, 35 * len(networks) + 38),

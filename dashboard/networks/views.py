@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from dashboard import atlases, charts, coloured_text, selection, stepper, words
+from dashboard.networks import halves
 from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.plotting import networks
@@ -129,6 +130,9 @@ def recurrence(atlas: Atlas, network: int, threshold: float) -> None:
         "How much of each passage's activity the network accounts for. Bars of similar length: it works in "
         "every kind of text. One long bar: it belongs to that passage.",
     )
+    key = selection.current().atlas
+    if key:
+        halves.draw(key, atlas, network)
 
 
 def recipe(atlas: Atlas, network: int, threshold: float) -> None:

@@ -1,0 +1,95 @@
+"""Does a network come back in other texts? The atlas against its own halves, on demand and then from the store."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import atlases, charts, jobs, words
+from fnet_core.choices import DEFAULT_THRESHOLD
+from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.halves import LEAST_PASSAGES, known_recurrence, recurrence_of
+from fnet_core.networks.recurrence import RECURRENCE, RECURRING, Recurrence
+from fnet_core.plotting import recurrence as figures
+
+
+@dataclass(frozen=True)
+class HalvesRequest:
+    """The atlas whose halves are asked for."""
+
+    model: str
+    atlas: str
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _kept(key: str, finished: str | None) -> Recurrence | None:
+    """What the store has; `finished` is the job that may have changed it."""
+    return known_recurrence(atlases.load(key))
+
+
+def known(key: str) -> Recurrence | None:
+    """The split-half recurrence of this atlas if it was computed."""
+    job = _job(key)
+    return _kept(key, f"{job.id} {job.state}" if job else None)
+
+
+def draw(key: str, atlas: Atlas, network: int) -> None:
+    """The figure with its sentence, or the button that computes it."""
+    found, job = known(key), _job(key)
+    if found:
+        _sentence(found, network)
+        charts.draw(
+            figures.coming_back(found, network),
+            "halves_figure",
+            f"Circles: how alike the network's two maps are (abs r), found in two halves of the {len(atlas.passages)} "
+            f"passages that share no text. Diamonds: how far its key neurons at |z| > {DEFAULT_THRESHOLD:g} are the "
+            "same ones (IoU). Dotted lines: what 95 of 100 shuffles of the neurons stay below.",
+        )
+        st.download_button(
+            "Table (CSV)",
+            charts.as_csv(found.table()),
+            f"{atlases.file_stem(atlas)}-recurrence.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+        return
+    few = len(atlas.passages) < LEAST_PASSAGES
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Test on two halves",
+            key="test_halves",
+            type="primary",
+            icon=":material/call_split:",
+            disabled=few or jobs.under_way(job),
+            on_click=_submit,
+            args=(key, atlas),
+        )
+        st.caption(
+            f"This atlas has too few passages to split; find one on at least {LEAST_PASSAGES}."
+            if few
+            else "Finds the networks anew in each half of the passages and shows which ones come back, beside what "
+            "shuffled neurons give. It takes about as long as the atlas did."
+        )
+    jobs.show(job)
+
+
+def _sentence(found: Recurrence, network: int) -> None:
+    st.markdown(
+        f"**Network {network}: maps agree at {found.correlation_K[network]:.2f}**, key neurons at "
+        f"{found.overlap_K[network]:.2f}. {found.recurring()} of {words.count(len(found), 'network')} come back (IoU "
+        f"above {RECURRING:g}); by chance {found.recurring_by_chance():.1f} would."
+    )
+
+
+def _job(key: str) -> jobs.Job | None:
+    job = jobs.remembered(RECURRENCE)
+    asked = jobs.request_of(job)
+    return job if asked is None or asked.atlas == key else None
+
+
+def _submit(key: str, atlas: Atlas) -> None:
+    def compute(loaded, report, publish) -> Recurrence:
+        return recurrence_of(loaded, atlas, report=report)
+
+    request = HalvesRequest(atlas.model_name, key)
+    jobs.remember(jobs.submit(RECURRENCE, key, request, compute, f"Splitting the texts of {atlas.model_name}"))

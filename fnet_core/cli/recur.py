@@ -1,0 +1,82 @@
+"""`recur`: do a model's networks come back in other texts?"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fnet_core.choices import SCOPES, SITES
+from fnet_core.cli.arguments import add_texts, add_threshold, checked_threshold, passages_of
+from fnet_core.errors import RequestError
+from fnet_core.progress import Report
+
+if TYPE_CHECKING:
+    pass
+
+NAME = "recur"
+HELP = "do the networks come back: an atlas against its halves, or against another"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One model, or two of which each is a model or a saved atlas, with the choices of the atlas."""
+    parser.add_argument(
+        "what",
+        nargs="+",
+        metavar="MODEL|ATLAS",
+        help="one model: its networks in two halves of the text; two models or atlas files: the one in the other",
+    )
+    parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+    add_texts(parser, "find")
+    parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
+    parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")
+    parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
+    add_threshold(parser)
+    parser.add_argument("--csv", metavar="F", help="also save the table as CSV")
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+    """Find what must be found and hold it against each other and against shuffled neurons."""
+    if len(options.what) > 2:
+        raise RequestError(f"{len(options.what)} things were named; name one model, or two models or atlases.")
+    files = [name for name in options.what if name.endswith(".safetensors")]
+    if missing := [name for name in files if not Path(name).is_file()]:
+        raise RequestError(f"There is no atlas file '{missing[0]}'; save one with `atlas MODEL --out F`.")
+    if len(options.what) == 1 and files:
+        raise RequestError(
+            "An atlas file holds no text to split; name its model to see the networks in two halves, or a second atlas."
+        )
+    threshold, passages = checked_threshold(options), passages_of(options, "find")
+    from fnet_core.networks.atlas import Atlas
+    from fnet_core.networks.finding import AtlasRequest, find_atlas
+    from fnet_core.networks.halves import split_half
+    from fnet_core.networks.recurrence import RECURRING, compare_atlases
+    from fnet_core.storage import artifacts
+
+    def request(model: str) -> AtlasRequest:
+        return AtlasRequest(
+            model, passages, options.site, options.scope, components=options.components, seed=options.seed
+        )
+
+    def atlas_of(name: str) -> Atlas:
+        if name in files:
+            return Atlas.load(Path(name))
+        return find_atlas(request(name), report, accept_licence=options.accept_licence).atlas
+
+    if len(options.what) == 1:
+        whole, found = split_half(request(options.what[0]), threshold, report, accept_licence=options.accept_licence)
+        stability_K = whole.stability_K
+    else:
+        first, second = (atlas_of(name) for name in options.what)
+        found, stability_K = compare_atlases(first, second, threshold, seed=options.seed), first.stability_K
+    if options.csv:
+        with artifacts.atomic_file(Path(options.csv)) as temporary:
+            found.table().to_csv(temporary, index=False)
+    lines = [found.recipe["title"], f"{'#':>3}  {'abs(r)':>6}  {'IoU':>4}  {'I_q':>4}  label"]
+    for row, stability in zip(found.table().itertuples(), stability_K, strict=True):
+        lines.append(f"{row.network:>3}  {row.correlation:>6.2f}  {row.overlap:>4.2f}  {stability:>4.2f}  {row.label}")
+    lines += [
+        f"{found.recurring()} of {len(found)} networks come back (IoU above {RECURRING:g}); shuffled neurons: "
+        f"{found.recurring_by_chance():.1f} on average over {found.recipe['draws']} shuffles.",
+        f"Mean abs(r) {found.correlation_K.mean():.3f}, shuffled {found.chance_correlation_DK.mean():.3f}; mean IoU "
+        f"{found.overlap_K.mean():.3f}, shuffled {found.chance_overlap_DK.mean():.3f}.",
+    ]
+    return found.summary(), lines

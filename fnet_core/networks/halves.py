@@ -1,0 +1,104 @@
+"""Split-half recurrence: an atlas's networks found again in two halves of its own passages."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from fnet_core.choices import DEFAULT_THRESHOLD
+from fnet_core.errors import RequestError
+from fnet_core.models import loading as models
+from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.finding import STAGES, AtlasRequest, compute_atlas, find_atlas
+from fnet_core.networks.recurrence import CHANCE_DRAWS, FORMAT, RECURRENCE, Recurrence, in_halves
+from fnet_core.progress import Report, silent
+from fnet_core.storage import memo
+from fnet_core.storage.memo import Kind
+from fnet_core.texts import Passage
+
+LEAST_PASSAGES = 4
+"""Two in each half, so that no half speaks for one passage."""
+
+RECURRENCES = Kind(RECURRENCE, Recurrence.load, FORMAT, keyed_since=0, names=frozenset({"title", "model"}))
+"""Split-half recurrences in the store."""
+
+
+def recipe_of(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD, seed: int = 0) -> dict[str, Any]:
+    """Everything that decides the split-half recurrence of an atlas."""
+    return memo.stamped(
+        {
+            "title": f"Networks of {atlas.model_name} at site {atlas.site} in two halves of their texts",
+            "model": atlas.model_name,
+            "atlas": atlas.key,
+            "threshold": threshold,
+            "draws": CHANCE_DRAWS,
+            "seed": seed,
+            "method_version": 1,
+        }
+    )
+
+
+def known_recurrence(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD) -> Recurrence | None:
+    """The split-half recurrence of an atlas if the store has it."""
+    return memo.known(RECURRENCES, recipe_of(atlas, threshold))
+
+
+def split_half(
+    request: AtlasRequest, threshold: float = DEFAULT_THRESHOLD, report: Report = silent, **loading: Any
+) -> tuple[Atlas, Recurrence]:
+    """The atlas that a request asks for, and how well each network comes back in both halves of its passages.
+
+    Every second passage goes into one half, so that the kinds of text are in both. Answered from the store where it was
+    asked before. Raises RequestError for texts too few to split and halves too short for so many networks.
+    """
+    _check(request.passages)
+    whole = find_atlas(request, _part(report, 0), **loading).atlas
+    if kept := known_recurrence(whole, threshold):
+        return whole, kept
+    loaded = models.get_loaded(request.model, report=_part(report, 0), **loading)
+    return whole, recurrence_of(loaded, whole, threshold, report)
+
+
+def recurrence_of(
+    loaded: models.LoadedModel, whole: Atlas, threshold: float = DEFAULT_THRESHOLD, report: Report = silent
+) -> Recurrence:
+    """How well each network of an atlas comes back in both halves of its passages, from the store or computed.
+
+    Raises RequestError as `split_half` does, and for the atlas of another model than the loaded one.
+    """
+    _check(whole.passages)
+    if whole.recipe["model_digest"] != loaded.digest:
+        raise RequestError(f"This atlas was found in another model than {loaded.name}; load the one it was found in.")
+    recipe = recipe_of(whole, threshold)
+
+    def compute() -> Recurrence:
+        request = AtlasRequest(
+            loaded.name, whole.passages, **{name: whole.recipe[name] for name in _SAME if name in whole.recipe}
+        )
+        halves = [
+            compute_atlas(loaded, replace(request, passages=whole.passages[half::2]), {**whole.recipe}, part)
+            for half, part in ((0, _part(report, 1)), (1, _part(report, 2)))
+        ]
+        return in_halves(whole, (halves[0], halves[1]), recipe, threshold, CHANCE_DRAWS, recipe["seed"])
+
+    return memo.answered(RECURRENCES, recipe, compute)[0]
+
+
+_SAME = ("site", "scope", "components", "seed", "restarts", "contrast")
+"""What the halves share with the whole, beside the model."""
+
+
+def _check(passages: Sequence[Passage]) -> None:
+    if len(passages) < LEAST_PASSAGES:
+        raise RequestError(
+            f"{len(passages)} passages are too few to split into halves; give at least {LEAST_PASSAGES}."
+        )
+
+
+def _part(report: Report, part: int) -> Report:
+    """Stages of one of the three atlases, named apart so that the whole runs forward."""
+    return lambda stage, share: report(f"{PARTS[part]}{stage}", share)
+
+
+PARTS = ("", "first half: ", "second half: ")
+SPLIT_STAGES = {f"{part}{stage}": length for part in PARTS for stage, length in STAGES.items()}
+"""Relative lengths of the stages of `split_half`, for the time left."""

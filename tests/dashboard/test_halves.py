@@ -1,0 +1,40 @@
+"""The split-half recurrence on the Networks page."""
+
+from unittest.mock import patch
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from support.pages import page, said
+
+from dashboard import jobs
+from fnet_core import texts
+from fnet_core.jobs import Job, manager
+from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.networks.halves import known_recurrence
+
+
+def recurrence_tab(passages: int) -> tuple[AppTest, AtlasRequest]:
+    """The tab on an atlas of so many passages."""
+    request = AtlasRequest("tiny", texts.bundled("find")[:passages], components=3)
+    at = page("networks", atlas=find_atlas(request).path.stem)
+    at.session_state["view"] = "Recurrence"
+    return at.run(), request
+
+
+def test_halves_are_tested_on_demand_and_then_stand_in_the_table():
+    at, request = recurrence_tab(6)
+    assert "recurrence" not in at.dataframe(key="network_table").value.columns
+    with patch.object(jobs, "remember", wraps=jobs.remember) as remembered:
+        at.button(key="test_halves").click().run()
+    job: Job = remembered.call_args_list[0].args[0]
+    assert manager().wait(job.id, 60).state == "done"
+    at.run()
+    found = known_recurrence(find_atlas(request).atlas)
+    assert f"maps agree at {found.correlation_K[0]:.2f}" in said(at)
+    assert at.dataframe(key="network_table").value["recurrence"].tolist() == pytest.approx(found.correlation_K.tolist())
+    assert any("Does each network come back?" in chart.proto.spec for chart in at.get("plotly_chart"))
+
+
+def test_three_passages_cannot_be_split():
+    at, _ = recurrence_tab(3)
+    assert at.button(key="test_halves").disabled and "too few passages to split" in said(at)
