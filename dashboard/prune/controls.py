@@ -50,7 +50,7 @@ def draw() -> None:
         share.selectbox(
             "How much goes, by",
             list(AMOUNTS),
-            format_func=_AMOUNT_NAMES.get,
+            format_func=lambda name: _AMOUNT_NAMES.get(name, name),
             key="prune_share",
             persist_state="session",
             help="\n".join(f"- **{_AMOUNT_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 import streamlit as st
 
@@ -117,7 +118,7 @@ def _chart(found: KnownPruning) -> None:
     if not found.points:
         ready = found.scores is not None
         when = "The first points are being measured." if ready else "They are filled once the neurons are scored."
-        height = pruning.CURVES_HEIGHT if ready else "content"
+        height: int | Literal["content"] = pruning.CURVES_HEIGHT if ready else "content"
         with st.container(height=height, border=False, key="curves_empty"):
             notices.info(
                 "Here stand the curves: perplexity of every method against the ratio that it removes. " + when,
@@ -197,7 +198,7 @@ def _name(point: CurvePoint) -> str:
 
 
 def _value(point: CurvePoint) -> str:
-    return words.perplexity(point.perplexity.value)
+    return words.perplexity(point.measured.value)
 
 
 def _margin(better: CurvePoint, other: CurvePoint) -> str:

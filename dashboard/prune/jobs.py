@@ -126,8 +126,8 @@ def show(job: Job | None, draw: Callable[[Outcome], None]) -> None:
     """A job that a button started: live, or its result, or a sentence."""
     if jobs.under_way(job):
         jobs.live_result(job.id, draw)
-    elif job and job.state == "done":
-        draw(jobs.outcome(job))
+    elif job and job.state == "done" and (found := jobs.outcome(job)):
+        draw(found)
     else:
         ended(job)
 

@@ -11,7 +11,7 @@ from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import MEASURING, SCORING
 from dashboard.prune.state import PruneRequest
 from fnet_core.evaluation.perplexity import PerplexityResult, ratio
-from fnet_core.jobs import Job, manager
+from fnet_core.jobs import Job
 from fnet_core.pruning.known import KnownPruning
 from fnet_core.pruning.measuring import PruneResult
 from fnet_core.pruning.methods import METHODS
@@ -78,11 +78,15 @@ def draw(request: PruneRequest, known: KnownPruning) -> bool:
         "Measure",
         key="measure_pruning",
         icon=":material/play_arrow:",
-        on_click=prune_jobs.measure,
+        on_click=_measure,
         args=(request,),
         help="The measurement was stopped; start it again.",
     )
     return False
+
+
+def _measure(request: PruneRequest) -> None:
+    prune_jobs.measure(request)
 
 
 def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -> None:
@@ -107,7 +111,7 @@ def _bar(job: Job) -> None:
         type="tertiary",
         help="Cancel",
         disabled=job.stage == "stopping",
-        on_click=manager().cancel,
+        on_click=jobs.cancel,
         args=(job.id,),
     )
 

@@ -1,6 +1,7 @@
 """What the Prune page asks for: the values of its controls, their place in the address, and the requests they make."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import streamlit as st
@@ -143,7 +144,11 @@ def _parse(text: str) -> dict[str, object]:
     return found
 
 
-_CHOICES = {"prune_method": METHODS, "prune_compensation": COMPENSATIONS, "prune_share": AMOUNTS}
+_CHOICES: dict[str, Collection[str]] = {
+    "prune_method": METHODS,
+    "prune_compensation": COMPENSATIONS,
+    "prune_share": AMOUNTS,
+}
 
 
 def _value(key: str, name: str, value: str) -> object:

@@ -45,7 +45,8 @@ def _submit_speed(request: PruneRequest) -> None:
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Speed:
         pruning = prune_jobs.prepared(loaded, request, report)
         report("cutting", 0.0)
-        smaller = pruned_copy(loaded, pruning, dtype=loaded.model.dtype).to(main_device(loaded.model))
+        smaller = pruned_copy(loaded, pruning, dtype=loaded.model.dtype)
+        smaller.to(main_device(loaded.model))  # type: ignore[arg-type]  # transformers wraps `to` so that it looks unbound
         return compare_speed(loaded.model, smaller, report=report)
 
     prune_jobs.ask(SPEED, request, compute, f"Timing {request.model}", "speed")

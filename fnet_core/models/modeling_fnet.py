@@ -13,7 +13,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 
-def new_projection(old: nn.Module, inputs: int, outputs: int, bias: bool) -> nn.Module:
+def new_projection(old: nn.Module, inputs: int, outputs: int, bias: bool) -> nn.Linear | Conv1D:
     """An empty projection of another size, of the class, device and number type of `old`."""
     weight = old.get_parameter("weight")
     new: nn.Linear | Conv1D

@@ -59,7 +59,7 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         for attention in attention_projections(model)
     )
     parameters = {id(p): p.numel() for p in model.parameters()}
-    embedding = model.get_input_embeddings().weight
+    embedding = model.get_input_embeddings().get_parameter("weight")
     tied = model.get_output_embeddings() is not None and _same(model.get_output_embeddings().weight, embedding, model)
     total = sum(parameters.values())
     return Anatomy(

@@ -28,8 +28,8 @@ class Replacement:
 
     def to(self, device: torch.device) -> "Replacement":
         """The same on another device."""
-        parts = (self.offset_N, self.encode_NK, self.decode_KN)
-        return Replacement(*(None if part is None else part.to(device) for part in parts))
+        encode_NK, decode_KN = (None if part is None else part.to(device) for part in (self.encode_NK, self.decode_KN))
+        return Replacement(self.offset_N.to(device), encode_NK, decode_KN)
 
     @property
     def changes_projection(self) -> bool:
@@ -40,7 +40,7 @@ class Replacement:
         """The masked input with its removed part replaced; `x_TN` is left as it is. All on one device."""
         exact_TN = x_TN.float()
         replaced_TN = torch.addcmul(self.offset_N, exact_TN, keep_N.float())
-        if self.encode_NK is not None:
+        if self.encode_NK is not None and self.decode_KN is not None:
             replaced_TN += (exact_TN @ self.encode_NK) @ self.decode_KN
         return replaced_TN.to(x_TN.dtype)
 
@@ -49,7 +49,7 @@ class Replacement:
         exact_ON = weight_ON.double()
         device = weight_ON.device
         bias_O = exact_ON @ self.offset_N.double().to(device)
-        if self.encode_NK is not None:
+        if self.encode_NK is not None and self.decode_KN is not None:
             through_OK = exact_ON @ self.decode_KN.double().to(device).T
             exact_ON = exact_ON + through_OK @ self.encode_NK.double().to(device).T
         return exact_ON[:, keep_N.to(device)], bias_O

@@ -28,6 +28,12 @@ class CurvePoint:
     perplexity: PerplexityResult | None
     problem: str = ""
 
+    @property
+    def measured(self) -> PerplexityResult:
+        """The perplexity of a point that has one."""
+        assert self.perplexity is not None
+        return self.perplexity
+
 
 def curves(
     loaded: LoadedModel,
@@ -117,9 +123,9 @@ def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:
     if not shared:
         return []
     nearest = min(shared, key=lambda r: (abs(r - position), r))
-    return sorted((p for p in measured if p.ratio == nearest), key=lambda p: p.perplexity.value)
+    return sorted((p for p in measured if p.ratio == nearest), key=lambda p: p.measured.value)
 
 
 def against(better: CurvePoint, other: CurvePoint) -> Ratio:
     """The other point's perplexity over the better one's, paired over windows."""
-    return ratio(other.perplexity, better.perplexity)
+    return ratio(other.measured, better.measured)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from fnet_core.models.families import (
+    Projection,
     attention_projections,
     family_for,
     head_rows,
@@ -26,7 +28,7 @@ from fnet_core.pruning.plan import PrunePlan
 
 
 @torch.no_grad()
-def cut(model: nn.Module, pruning: Pruning) -> None:
+def cut(model: PreTrainedModel, pruning: Pruning) -> None:
     """Make the model smaller in place; its configuration then says so, or lists what it cannot say.
 
     The configuration gets ordinary fields where all layers end alike and no bias was added, and `fnet_resized` (see
@@ -47,19 +49,21 @@ def cut(model: nn.Module, pruning: Pruning) -> None:
     _describe(model, plan, before, attributes)
 
 
-def _shapes(model: nn.Module, names: dict[int, str]) -> dict[str, list]:
+def _shapes(model: PreTrainedModel, names: dict[int, str]) -> dict[str, list]:
     """[inputs, outputs, has bias] of every projection that pruning may change, by module path."""
     modules = [m for mlp in mlp_projections(model) for m in (*mlp.up, mlp.down)]
     modules += [m for attention in attention_projections(model) for m in (*attention.qkv, attention.out)]
     return {names[id(module)]: _shape(module) for module in modules}
 
 
-def _shape(projection: nn.Module) -> list:
+def _shape(projection: Projection) -> list:
     outputs, inputs = weight_in_place(projection).shape
     return [inputs, outputs, projection.bias is not None]
 
 
-def _put(model: nn.Module, names: dict[int, str], old: nn.Module, weight_ON: Tensor, bias_O: Tensor | None) -> None:
+def _put(
+    model: PreTrainedModel, names: dict[int, str], old: Projection, weight_ON: Tensor, bias_O: Tensor | None
+) -> None:
     """Replace a projection by one with these weights."""
     outputs, inputs = weight_ON.shape
     new = new_projection(old, inputs, outputs, bias_O is not None)
@@ -72,16 +76,22 @@ def _put(model: nn.Module, names: dict[int, str], old: nn.Module, weight_ON: Ten
     names[id(new)] = path
 
 
-def _cut_rows(model: nn.Module, names: dict[int, str], projection: nn.Module, rows: Tensor) -> None:
+def _cut_rows(model: PreTrainedModel, names: dict[int, str], projection: Projection, rows: Tensor) -> None:
     bias = projection.bias[rows] if projection.bias is not None else None
     _put(model, names, projection, weight_in_place(projection)[rows], bias)
 
 
 def _cut_columns(
-    model: nn.Module, names: dict[int, str], projection: nn.Module, keep_N: Tensor, replacement: Replacement
+    model: PreTrainedModel,
+    names: dict[int, str],
+    projection: Projection,
+    keep_N: Tensor,
+    replacement: Replacement | None,
 ) -> None:
     """Drop inputs; what stands in for them goes into the kept weights and the bias."""
-    weight_ON, bias_O = weight_in_place(projection), projection.bias
+    assert replacement is not None
+    weight_ON = weight_in_place(projection)
+    bias_O: Tensor | None = projection.bias
     kept_ON = weight_ON[:, keep_N]
     if replacement.changes_projection:
         kept_ON, added_O = replacement.fold(weight_ON, keep_N)
@@ -89,7 +99,7 @@ def _cut_columns(
     _put(model, names, projection, kept_ON, bias_O)
 
 
-def _cut_mlp(model: nn.Module, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning) -> None:
+def _cut_mlp(model: PreTrainedModel, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning) -> None:
     mlp = mlp_projections(model)[layer]
     kept = torch.from_numpy(np.flatnonzero(keep))
     for up in mlp.up:
@@ -99,7 +109,7 @@ def _cut_mlp(model: nn.Module, names: dict[int, str], layer: int, keep: np.ndarr
 
 
 def _cut_heads(
-    model: nn.Module, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning
+    model: PreTrainedModel, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning
 ) -> dict[str, int]:
     """Cut one layer's attention; returns the attributes, by path, that count its heads."""
     family = family_for(model.config.model_type)
@@ -122,7 +132,7 @@ def _cut_heads(
     return {f"{path}.{name}": value for name, value in counted.items()}
 
 
-def _describe(model: nn.Module, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int]) -> None:
+def _describe(model: PreTrainedModel, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int]) -> None:
     """Let the configuration say what the model has become."""
     config, family = model.config, family_for(model.config.model_type)
     names = {id(module): name for name, module in model.named_modules()}

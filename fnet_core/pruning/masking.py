@@ -3,7 +3,7 @@
 Shape legend: L layers, N MLP neurons of a layer, C attention channels of a layer, T tokens.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -109,8 +109,8 @@ def prepare(
         ]
     else:
         mlp, attention = ([zero_replacement(len(keep)) for keep in keeps] for keeps in (keep_mlp, keep_attention))
-    attention = attention or [None] * len(keep_attention)
-    mlp_L, attention_L = _needed(mlp, keep_mlp), _needed(attention, keep_attention)
+    mlp_L = _needed(mlp, keep_mlp)
+    attention_L = _needed(attention or [None] * len(keep_attention), keep_attention)
     outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
     biases = sum(
         plan.anatomy.hidden_size
@@ -131,7 +131,7 @@ def _with_heads(request: ScoreRequest, plan: PrunePlan) -> ScoreRequest:
     return request.with_heads(request.heads or plan.removed_heads > 0)
 
 
-def _needed(replacements: list[Replacement | None], keeps: list[Tensor]) -> tuple[Replacement | None, ...]:
+def _needed(replacements: Sequence[Replacement | None], keeps: list[Tensor]) -> tuple[Replacement | None, ...]:
     return tuple(None if keep.all() else r for r, keep in zip(replacements, keeps, strict=True))
 
 

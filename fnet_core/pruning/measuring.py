@@ -1,6 +1,6 @@
 """What pruning costs, measured: perplexity before and after."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ class PruneResult(Described):
         return self.plan.plot()
 
     def _description(self) -> tuple[str, dict[str, object]]:
-        facts = {
+        facts: dict[str, object] = {
             "untouched": self.baseline.sentence,
             "pruned": self.pruned.sentence,
             "times untouched": f"{self.effect.value:.3g}" + spoken(self.effect.interval, ".3g"),
@@ -75,6 +75,14 @@ def measure_pruning(
             if step is not None:
                 latest[number], moved = step, True
         if moved:
-            publish(PruneResult(pruning.plan, pruning.compensation, latest[1], latest[0], False, yardstick))
+            publish(_result(pruning, latest, False, yardstick))
     report("measuring", 1.0)
-    return PruneResult(pruning.plan, pruning.compensation, latest[1], latest[0], True, yardstick)
+    return _result(pruning, latest, True, yardstick)
+
+
+def _result(
+    pruning: Pruning, latest: Sequence[PerplexityResult | None], done: bool, yardstick: Yardstick
+) -> PruneResult:
+    pruned, baseline = latest
+    assert pruned is not None and baseline is not None
+    return PruneResult(pruning.plan, pruning.compensation, baseline, pruned, done, yardstick)

@@ -168,7 +168,7 @@ def find_scores(
         for method, scores in _computed(loaded, missing, request, report, devices).items():
             memo.keep(SCORES, recipes[method], scores)
             found[method] = scores
-    return found
+    return {method: scores for method, scores in found.items() if scores is not None}
 
 
 def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> Scores | None:
@@ -202,14 +202,14 @@ def _computed(
     found = {}
     for method in methods:
         mlp, heads = METHODS[method].units(seen)
-        reads = METHODS[method].reads_text
+        moments = calibration if METHODS[method].reads_text else None
         found[method] = Scores(
             method=method,
             allocation=METHODS[method].allocation,
             mlp=mlp,
             heads=heads if request.heads else (),
-            mean_mlp=tuple(m.mean_N.float().numpy() for m in calibration.mlp_L) if reads else (),
-            mean_attention=tuple(m.mean_N.float().numpy() for m in calibration.attention_L) if reads else (),
+            mean_mlp=tuple(m.mean_N.float().numpy() for m in moments.mlp_L) if moments else (),
+            mean_attention=tuple(m.mean_N.float().numpy() for m in moments.attention_L) if moments else (),
             recipe=request.recipe(loaded, method),
         )
     report("scoring", 1.0)

@@ -85,7 +85,7 @@ def sequential_replacements(
     mlp, attention = [], []
     for number, layer in enumerate(layers):
         report("compensating", number / len(layers))
-        sums = {"mlp": 0.0, "attention": 0.0}
+        sums: dict[str, Any] = {"mlp": 0.0, "attention": 0.0}
         places = (mlp_taps[number], attention_taps[number])
         for state, recorded, token in zip(hidden, calls, tokens, strict=True):
             with _summing(places, token, sums):

@@ -5,6 +5,7 @@ Shape legend: L layers, N MLP neurons of a layer, C attention channels of a laye
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -23,6 +24,8 @@ from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.factors import LayerFactors
+
+_Inputs = TypeVar("_Inputs", Moments, Factors)
 
 Units = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 """Scores of neurons, (N,) float64 per layer, and of key/value groups, (G,) per layer, or none where heads stay."""
@@ -55,12 +58,14 @@ class Seen:
 
 def by_networks(seen: Seen) -> Units:
     """What the layer's networks leave of each input, see `criteria.beyond_networks`."""
+    assert seen.factors is not None
     mlp_L, channels_L = _by_input(seen, criteria.beyond_networks, seen.factors.mlp_L, seen.factors.attention_L)
     return _arrays(mlp_L), _arrays([criteria.per_unit(scores, seen.group_size) for scores in channels_L])
 
 
 def by_largest_z(seen: Seen) -> Units:
     """The largest abs(z) of each neuron, and of each group's channels."""
+    assert seen.largest is not None
     heads_L = [z_C.unflatten(0, (-1, seen.group_size)).amax(dim=1) for z_C in seen.largest.attention_L]
     return _arrays(seen.largest.mlp_L), _arrays(heads_L)
 
@@ -68,6 +73,7 @@ def by_largest_z(seen: Seen) -> Units:
 def by_wanda_sp(seen: Seen) -> Units:
     """Size of the input times its output weights, see `criteria.wanda_sp`."""
     moments = seen.calibration
+    assert moments is not None
     mlp_L, channels_L = _by_input(seen, criteria.wanda_sp, moments.mlp_L, moments.attention_L)
     return _arrays(mlp_L), _arrays([criteria.per_unit(scores, seen.group_size) for scores in channels_L])
 
@@ -75,6 +81,7 @@ def by_wanda_sp(seen: Seen) -> Units:
 def by_flap(seen: Seen) -> Units:
     """Variance of the input times its squared output weights, standardised in each layer, see `criteria.flap`."""
     moments, size = seen.calibration, seen.group_size
+    assert moments is not None
     mlp_L, channels_L = _by_input(seen, criteria.flap, moments.mlp_L, moments.attention_L)
     heads_L = [criteria.per_unit(criteria.standardized(scores.square()), size) / size for scores in channels_L]
     return _arrays([criteria.standardized(scores) for scores in mlp_L]), _arrays(heads_L)
@@ -99,9 +106,9 @@ def by_chance(seen: Seen) -> Units:
 
 def _by_input(
     seen: Seen,
-    score: Callable[[Tensor, Moments | Factors], Tensor],
-    mlp_L: Sequence[Moments | Factors],
-    attention_L: Sequence[Moments | Factors],
+    score: Callable[[Tensor, _Inputs], Tensor],
+    mlp_L: Sequence[_Inputs],
+    attention_L: Sequence[_Inputs],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """A criterion of one projection's weights and inputs, for every layer's MLP and, with heads, attention."""
     model = seen.loaded.model
