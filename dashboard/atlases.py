@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from fnet_core.choices import Site
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.storage import artifacts
@@ -18,7 +19,7 @@ class SavedAtlas:
     key: str
     model: str
     networks: int
-    site: str
+    site: Site
     scope: str
     passages: int
 

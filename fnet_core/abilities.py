@@ -6,6 +6,7 @@ answer. `docs/models.md` holds what happens when each is really run, and a test 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,7 +55,7 @@ def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
     """What works with the model `name` of this configuration; `RequestError` if its architecture is unknown."""
     family = family_for(config.model_type)
     loaded = _without_weights(config, name)
-    found = [_ability("atlas", site, lambda site=site: site_widths(loaded.model, site)) for site in SITES]
+    found = [_ability("atlas", site, partial(site_widths, loaded.model, site)) for site in SITES]
     weights = _refusal(lambda: next(attention_weights(loaded.model)))
     for seen in tuple(found):
         site, works = seen.site, seen.works
@@ -96,7 +97,7 @@ def _without_weights(config: PretrainedConfig, name: str) -> LoadedModel:
         model = model_class(config, name)(config)
     return LoadedModel(
         model=model,
-        tokenizer=None,
+        tokenizer=None,  # type: ignore[arg-type]  # nothing is read with it, and only a folder has one
         name=name,
         digest="",
         family=config.model_type,

@@ -7,7 +7,7 @@ from typing import Literal
 
 Site = Literal["mlp", "mlp_out", "residual", "heads", "experts"]
 
-SITES: dict[str, str] = {
+SITES: dict[Site, str] = {
     "mlp": "MLP neurons: the input of each MLP's down-projection, one neuron per intermediate unit",
     "mlp_out": "MLP output: what each MLP adds to the residual stream",
     "residual": "Residual stream: each decoder layer's output",
@@ -17,7 +17,7 @@ SITES: dict[str, str] = {
 """The five sites that can be read, with the sentence that explains each."""
 
 
-def site_title(site: str) -> str:
+def site_title(site: Site) -> str:
     """What a site is called in front of its explanation: "MLP neurons"."""
     return SITES[site].partition(":")[0]
 

@@ -6,6 +6,7 @@ from dashboard import frame, notices, selection
 from dashboard.prune import controls, curves, export, jobs, live, model, state, survival, trials
 from dashboard.prune import plan as plan_view
 from fnet_core.errors import RequestError
+from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.known import KnownPruning
 from fnet_core.pruning.plan import PrunePlan
@@ -59,7 +60,7 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
 
 def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning, final: bool) -> None:
     """The tabs; only the open one is drawn."""
-    perplexities = {}
+    perplexities: dict[str, PerplexityResult] = {}
     if final and found.baseline and found.pruned:
         perplexities = {"before": found.baseline, "after": found.pruned}
     drawn = {

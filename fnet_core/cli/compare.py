@@ -45,7 +45,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     for side in sides:
         _check_readable(side)
-    check_protocols(*(part for side in sides for part in _named_protocol(side)))
+    first, second = (_named_protocol(side) for side in sides)
+    check_protocols(*first, *second)
     a, b = (_fingerprint(side, options, report) for side in sides)
     found = compare(a, b, seed=options.seed, resamples=options.resamples)
     lines = _lines(found)

@@ -69,10 +69,10 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.networks.atlas import Atlas
 
     atlas = None if options.atlas is None else Atlas.load(Path(options.atlas))
-    edits, recipe = ((), atlas.recipe) if options.rank else _edits_of(options, atlas, threshold)
+    edits, recipe = ((), atlas.recipe) if options.rank and atlas is not None else _edits_of(options, atlas, threshold)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     check_recipe(loaded, recipe)
-    if options.rank:
+    if options.rank and atlas is not None:
         ranking = rank_networks(
             loaded, atlas, yardstick, threshold=threshold, controls=options.controls, seed=options.seed, report=report
         )
@@ -109,6 +109,7 @@ def _edits_of(
             return parse_edits(Path(options.load).read_text("utf-8"))
         except (OSError, UnicodeDecodeError):
             raise RequestError(f"'{options.load}' cannot be read; give a file that --save wrote.") from None
+    assert atlas is not None
     edits = [edit_networks(atlas, [k], threshold, gain=gain) for k, gain in map(_pair, options.gain)]
     edits += [edit_networks(atlas, [k], threshold, offset=offset) for k, offset in map(_pair, options.offset)]
     if options.all_gain is not None:

@@ -75,7 +75,7 @@ class PrunePlan(Described):
 
     def _description(self) -> tuple[str, dict[str, object]]:
         first, last = self.request.protected
-        facts = {
+        facts: dict[str, object] = {
             "MLP neurons that go": f"{self.removed_neurons:,} ({self.removed_share:.1%})",
             "heads that go": f"{self.removed_heads:,}",
             "parameters": f"{self.parameters:,} of {self.anatomy.parameters:,} stay",
