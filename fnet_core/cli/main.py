@@ -12,12 +12,14 @@ from fnet_core._version import __version__
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
+from fnet_core.threads import wait_politely
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 done, 2 wrong request (one line on stderr), 1 failed."""
+    wait_politely()
     try:
         options = _parser().parse_args(arguments)
         from fnet_core.storage import artifacts  # here, so that a wrong request loads no library
