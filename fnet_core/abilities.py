@@ -17,8 +17,9 @@ from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import FOLDABLE
 from fnet_core.models.families import attention_weights, family_for, site_widths
-from fnet_core.models.loading import LoadedModel, model_class
+from fnet_core.models.loading import LoadedModel
 from fnet_core.models.stored import StoredWeights
+from fnet_core.models.weights import model_class
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.request import PlanRequest
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fnet_core.checks import check_range
@@ -23,11 +24,25 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """MODEL and --accept-licence."""
+    """MODEL, --base and --accept-licence."""
     parser.add_argument("model", metavar="MODEL", help="starter, hub repository, folder or .gguf file")
+    parser.add_argument(
+        "--base", metavar="BASE", help="the model that a LoRA adapter, MODEL, is put onto (also MODEL@BASE)"
+    )
     parser.add_argument(
         "--accept-licence", action="store_true", help="accept the licence that the model asks to accept"
     )
+
+
+def put_onto_base(options: argparse.Namespace) -> None:
+    """Make MODEL and --base one name, MODEL@BASE; RequestError where MODEL is no adapter."""
+    from fnet_core.models.adapters import is_adapter
+
+    if (base := getattr(options, "base", None)) is None:
+        return
+    if not is_adapter(Path(options.model).expanduser()):
+        raise RequestError(f"{options.model} is no folder with a LoRA adapter; leave --base out.")
+    options.model = f"{options.model}@{base}"
 
 
 def check_model(name: str) -> None:

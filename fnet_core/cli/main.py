@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fnet_core._version import __version__
 from fnet_core.cli import COMMANDS, Parser
+from fnet_core.cli.arguments import put_onto_base
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 from fnet_core.threads import wait_politely
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wait_politely()
     try:
         options = _parser().parse_args(arguments)
+        put_onto_base(options)
         from fnet_core.storage import artifacts  # here, so that a wrong request loads no library
 
         artifacts.sweep()

@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import PretrainedConfig
 
 from fnet_core.errors import RequestError
+from fnet_core.models.adapters import adapter_and_base, is_adapter, read_settings
 from fnet_core.models.folder import context, mlp_width, read_card, read_config, read_licence, wrapper_note
 from fnet_core.models.licences import is_accepted
 from fnet_core.models.memory import MemoryEstimate, estimate
@@ -67,6 +68,10 @@ def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = sil
             return _folder_card(name, "gguf", folder)
         return _unread_card(name, "gguf", path.stem, "A GGUF file, converted on first use.", cached=False)
     folder, note = meant_folder(path)
+    if is_adapter(folder):
+        base = adapter_and_base(name)[1] or read_settings(folder).get("base_model_name_or_path")
+        said = f"{note} An adapter on {base}, merged with it on first use.".strip()
+        return _unread_card(name, "folder", folder.name, said, cached=True)
     card = _folder_card(name, "folder", folder)
     return replace(card, description=f"{note} {card.description}".strip()) if note else card
 

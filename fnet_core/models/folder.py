@@ -15,6 +15,7 @@ from transformers import AutoConfig, PretrainedConfig
 from yaml import YAMLError
 
 from fnet_core.errors import RequestError
+from fnet_core.models.adapters import adapter_and_base, is_adapter
 from fnet_core.models.families import family_for
 from fnet_core.models.licences import Licence
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
@@ -234,8 +235,9 @@ def _no_weights(folder: Path) -> str:
 
 def published_name(name: str, path: Path) -> str:
     """The name under which a model at `path` is published: a folder or file by its own name, not by where it lies."""
-    if name.lower().endswith(".gguf"):
-        return Path(name).name
+    adapter = Path(adapter_and_base(name)[0]).expanduser()
+    if name.lower().endswith(".gguf") or is_adapter(adapter):
+        return adapter.name
     return Path(path).name if Path(name).expanduser().resolve() == Path(path).resolve() else name
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -21,13 +19,12 @@ from transformers.utils import logging
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.families import decoder_layers
-from fnet_core.models.folder import check_resized, context, model_digest, read_config, wrapper_of
+from fnet_core.models.folder import context, model_digest, read_config
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
-from fnet_core.models.modeling_fnet import resized_class
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.models.tokenizers import load_tokenizer
-from fnet_core.models.wrappers import RENAMED, text_class
+from fnet_core.models.weights import with_weights
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import home
 from fnet_core.storage.locks import turn
@@ -165,7 +162,7 @@ def _load(
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
     with _reported_bars(report):
-        model, info = _with_weights(
+        model, info = with_weights(
             config,
             folder.path,
             folder.name,
@@ -214,40 +211,8 @@ def private_copy(loaded: LoadedModel, dtype: torch.dtype | None = None, report: 
             "free; close other models first."
         )
     with turn(_loading, report), _reported_bars(report):
-        model, _ = _with_weights(read_config(loaded.path), loaded.path, loaded.name, dtype=dtype)
+        model, _ = with_weights(read_config(loaded.path), loaded.path, loaded.name, dtype=dtype)
     return model.eval().requires_grad_(False)
-
-
-def _with_weights(config: PretrainedConfig, folder: Path, name: str, **options: Any) -> tuple[Any, dict[str, Any]]:
-    """The model that a folder holds, or the text model inside it, and what the library says about loading it."""
-    inside = wrapper_of(folder)
-    kind = model_class(config, name)
-    made: Any = (text_class(kind) if inside else kind).from_pretrained(
-        folder,
-        config=config,
-        key_mapping=RENAMED if inside else None,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        **options,
-    )
-    model, info = made  # the annotation leaves out the second value
-    if inside and hasattr(model, "_weight_conversions"):
-        del model._weight_conversions  # it is saved under its own class's names
-    return model, info
-
-
-def model_class(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:
-    """The causal language model of a configuration; with its own sizes where FNet resized it (see `modeling_fnet`).
-
-    Raises RequestError when the sizes that the model `name` lists are not those of a pruned model.
-    """
-    base: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]  # annotated as a pair of classes, which no family has
-    if getattr(config, "fnet_resized", None) is None:
-        return base
-    check_resized(config, name)
-    return resized_class(base)
 
 
 def _room_for_activations(need: MemoryEstimate) -> dict[int | str, int] | None:

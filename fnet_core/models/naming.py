@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fnet_core.errors import RequestError
+from fnet_core.models.adapters import adapter_and_base
 from fnet_core.models.sources.gguf_file import check_magic
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.storage.artifacts import home
@@ -31,6 +32,10 @@ def locate(name: str, roots: Sequence[Path] | None = None) -> tuple[Kind, Path |
 
 
 def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]:
+    adapter, base = adapter_and_base(name)
+    if base is not None:
+        _locate(base, roots)
+        return "folder", check_allowed(Path(adapter).expanduser(), roots)
     if name in STARTERS:
         return "starter", None
     if re.fullmatch(r"\w[\w.-]*", name) and (home() / "models" / name / "config.json").is_file():

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from fnet_core.errors import RequestError
+from fnet_core.models.adapters import is_adapter
 from fnet_core.models.folder import weight_files
 
 CONFIG = "config.json"
@@ -17,7 +18,7 @@ def meant_folder(path: Path) -> tuple[Path, str]:
     """
     if path.is_file():
         return _folder_of(path)
-    if (path / CONFIG).is_file() or not path.is_dir():
+    if (path / CONFIG).is_file() or is_adapter(path) or not path.is_dir():
         return path, ""
     if (path / "snapshots").is_dir():
         found = _snapshot(path)
@@ -59,7 +60,9 @@ def _snapshot(repository: Path) -> Path:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """A trainer's checkpoints that hold a configuration, oldest first."""
+    """A trainer's checkpoints that hold a model or an adapter, oldest first."""
     numbered = [(re.fullmatch(r"checkpoint-(\d+)", each.name), each) for each in folder.iterdir()]
-    found = [(int(name[1]), each) for name, each in numbered if name and (each / CONFIG).is_file()]
+    found = [
+        (int(name[1]), each) for name, each in numbered if name and ((each / CONFIG).is_file() or is_adapter(each))
+    ]
     return [each for _, each in sorted(found)]

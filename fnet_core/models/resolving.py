@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fnet_core.models.folder import CARD, check_folder, read_card, read_licence, wrapper_note, write_card
+from fnet_core.errors import RequestError
+from fnet_core.models.adapters import SETTINGS, WEIGHTS, adapter_and_base, deciding, is_adapter, merge, read_settings
+from fnet_core.models.folder import CARD, check_folder, model_digest, read_card, read_licence, wrapper_note, write_card
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
@@ -15,6 +17,7 @@ from fnet_core.models.sources.gguf import convert_gguf
 from fnet_core.models.sources.gguf_parts import gguf_parts
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.models.sources.starters import fetch_starter
+from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, digest, home
 from fnet_core.storage.locks import exclusive
@@ -64,6 +67,13 @@ def resolve(
             check_allowed(folder, roots)
             if note:
                 log.warning(note)
+            if is_adapter(folder):
+                folder = _with_base(folder, adapter_and_base(name)[1], accept_licence, roots, report)
+            elif (folder / SETTINGS).is_file():
+                log.warning(
+                    f"{folder} holds a whole model and an adapter beside it; the model is used as it is. To put the "
+                    f"adapter onto it, move {SETTINGS} and {WEIGHTS} into a folder of their own and give --base."
+                )
     check_folder(folder)
     if inside := wrapper_note(folder):
         log.warning(inside)
@@ -90,6 +100,37 @@ def _converted(path: Path, report: Report) -> Path:
                     source = {"file": path.name, "sha256": cached_file_digest(path)}
                     facts = {"name": folder.name, "title": path.stem, "source": source, "metadata": COMPARED}
                     write_card(temporary, facts)
+    return folder
+
+
+def _with_base(
+    adapter: Path, named: str | None, accept_licence: bool, roots: Sequence[Path] | None, report: Report
+) -> Path:
+    """The folder of an adapter merged with its base, by the name given or else by the one inside it, made once."""
+    settings = read_settings(adapter)
+    name = named or settings.get("base_model_name_or_path") or "no base"
+    if is_adapter(Path(name).expanduser()):
+        raise RequestError(f"{name} is an adapter and no base for {adapter.name}; name the whole model with --base.")
+    try:
+        base = resolve(name, accept_licence=accept_licence, roots=roots, report=report).path
+    except RequestError as error:
+        raise RequestError(
+            f"{adapter} is an adapter on {name}, which cannot be used: {error} Where the base is another place, name "
+            f"it with --base BASE or as {adapter}@BASE."
+        ) from error
+    texts = tokenizer_files(adapter) if (adapter / "tokenizer.json").is_file() else []
+    files = {path.name: cached_file_digest(path, report) for path in (adapter / WEIGHTS, *texts)}
+    key = digest({"base": model_digest(base, report), "settings": deciding(settings), "files": files})
+    folder = home() / "models" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', adapter.name)[:80].strip('.-')}-{key[:12]}"
+    if not (folder / CARD).is_file():
+        with exclusive(folder.name, report):
+            if not (folder / CARD).is_file():
+                with atomic_folder(folder) as temporary:
+                    report("merging the adapter", 0.0)
+                    merge(base, adapter, temporary)
+                    licence, source = read_licence(base), {"adapter": adapter.name, "files": files, "base": base.name}
+                    facts = {"name": folder.name, "title": adapter.name, "source": source, "licence": licence.name}
+                    write_card(temporary, facts | {"licence_url": licence.url})
     return folder
 
 

@@ -56,7 +56,7 @@ def saving_model(
         tokenizer.save_pretrained(temporary)
         add_older(temporary)
         if needs_code(model):
-            (temporary / CODE).write_text(Path(modeling_fnet.__file__).read_text("utf-8"), "utf-8")
+            (temporary / CODE).write_text(code(), "utf-8")
         yield temporary
 
 
@@ -69,3 +69,8 @@ def _check_finite(model: PreTrainedModel) -> None:
 def needs_code(model: PreTrainedModel) -> bool:
     """Whether the model's configuration alone cannot describe it, so that it is loaded through its own code."""
     return bool(getattr(model.config, "fnet_resized", None))
+
+
+def code() -> str:
+    """The code that builds such a model, to lie in its folder as `CODE`."""
+    return Path(modeling_fnet.__file__).read_text("utf-8")

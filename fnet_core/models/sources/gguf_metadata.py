@@ -15,6 +15,7 @@ from gguf import GGUFReader
 from transformers import PretrainedConfig
 
 from fnet_core.errors import RequestError
+from fnet_core.models.folder import mlp_width
 
 ROPE_FACTORS = "rope_freqs.weight"
 """The tensor of factors, one for each rotary frequency, by which Llama 3 is stretched."""
@@ -109,7 +110,12 @@ def settled(config: PretrainedConfig, metadata: Metadata) -> PretrainedConfig:
 def _set(config: PretrainedConfig, metadata: Metadata, key: str, value: Any) -> dict[str, Any]:
     name = next((name for name in _SET[key] if hasattr(config, name)), None)
     if name is None:
-        if key == "attention.head_count_kv" and value == config.num_attention_heads:
+        derived = {
+            "context_length": value,
+            "attention.head_count_kv": config.num_attention_heads,
+            "feed_forward_length": mlp_width(config),
+        }
+        if derived.get(key) == value:
             return {}
         raise metadata.refuse(f"{metadata.architecture}.{key} = {_short(value)}")
     if isinstance(value, list):

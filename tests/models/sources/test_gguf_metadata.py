@@ -208,6 +208,14 @@ def test_linear_scaling_of_gemma_3_is_that_of_its_full_layers():
     assert found.rope_parameters["sliding_attention"] == config.rope_parameters["sliding_attention"]
 
 
+def test_what_a_family_works_out_for_itself_is_only_compared():
+    config = AutoConfig.for_model("bloom", hidden_size=64, n_head=8)
+    keys = {"context_length": 2048, "feed_forward_length": 256, "attention__head_count_kv": 8}
+    assert settled(config, said("bloom", **keys)) is config
+    with pytest.raises(RequestError, match=r"bloom\.feed_forward_length = 250"):
+        settled(config, said("bloom", feed_forward_length=250))
+
+
 def test_a_configuration_that_lacks_nothing_is_the_same_object():
     config = AutoConfig.for_model("qwen2")
     keys = {"context_length": 32768, "embedding_length": 4096, "attention__layer_norm_rms_epsilon": 9.99999997e-07}
