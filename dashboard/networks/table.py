@@ -11,38 +11,38 @@ from fnet_core.networks.atlas import Atlas
 _TABLE, _LAYER = "network_table", "network_layer"
 
 _COLUMNS = {
-    "network": st.column_config.NumberColumn("#", width=40, help="The network's number, largest variance first."),
+    "network": st.column_config.NumberColumn("#", width=36, help="The network's number, largest variance first."),
     "label": st.column_config.TextColumn(
-        "Label", width=116, help="The words at which the network is most active, strongest first."
+        "Label", width=106, help="The words at which the network is most active, strongest first."
     ),
     "variance": st.column_config.NumberColumn(
         "Variance",
         format="%.2f %%",
-        width=72,
+        width=64,
         help="How much of all neurons' activity the network accounts for. The neurons are many, so even a "
         "large network has a small share.",
     ),
     "stability": st.column_config.NumberColumn(
-        "Stability",
+        "Stable",
         format="%.2f",
-        width=68,
+        width=52,
         help="How well the random restarts agree on this network (ICASSO's I_q). Near 1: the same network is "
         "found every time. Well below 0.9: do not build on it.",
     ),
     "recurrence": st.column_config.NumberColumn(
         "Recurs",
         format="%.2f",
-        width=60,
+        width=52,
         help="How alike the network's maps are in two halves of the text (abs r), where that was tested: see the tab "
         "Recurrence. A network that does not come back in other text should not be built on.",
     ),
     "key_neurons": st.column_config.NumberColumn(
-        "Key neurons",
+        "Neurons",
         format="localized",
-        width=88,
-        help="Neurons whose weight in the network lies beyond the threshold, |z| above it.",
+        width=64,
+        help="Key neurons: those whose weight in the network lies beyond the threshold, |z| above it.",
     ),
-    "layers": st.column_config.NumberColumn("Layers", width=56, help="In how many layers the network has key neurons."),
+    "layers": st.column_config.NumberColumn("Layers", width=50, help="In how many layers the network has key neurons."),
 }
 
 

@@ -123,16 +123,15 @@ def connectivity(atlas: Atlas, network: int, threshold: float) -> None:
 
 
 def recurrence(atlas: Atlas, network: int, threshold: float) -> None:
-    """In which passages the network works."""
+    """Whether the network comes back in other text, and in which passages it works."""
+    if key := selection.current().atlas:
+        halves.draw(key, atlas, network)
     charts.draw(
         networks.recurrence(atlas, network),
         "recurrence",
         "How much of each passage's activity the network accounts for. Bars of similar length: it works in "
         "every kind of text. One long bar: it belongs to that passage.",
     )
-    key = selection.current().atlas
-    if key:
-        halves.draw(key, atlas, network)
 
 
 def recipe(atlas: Atlas, network: int, threshold: float) -> None:

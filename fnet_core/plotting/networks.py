@@ -227,6 +227,6 @@ def recurrence(atlas: Atlas, network: int) -> go.Figure:
     )
     figure.update_yaxes(autorange="reversed", automargin=True)
     figure.update_xaxes(rangemode="tozero", ticksuffix=" %")
-    title = f"Where network {network} comes back"
+    title = f"Where network {network} works"
     height = 130 + 20 * len(share_S)
     return finish(figure, title, "variance explained within the passage", "", height=height)

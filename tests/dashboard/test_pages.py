@@ -131,7 +131,7 @@ def test_every_tab_draws(tab):
         "Key neurons": lambda: at.dataframe[1].value["z"].tolist() == [9.0, 5.0, -3.5],
         "Parcellation": lambda: '"Parcellation"' in at.get("plotly_chart")[1].proto.spec,
         "Connectivity": lambda: "Connectivity of networks" in at.get("plotly_chart")[1].proto.spec,
-        "Recurrence": lambda: "Where network 0 comes back" in at.get("plotly_chart")[1].proto.spec,
+        "Recurrence": lambda: "Where network 0 works" in at.get("plotly_chart")[1].proto.spec,
         "Recipe": lambda: '"site": "mlp"' in at.code[0].value and "2.0 s" in str(at.table[0].value),
     }
     assert shown[tab]()
