@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
 from gguf import MODEL_ARCH_NAMES
@@ -97,7 +98,7 @@ def _read(source: Path, name: str) -> tuple[PreTrainedModel, PreTrainedTokenizer
         )
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     _tell(_CONVERTING)
-    model, info = AutoModelForCausalLM.from_pretrained(
+    made: Any = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
         dtype=torch.float32,
@@ -105,13 +106,14 @@ def _read(source: Path, name: str) -> tuple[PreTrainedModel, PreTrainedTokenizer
         output_loading_info=True,
         **({} if config is stated else {"config": config}),
     )
+    model, info = made  # the annotation leaves out the second value
     if info["missing_keys"]:
         raise RequestError(incomplete(Path(name)))
     if metadata.architecture not in GGUF_CONFIG_ARCHS:
         processor = TENSOR_PROCESSORS.get(metadata.architecture, TensorProcessor)(config=config.to_dict())
         known = get_gguf_hf_weights_map(model, processor)
         if unread := unread_tensors(
-            metadata, lambda tensor: {tensor, tensor.removesuffix(".weight")} & {*known, "output.weight"}
+            metadata, lambda tensor: not {tensor, tensor.removesuffix(".weight")}.isdisjoint({*known, "output.weight"})
         ):
             raise metadata.refuse(f"{len(unread)} tensors ({unread[0]}, ...) that belong to no part of the model")
     return model, tokenizer
