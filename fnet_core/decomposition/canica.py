@@ -101,8 +101,10 @@ class GroupBasis:
     them, beside room for one subject.
     """
 
-    def __init__(self, components: int, neurons: int, device: torch.device) -> None:
+    def __init__(self, components: int, neurons: int, device: torch.device, block: str = "the model") -> None:
         self.components = components
+        self._block = block
+        self._alive = torch.zeros(neurons, dtype=torch.bool, device=device)
         self._limit = SKETCH_FACTOR * components
         self._per_subject = 2 * components
         self._sketch, self._spare = torch.empty(2, self._limit + self._per_subject, neurons, device=device).unbind()
@@ -111,6 +113,7 @@ class GroupBasis:
     def add(self, z_TN: Tensor) -> None:
         """Reduce one subject to its leading unit-norm directions and merge them."""
         held = len(self._singular)
+        self._alive |= z_TN.any(dim=0)
         new = leading_directions(z_TN, self._per_subject, self._sketch[held:])
         if held + len(new) == 0:
             return
@@ -125,6 +128,13 @@ class GroupBasis:
 
     def result(self) -> Tensor:
         """The leading K directions of all subjects, (K, N) with unit norm; RequestError if there are fewer."""
+        alive, neurons = int(self._alive.sum()), len(self._alive)
+        if alive < self.components <= neurons:
+            raise RequestError(
+                f"{alive} of the {neurons} neurons of {self._block} change over the texts, too few for "
+                f"{self.components} components: the others always give the same value, as in a layer that is dead. "
+                "Ask for fewer components, choose scope model or another site, or take a model without dead layers."
+            )
         if len(self._singular) < self.components:
             raise RequestError(
                 f"The texts allow at most {len(self._singular)} components and {self.components} were asked "
@@ -232,7 +242,9 @@ def canica(
                 break
             with clock.stage("reducing"):
                 if not bases:
-                    bases = [GroupBasis(components, width, activations_TN.device) for width in widths]
+                    names = [f"layer {i}" for i in range(len(widths))] if len(widths) > 1 else ["the model"]
+                    device = activations_TN.device
+                    bases = [GroupBasis(components, w, device, name) for w, name in zip(widths, names, strict=True)]
                 if buffer.numel() < activations_TN.numel():
                     buffer = torch.empty_like(activations_TN).flatten()
                 z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from support.tiny_models import save_tiny
 
 from fnet_core import texts
@@ -117,3 +118,14 @@ def test_cancelling_leaves_nothing_behind():
         find_atlas(ask(), report)
     assert artifacts.list_artifacts("atlas") == []
     assert not [p for p in artifacts.home().iterdir() if p.is_file()]
+
+
+def test_a_dead_layer_is_named_and_more_text_is_not_asked_for(tmp_path):
+    folder = save_tiny(tmp_path / "model", max_position_embeddings=2048)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"].zero_()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(RequestError) as refused:
+        find_atlas(ask(model=str(folder), scope="layer", passages=PASSAGES))
+    assert str(refused.value).startswith("0 of the 40 neurons of layer 1 change over the texts, too few for 5 comp")
+    assert "more text" not in str(refused.value)
