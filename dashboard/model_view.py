@@ -5,6 +5,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import notices, words
+from fnet_core.abilities import Said, abilities, told
 from fnet_core.models.cards import ModelCard
 
 _FITS: dict[str, tuple[str, str, Literal["green", "orange", "red"]]] = {
@@ -64,3 +65,23 @@ def memory(card: ModelCard) -> None:
         notices.error(card.memory.sentence)
     else:
         st.caption(f":material/memory: {card.memory.sentence}")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _told(configuration: str, _card: ModelCard) -> tuple[Said, ...]:
+    return told(abilities(_card.config, _card.name)) if _card.config else ()
+
+
+def can(card: ModelCard, folded: bool = False) -> None:
+    """What works with a model and what does not, told from its configuration alone; `folded` behind a button."""
+    if card.config is None:
+        st.caption("What works with it is known once it is converted.")
+        return
+    lines = []
+    for line in _told(card.config.to_json_string(use_diff=False), card):
+        icon = ":green[:material/check_circle:]" if line.works else ":gray[:material/do_not_disturb_on:]"
+        title = line.title[0].upper() + line.title[1:]
+        lines.append(f"{icon} **{title}**: {'' if line.works else 'no. '}{words.plain(line.text)}")
+    name, icon = "What works with it", ":material/checklist:"
+    with st.popover(name, icon=icon, width="stretch") if folded else st.expander(name, icon=icon, expanded=True):
+        st.markdown("  \n".join(lines))

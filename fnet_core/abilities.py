@@ -4,7 +4,7 @@ The model is built without memory and handed to the functions that would do the 
 answer. `docs/models.md` holds what happens when each is really run, and a test holds this against it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,14 @@ from typing import Any, Literal
 import torch
 from transformers import PretrainedConfig
 
-from fnet_core.choices import SITES, Site
+from fnet_core.choices import SITES, Site, site_title
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import FOLDABLE
 from fnet_core.models.families import attention_weights, family_for, site_widths
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.stored import StoredWeights
 from fnet_core.models.weights import model_class
+from fnet_core.models.wrappers import text_config
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.request import PlanRequest
 
@@ -34,10 +35,10 @@ AT_SITES: dict[Operation, str] = {
 """What is done at a site."""
 
 TO_WHOLE: dict[Operation, str] = {
-    "neurons": "prune and export MLP neurons",
-    "heads": "prune and export attention heads",
-    "plain neurons": "export without code of its own, layers cut evenly",
-    "plain heads": "the same with heads",
+    "neurons": "prune MLP neurons and export",
+    "heads": "prune attention heads and export",
+    "plain neurons": "export the cut neurons without code",
+    "plain heads": "export the cut heads without code",
 }
 """What is done to the whole model."""
 
@@ -52,8 +53,18 @@ class Ability:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Said:
+    """What is told of one operation: its title, whether it works anywhere, and where or why not."""
+
+    title: str
+    works: bool
+    text: str
+
+
 def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
     """What works with the model `name` of this configuration; `RequestError` if its architecture is unknown."""
+    config = text_config(config)
     family = family_for(config.model_type)
     loaded = _without_weights(config, name)
     found = [_ability("atlas", site, partial(site_widths, loaded.model, site)) for site in SITES]
@@ -72,6 +83,22 @@ def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
     found.append(_said("plain neurons", neurons, bool(family.width_field), unsaid))
     found.append(_said("plain heads", heads, bool(family.width_field) and family.heads_in_config, unsaid))
     return tuple(found)
+
+
+def told(found: Sequence[Ability]) -> tuple[Said, ...]:
+    """Abilities in words, one line per operation, and one per site that the model does not have."""
+    works = {(ability.operation, ability.site): ability for ability in found}
+    lines = []
+    for operation, title in AT_SITES.items():
+        sites = [site_title(site) for site in SITES if works[operation, site].works]
+        lines.append(Said(title, bool(sites), ", ".join(sites) or "at no site"))
+    cuts: tuple[tuple[Operation, Operation], ...] = (("neurons", "plain neurons"), ("heads", "plain heads"))
+    for operation, without_code in cuts:
+        cut, plain = works[operation, None], works[without_code, None]
+        form = "an ordinary folder where layers are cut alike and nothing is added" if plain.works else plain.reason
+        lines.append(Said(TO_WHOLE[operation], cut.works, form if cut.works else cut.reason))
+    missing = [works["atlas", site] for site in SITES if not works["atlas", site].works]
+    return (*lines, *(Said(f"site {one.site}", False, one.reason) for one in missing))
 
 
 def _said(operation: Operation, cut: Ability, sayable: bool, unsaid: str) -> Ability:

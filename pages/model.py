@@ -32,6 +32,7 @@ def offer(card: ModelCard, recommended: bool = False) -> None:
         st.markdown(words.plain(card.description))
         model_view.badges(card)
         model_view.licence(card)
+        model_view.can(card, folded=True)
         st.space("stretch")
         accepted = not card.must_accept
         if card.must_accept:
@@ -75,6 +76,7 @@ def in_use(name: str) -> None:
             st.switch_page("pages/networks.py", query_params=selection.parameters())
         model_view.facts(card)
         model_view.memory(card)
+        model_view.can(card, folded=True)
 
 
 chosen = selection.current().model
@@ -129,3 +131,4 @@ if name := st.session_state.get(_CHECKED):
         offer(card)
         model_view.facts(card)
         model_view.memory(card)
+        model_view.can(card)

@@ -1,4 +1,4 @@
-"""`models`: starters and cached models."""
+"""`models`: starters and cached models, or what works with one model."""
 
 import argparse
 from typing import Any
@@ -6,15 +6,18 @@ from typing import Any
 from fnet_core.progress import Report
 
 NAME = "models"
-HELP = "list starters and cached models, and whether they fit here"
+HELP = "list starters and cached models, and whether they fit here; or say what works with one model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It has none of its own."""
+    """The one model, if only one is meant."""
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="say what works with this one, before it is loaded")
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
-    """List them."""
+    """List them, or tell of one."""
+    if options.model:
+        return _one(options.model, report)
     from fnet_core.models.cards import available
     from fnet_core.models.memory import gigabytes
 
@@ -41,3 +44,21 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         if card.memory:
             lines.append(f"{'':20} {card.memory.sentence}")
     return {"models": rows}, lines
+
+
+def _one(name: str, report: Report) -> tuple[dict[str, Any], list[str]]:
+    from dataclasses import asdict
+
+    from fnet_core.abilities import abilities, told
+    from fnet_core.errors import RequestError
+    from fnet_core.models.cards import peek
+
+    card = peek(name, report=report)
+    if card.config is None:
+        raise RequestError(f"{name} is converted on first use, and what works is known then; load it once.")
+    found = abilities(card.config, card.name)
+    lines = [f"{card.name}: {card.architecture}, {card.layers} layers"]
+    lines += [f"{'yes' if line.works else 'no':4} {line.title}: {line.text}" for line in told(found)]
+    if card.memory:
+        lines.append(card.memory.sentence)
+    return {"name": card.name, "architecture": card.architecture, "abilities": [asdict(a) for a in found]}, lines

@@ -1,7 +1,7 @@
 """What a person should know about a model before loading it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from transformers import PretrainedConfig
@@ -47,6 +47,8 @@ class ModelCard:
     vocabulary: int | None
     context: int | None
     memory: MemoryEstimate | None
+    config: PretrainedConfig | None = field(default=None, repr=False, compare=False)
+    """What tells the abilities."""
 
 
 def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = silent) -> ModelCard:
@@ -113,6 +115,7 @@ def _starter_card(starter: Starter) -> ModelCard:
         vocabulary=sizes["vocab_size"],
         context=sizes["max_position_embeddings"],
         memory=estimate(folder if ready else starter.config()),
+        config=read_config(folder) if ready else starter.config(),
     )
 
 
@@ -176,6 +179,7 @@ def _configured_card(
         vocabulary=config.vocab_size,
         context=context(config),
         memory=memory,
+        config=config,
     )
 
 

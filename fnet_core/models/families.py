@@ -207,6 +207,7 @@ FAMILIES: dict[str, Family] = {
         attention_out="attn.out_proj",
         width_field="n_inner",
         heads_in_config=False,
+        head_counters=("num_attention_heads",),
     ),
     "opt": Family(
         layers="model.decoder.layers",

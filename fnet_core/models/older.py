@@ -19,6 +19,7 @@ LISTED = "fnet_also_for_transformers_4"
 _CONFIG, TOKENIZER = "config.json", "tokenizer_config.json"
 _BASE, _ROTATED = "rope_theta", "partial_rotary_factor"
 _OWN_NAMES = {"gpt_neox": {_BASE: "rotary_emb_base", _ROTATED: "rotary_pct"}}
+_RENAMED = {"qwen3_moe": {"num_experts": "num_local_experts"}}
 _AS_IN_THE_FILE = "PreTrainedTokenizerFast"
 """The class that takes tokenizer.json as it is, in both versions; others build parts of it anew, each in its way."""
 _LATER_TOKENS, _EARLIER_TOKENS = "extra_special_tokens", "additional_special_tokens"
@@ -70,8 +71,10 @@ def _with_older(config: dict[str, Any]) -> dict[str, Any]:
 def _older_names(config: dict[str, Any]) -> dict[str, Any]:
     """The facts of a configuration under the names of transformers 4."""
     older: dict[str, Any] = {"torch_dtype": config["dtype"]} if config.get("dtype") else {}
+    family = config.get("model_type", "")
+    older |= {name: config[now] for name, now in _RENAMED.get(family, {}).items() if now in config}
     rope = config.get("rope_parameters") or {}
-    names = _OWN_NAMES.get(config.get("model_type", ""), {})
+    names = _OWN_NAMES.get(family, {})
     local = rope.get("sliding_attention")
     if isinstance(rope.get("full_attention"), dict):
         rope = rope["full_attention"]

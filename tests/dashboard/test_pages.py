@@ -4,6 +4,7 @@ import pytest
 from support.atlases import hand_atlas
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
+from support.tiny_models import save_tiny
 
 from dashboard.networks import form
 from fnet_core.errors import RequestError
@@ -189,6 +190,19 @@ def test_the_model_page_offers_the_starters():
     assert at.button(key="load_gemma3-270m").disabled
     at.checkbox(key="accept_gemma3-270m").check().run()
     assert not at.button(key="load_gemma3-270m").disabled
+
+
+def test_the_model_page_says_what_works_before_anything_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("FNET_MODEL_ROOTS", str(tmp_path))
+    at = page("model")
+    at.text_input(key="model_name").set_value(str(save_tiny(tmp_path / "mine", "gpt2"))).run()
+    at.button(key="check_model").click().run()
+    told = [text.value for text in at.markdown if "**Find networks**" in text.value]
+    assert len(told) == 3 + 2 and [box.label for box in at.expander] == ["What works with it"]
+    lines = at.expander[0].markdown[0].value.splitlines()
+    assert any("**Find networks**: MLP neurons, MLP output" in line for line in lines)
+    assert any("**Site experts**: no. A gpt2 model has no experts" in line for line in lines)
+    assert any("**Prune attention heads and export**: its configuration cannot say it" in line for line in lines)
 
 
 def test_loading_the_tiny_starter_makes_it_the_model_in_use():
