@@ -141,7 +141,9 @@ def _plan(loaded: LoadedModel, neurons: bool, heads: bool, even: bool) -> PruneP
 
 def _cut(loaded: LoadedModel, neurons: bool, heads: bool, plain: bool, folder: Path) -> None:
     """Neurons or heads go, unevenly with their mean in their place or evenly with nothing; the export is loaded."""
-    pruning = prepare(loaded, _plan(loaded, neurons, heads, plain), "none" if plain else "bias", REQUEST)
+    pruning = prepare(
+        loaded, _plan(loaded, neurons, heads, plain), "none" if plain else "bias", REQUEST.with_heads(heads)
+    )
     assert bool(pruning.plan.removed_neurons) == neurons and bool(pruning.plan.removed_heads) == heads
     out = export(loaded, pruning, folder / f"cut-{neurons}-{plain}")
     code = (out / CODE).exists()

@@ -68,7 +68,7 @@ def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
     family = family_for(config.model_type)
     loaded = _without_weights(config, name)
     found = [_ability("atlas", site, partial(site_widths, loaded.model, site)) for site in SITES]
-    weights = _refusal(lambda: next(attention_weights(loaded.model)))
+    weights = _refusal(lambda: next(attention_weights(loaded.model), None))
     for seen in tuple(found):
         site, works = seen.site, seen.works
         found.append(Ability("edit", site, works, seen.reason))

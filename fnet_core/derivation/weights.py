@@ -88,7 +88,9 @@ def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     kept = [number for number in range(len(layers)) if number not in dropped]
     parent, _, name = family_for(model.config.model_type).layers.rpartition(".")
     setattr(model.get_submodule(parent), name, nn.ModuleList(layers[number] for number in kept))
-    if types := getattr(model.config, "layer_types", None):
+    if (attending := getattr(model.config, "attn_layer_indices", None)) is not None:
+        model.config.attn_layer_indices = [new for new, number in enumerate(kept) if number in attending]
+    elif (types := getattr(model.config, "layer_types", None)) and len(set(types)) > 1:
         model.config.layer_types = [types[number] for number in kept]
     if whole := getattr(model.config, "mlp_only_layers", None):
         model.config.mlp_only_layers = [new for new, number in enumerate(kept) if number in whole]

@@ -40,9 +40,8 @@ def bake(
     for edit in edits:
         if edit.site not in FOLDABLE:
             fitting = [site for site in FOLDABLE if site in family_for(loaded.family).sites]
-            raise RequestError(
-                f"An edit at site {edit.site} cannot be folded into weights; choose site {' or '.join(fitting)}."
-            )
+            instead = f"choose site {' or '.join(fitting)}" if fitting else "no site of this model can be"
+            raise RequestError(f"An edit at site {edit.site} cannot be folded into weights; {instead}.")
     folder = new_folder(folder)
     report("reading", 0.0)
     model = private_copy(loaded, report=report)

@@ -128,7 +128,8 @@ def compute_fingerprint(
     with clock.stage("scoring"):
         signals, grids, grams_LU = _read(loaded, request, weights_KN, report)
     with clock.stage("weighing"):
-        curves_4L = weight_curves(attention_weights(loaded.model))
+        weights = list(attention_weights(loaded.model))
+        curves_4L = weight_curves(weights) if weights else np.zeros((4, len(grams_LU)))
     with clock.stage("reading"):
         bits = bits_per_byte(loaded, request.score, report)
     spent = atlas.seconds | {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()}

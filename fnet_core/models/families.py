@@ -63,11 +63,14 @@ class Family:
 
     A mixture has no `up`, `activation` and `down`, for its experts are slices of one tensor that no module holds.
     """
+    lacks: tuple[Site, ...] = ()
+    """Sites that only some layers of a hybrid have, or none of a model without attention."""
 
     @property
     def sites(self) -> tuple[Site, ...]:
         """The sites that the architecture has."""
-        return ("mlp_out", "residual", "heads", "experts") if self.router else ("mlp", "mlp_out", "residual", "heads")
+        usual: tuple[Site, ...] = ("mlp_out", "residual", "heads", "experts" if self.router else "mlp")
+        return tuple(site for site in _IN_ORDER if site in usual and site not in self.lacks)
 
     @property
     def attention(self) -> str:
@@ -75,6 +78,7 @@ class Family:
         return self.attention_out.rpartition(".")[0]
 
 
+_IN_ORDER: tuple[Site, ...] = ("mlp", "mlp_out", "residual", "heads", "experts")
 _SEPARATE = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _LLAMA = Family(
     layers="model.layers",
@@ -91,6 +95,7 @@ _OLMO2 = replace(_GEMMA, heads_bound="its queries and keys are normalised over a
 _ALIBI = "its position biases depend on how many heads there are"
 _UNGATED = replace(_LLAMA, up=("mlp.up_proj",), gated=False)
 _MIXTURE = replace(_LLAMA, up=(), activation="", down="", router="mlp.gate")
+_HYBRID = replace(_LLAMA, lacks=("heads",), heads_bound="its heads are in some layers only")
 _GLM = replace(_LLAMA, up=("mlp.gate_up_proj",), activation="mlp.activation_fn")
 
 FAMILIES: dict[str, Family] = {
@@ -209,6 +214,27 @@ FAMILIES: dict[str, Family] = {
         heads_in_config=False,
         head_counters=("num_attention_heads",),
     ),
+    "qwen3_5_text": _HYBRID,
+    "bamba": replace(
+        _HYBRID,
+        up=("feed_forward.gate_proj", "feed_forward.up_proj"),
+        activation="feed_forward.act_fn",
+        down="feed_forward.down_proj",
+        mlp_out="feed_forward",
+    ),
+    "mamba": replace(
+        _HYBRID,
+        layers="backbone.layers",
+        up=(),
+        activation="",
+        down="",
+        mlp_out="",
+        qkv=(),
+        attention_out="",
+        width_field="",
+        lacks=("mlp", "mlp_out", "heads"),
+        heads_bound="it has none",
+    ),
     "opt": Family(
         layers="model.decoder.layers",
         up=("fc1",),
@@ -267,21 +293,27 @@ def check_site(model_type: str, site: str) -> None:
         raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
     if site in family.sites:
         return
-    why = (
-        f"A {model_type} model is a mixture of experts, whose neurons act only on the tokens sent to their expert"
-        if family.router
-        else f"A {model_type} model has no experts"
-    )
-    raise RequestError(f"{why}; choose site {', '.join(family.sites[:-1])} or {family.sites[-1]}.")
+    if site in family.lacks:
+        why = f"Site {site} is not in every layer of a {model_type} model"
+    elif family.router:
+        why = f"A {model_type} model is a mixture of experts, whose neurons act only on the tokens sent to their expert"
+    else:
+        why = f"A {model_type} model has no experts"
+    *others, last = family.sites
+    raise RequestError(f"{why}; choose site {', '.join(others) + ' or ' if others else ''}{last}.")
 
 
 def check_dense(model: PreTrainedModel, what: str) -> None:
-    """RequestError if the model is a mixture of experts, which `what` (as "pruning") is not made for."""
+    """RequestError if the model is a mixture of experts or has no MLPs, which `what` (as "pruning") is not made for."""
     model_type = model.config.model_type
     if family_for(model_type).router:
         raise RequestError(
             f"A {model_type} model is a mixture of experts and {what} is made for one MLP per layer; choose a model "
             "that is not a mixture."
+        )
+    if "mlp" in family_for(model_type).lacks:
+        raise RequestError(
+            f"A {model_type} model has no MLPs and {what} is made for one MLP per layer; choose a model that has them."
         )
 
 
@@ -360,8 +392,10 @@ def mlp_projections(model: PreTrainedModel) -> list[Mlp]:
 
 
 def attention_projections(model: PreTrainedModel) -> list[Attention]:
-    """The attention projections of every decoder layer, first to last."""
+    """The attention projections of every decoder layer, first to last; none where not every layer has attention."""
     family = family_for(model.config.model_type)
+    if "heads" in family.lacks:
+        return []
     return [
         Attention(
             _resolve(layer, family.attention),
@@ -414,14 +448,18 @@ def head_rows(model: PreTrainedModel, heads: int) -> dict[str, Tensor]:
 
 
 def head_size(model: PreTrainedModel) -> int:
-    """Inputs of the attention output projection per query head, in every layer."""
+    """Inputs of the attention output projection per query head, in every layer; 0 where not every layer has heads."""
     config = model.config
+    if "heads" in family_for(config.model_type).lacks:
+        return 0
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def heads_per_group(model: PreTrainedModel) -> int:
     """Query heads that share one key and one value; 1 where each has its own."""
     config = model.config
+    if "heads" in family_for(config.model_type).lacks:
+        return 1
     return config.num_attention_heads // (_key_value_heads(config) or config.num_attention_heads)
 
 

@@ -178,8 +178,11 @@ def model_digest(folder: Path, report: Report = silent) -> str:
 
 
 def mlp_width(config: PretrainedConfig) -> int:
-    """MLP neurons per layer, which each architecture's configuration names in its own way."""
-    field = family_for(config.model_type).width_field
+    """MLP neurons per layer, which each architecture's configuration names in its own way; 0 without MLPs."""
+    family = family_for(config.model_type)
+    if "mlp" in family.lacks:
+        return 0
+    field = family.width_field
     return (getattr(config, field, None) if field else None) or 4 * config.hidden_size
 
 

@@ -97,7 +97,7 @@ def count_parameters(config: PretrainedConfig) -> int:
 def activation_bytes(config: PretrainedConfig, dtype: torch.dtype) -> int:
     """Bytes beside the weights: three copies of the logits, every captured site, one layer's working set."""
     tokens = min(WINDOW, context(config) or WINDOW)
-    mlp, width, heads = mlp_width(config), config.hidden_size, config.num_attention_heads
+    mlp, width, heads = mlp_width(config), config.hidden_size, getattr(config, "num_attention_heads", 0)
     logits = 3 * tokens * config.vocab_size * 4
     sites = tokens * config.num_hidden_layers * (mlp + 2 * width + heads) * 4
     working = tokens * (3 * mlp + 8 * width + heads * tokens) * dtype.itemsize

@@ -16,6 +16,7 @@ WRAPPERS = {
     "qwen2_vl": "qwen2",
     "qwen2_5_vl": "qwen2",
     "qwen3_vl": "qwen3",
+    "qwen3_5": "qwen3_5_text",
 }
 """Model types with a text model inside, and the family it has where the configuration does not name one."""
 
@@ -25,7 +26,7 @@ _SAME = {"qwen2_vl_text": "qwen2", "qwen2_5_vl_text": "qwen2", "qwen3_vl_text": 
 RENAMED = {r"^(model\.language_model|language_model\.model)\.": "model.", r"^language_model\.lm_head\.": "lm_head."}
 """How the text model's tensors are called by its own class, by pattern of their name in the whole model."""
 
-_BESIDE = re.compile(r"(model\.)?(visual|vision_tower|vision_model|multi_modal_projector|image_newline)\b")
+_BESIDE = re.compile(r"(model\.)?(visual|vision_tower|vision_model|multi_modal_projector|image_newline|mtp)\b")
 
 
 def text_type(config: Mapping[str, Any]) -> str:

@@ -54,9 +54,10 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         sum(_row_parameters(up) * _blocks(up, width) for up in mlp.up) + _outputs(mlp.down)
         for mlp, width in zip(mlp_projections(model), widths_L, strict=True)
     )
+    attentions = attention_projections(model)
     group_L = tuple(
         _row_parameters(attention.qkv[0]) * size * (shared + 2) + size * shared * _outputs(attention.out)
-        for attention in attention_projections(model)
+        for attention in attentions
     )
     parameters = {id(p): p.numel() for p in model.parameters()}
     embedding = model.get_input_embeddings().get_parameter("weight")
@@ -66,11 +67,11 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         model=loaded.name,
         model_digest=loaded.digest,
         widths_L=widths_L,
-        heads_L=site_widths(model, "heads"),
+        heads_L=site_widths(model, "heads") if attentions else (0,) * len(widths_L),
         head_size=size,
         heads_per_group=shared,
         neuron_parameters_L=neuron_L,
-        group_parameters_L=group_L,
+        group_parameters_L=group_L or (0,) * len(widths_L),
         hidden_size=model.config.hidden_size,
         parameters=total,
         parameters_per_token=total if tied else total - embedding.numel(),

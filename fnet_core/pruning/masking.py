@@ -4,7 +4,7 @@ Shape legend: L layers, N MLP neurons of a layer, C attention channels of a laye
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,10 +111,11 @@ def prepare(
         mlp, attention = ([zero_replacement(len(keep)) for keep in keeps] for keeps in (keep_mlp, keep_attention))
     mlp_L = _needed(mlp, keep_mlp)
     attention_L = _needed(attention or [None] * len(keep_attention), keep_attention)
-    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
+    attentions = attention_projections(loaded.model)
+    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attentions]
     biases = sum(
         plan.anatomy.hidden_size
-        for projections, replacements_L in zip(outputs, (mlp_L, attention_L), strict=True)
+        for projections, replacements_L in zip(outputs, (mlp_L, attention_L if attentions else ()), strict=True)
         for projection, replacement in zip(projections, replacements_L, strict=True)
         if replacement is not None and replacement.changes_projection and projection.bias is None
     )
@@ -143,10 +144,10 @@ def masking(loaded: LoadedModel, pruning: Pruning) -> Iterator[None]:
     """
     check_plan(loaded, pruning.plan)
     keep_mlp, keep_attention = keep_masks(pruning.plan)
-    with (
-        touching(loaded.model, "heads", replacing(pruning.attention_L, keep_attention)),
-        touching(loaded.model, "mlp", replacing(pruning.mlp_L, keep_mlp)),
-    ):
+    with ExitStack() as stack:
+        if any(pruning.attention_L):
+            stack.enter_context(touching(loaded.model, "heads", replacing(pruning.attention_L, keep_attention)))
+        stack.enter_context(touching(loaded.model, "mlp", replacing(pruning.mlp_L, keep_mlp)))
         yield
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fnet_core.activations.hooks import touching_taps
 from fnet_core.activations.reading import Tokens, main_device, tokenize
-from fnet_core.models.families import Tap, decoder_layers, taps
+from fnet_core.models.families import Tap, attention_projections, decoder_layers, taps
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.compensation import Replacement, mean_replacement
@@ -73,7 +73,8 @@ def sequential_replacements(
     """
     model, device = loaded.model, main_device(loaded.model)
     layers = decoder_layers(model)
-    mlp_taps, attention_taps = taps(model, "mlp"), taps(model, "heads")
+    mlp_taps = taps(model, "mlp")
+    attention_taps = taps(model, "heads") if attention_projections(model) else []
     tokens = [tokenize(loaded, passage) for passage in passages]
     calls: list[list[_Call]] = []
     for i, token in enumerate(tokens):
@@ -86,21 +87,23 @@ def sequential_replacements(
     for number, layer in enumerate(layers):
         report("compensating", number / len(layers))
         sums: dict[str, Any] = {"mlp": 0.0, "attention": 0.0}
-        places = (mlp_taps[number], attention_taps[number])
+        places = (mlp_taps[number], *attention_taps[number : number + 1])
         for state, recorded, token in zip(hidden, calls, tokens, strict=True):
             with _summing(places, token, sums):
                 recorded[number].again(layer, state)
         count = sum(int(token.text_T.sum()) for token in tokens)
         mlp.append(mean_replacement(sums["mlp"] / count, keep_mlp[number]))
-        attention.append(mean_replacement(sums["attention"] / count, keep_attention[number]))
-        with _replaced(places, (mlp[-1], attention[-1]), (keep_mlp[number], keep_attention[number])):
+        if attention_taps:
+            attention.append(mean_replacement(sums["attention"] / count, keep_attention[number]))
+        replacements = (mlp[-1], *attention[-1:])
+        with _replaced(places, replacements, (keep_mlp[number], keep_attention[number])):
             hidden = [recorded[number].again(layer, state) for state, recorded in zip(hidden, calls, strict=True)]
     report("compensating", 1.0)
     return mlp, attention
 
 
 @contextmanager
-def _summing(places: tuple[Tap, Tap], token: Tokens, sums: dict[str, Any]):
+def _summing(places: tuple[Tap, ...], token: Tokens, sums: dict[str, Any]):
     """Add the text tokens' inputs at both places to `sums` while the context is open."""
 
     def touch(place: int, x: Tensor) -> None:
@@ -113,7 +116,7 @@ def _summing(places: tuple[Tap, Tap], token: Tokens, sums: dict[str, Any]):
 
 
 @contextmanager
-def _replaced(places: tuple[Tap, Tap], replacements: tuple[Replacement, ...], keeps: tuple[Tensor, ...]):
+def _replaced(places: tuple[Tap, ...], replacements: tuple[Replacement, ...], keeps: tuple[Tensor, ...]):
     """Mask both places and put the replacements in while the context is open."""
 
     def touch(place: int, x: Tensor) -> Tensor | None:

@@ -99,7 +99,7 @@ def by_magnitude(seen: Seen) -> Units:
 def by_chance(seen: Seen) -> Units:
     """A draw from the seed."""
     model, rng = seen.loaded.model, np.random.default_rng(seen.seed)
-    groups_L = [count // heads_per_group(model) for count in site_widths(model, "heads")]
+    groups_L = [count // heads_per_group(model) for count in site_widths(model, "heads")] if seen.heads else []
     mlp_L = tuple(rng.random(width) for width in site_widths(model, "mlp"))
     return mlp_L, tuple(rng.random(count) for count in groups_L)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.tiny_models import MIXTURES, TINY_FAMILIES, UNGATED, tiny_model
+from support.tiny_models import HEADLESS, MIXTURES, NO_MLP, TINY_FAMILIES, UNGATED, tiny_model
 
 from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons, residual_axes
 from fnet_core.errors import RequestError
@@ -56,7 +56,15 @@ def test_permuted_neurons_keep_the_function_and_are_the_same_neurons_elsewhere(f
         torch.testing.assert_close(old.sort(dim=1).values, new.sort(dim=1).values, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", [*HEADLESS, *NO_MLP])
+def test_the_stream_of_a_hybrid_is_left_as_it_is(family):
+    model, before = tiny_model(family), tiny_model(family)
+    with pytest.raises(RequestError, match=r"stream (cannot be permuted|is made for one MLP)"):
+        permute_residual(model, seeded(4))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("family", [family for family in TINY_FAMILIES if family not in HEADLESS])
 def test_a_permuted_residual_stream_keeps_the_function_and_is_the_same_stream_elsewhere(family):
     model = distinct_model(family)
     with torch.no_grad():

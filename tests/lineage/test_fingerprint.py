@@ -129,6 +129,19 @@ def test_mixtures_of_experts(family, site):
     assert compare(found, take(loaded, site=site)).score > 0.999
 
 
+@pytest.mark.parametrize(
+    ("family", "site"),
+    [("qwen3_5_text", "mlp"), ("qwen3_5_text", "residual"), ("bamba", "mlp_out"), ("mamba", "residual")],
+)
+def test_models_without_attention_in_every_layer_have_no_weight_curves(family, site, tmp_path):
+    loaded = loaded_tiny(family, **LONG | ({"seq_length": 4096} if family == "mamba" else {}))
+    found = take(loaded, site=site)
+    assert found.key_counts_KL.shape == (8, 3) and found.curves_4L.shape == (4, 3) and not found.curves_4L.any()
+    found.save(tmp_path / "kept.fnf")
+    compared = compare(found, Fingerprint.load(tmp_path / "kept.fnf"))
+    assert compared.score > 0.999 and compared.curves.mean is None
+
+
 def test_signals_by_hand(llama, taken):
     """Once more from the atlas's maps, one neuron at a time."""
     atlas = taking.compute_atlas(

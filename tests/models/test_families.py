@@ -2,12 +2,14 @@
 
 import pytest
 import torch
-from support.tiny_models import ALL_FAMILIES, MIXTURES, TINY_FAMILIES, mlp_width, tiny_model
+from support.loading import loaded_tiny
+from support.tiny_models import ALL_FAMILIES, HEADLESS, MIXTURES, NO_MLP, TINY_FAMILIES, mlp_width, tiny_model
 
 from fnet_core.activations.hooks import touching
 from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
 from fnet_core.models.families import decoder_layers, head_size, site_widths, taps
+from fnet_core.pruning.anatomy import anatomy
 
 IDS = torch.randint(4, 61, (1, 17), generator=torch.Generator().manual_seed(0))
 
@@ -26,11 +28,11 @@ def test_the_residual_site_is_the_models_own_hidden_states(family):
         hidden = model(IDS, output_hidden_states=True).hidden_states
     seen = read(model, "residual")
     assert len(seen) == 3
-    for layer, state in enumerate(hidden[1:-1]):
+    for layer, state in enumerate(hidden[:-1] if family in NO_MLP else hidden[1:-1]):  # Mamba leaves the embedding out
         torch.testing.assert_close(seen[layer], state, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", [family for family in ALL_FAMILIES if family not in (*HEADLESS, *NO_MLP)])
 def test_the_residual_stream_is_the_sum_of_its_branches(family):
     """What goes in, plus attention's and the MLP's contribution, comes out: checks `mlp_out` in each family."""
     model = tiny_model(family)
@@ -84,13 +86,54 @@ def test_the_mlp_site_times_the_down_projection_is_the_mlps_output(family):
         torch.testing.assert_close(produced["y"].reshape(-1, 24), by_hand, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", ALL_FAMILIES)
+@pytest.mark.parametrize("family", [family for family in ALL_FAMILIES if family not in (*HEADLESS, *NO_MLP)])
 def test_the_heads_site_splits_evenly_into_query_heads(family):
     model = tiny_model(family)
     for x in read(model, "heads"):
         assert x.shape[-1] % head_size(model) == 0
         assert x.numel() // x.shape[-1] == 17
     assert site_widths(model, "heads") == (4, 4, 4)
+
+
+@pytest.mark.parametrize("family", HEADLESS)
+def test_the_residual_stream_of_a_hybrid_is_the_sum_of_its_branches(family):
+    """Each layer has one mixer, attention or another, whose output is added before the MLP's."""
+    model = tiny_model(family)
+    layers = decoder_layers(model)
+    entered, mixed = {}, {}
+    handles = []
+    for i, layer in enumerate(layers):
+        (mixer,) = [child for name, child in layer.named_children() if name in ("self_attn", "linear_attn", "mamba")]
+        handles.append(layer.register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone())))
+        handles.append(
+            mixer.register_forward_hook(
+                lambda m, a, out, i=i: mixed.__setitem__(i, (out[0] if isinstance(out, tuple) else out).clone())
+            )
+        )
+    added, left = read(model, "mlp_out"), read(model, "residual")
+    for handle in handles:
+        handle.remove()
+    for i in range(3):
+        torch.testing.assert_close(left[i], entered[i] + mixed[i] + added[i], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "site", "there"),
+    [(family, "heads", "mlp, mlp_out or residual") for family in HEADLESS]
+    + [(family, site, "residual") for family in NO_MLP for site in ("mlp", "mlp_out", "heads")],
+)
+def test_a_site_that_not_every_layer_has_is_refused_with_those_that_there_are(family, site, there):
+    said = f"Site {site} is not in every layer of a {family} model; choose site {there}."
+    for ask in (taps, site_widths):
+        with pytest.raises(RequestError) as refused:
+            ask(tiny_model(family), site)
+        assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("family", NO_MLP)
+def test_a_model_without_mlps_is_not_pruned(family):
+    with pytest.raises(RequestError, match=f"A {family} model has no MLPs and pruning"):
+        anatomy(loaded_tiny(family))
 
 
 def test_an_unknown_family_lists_the_known_ones():

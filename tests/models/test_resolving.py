@@ -131,8 +131,8 @@ def test_a_configuration_with_impossible_values(folder):
 
 
 def test_an_unsupported_architecture(folder):
-    changed_config(folder, model_type="mamba")
-    assert "The architecture 'mamba' is not supported; choose a model of one of these: llama" in refusal(folder)
+    changed_config(folder, model_type="rwkv")
+    assert "The architecture 'rwkv' is not supported; choose a model of one of these: llama" in refusal(folder)
 
 
 def test_quantised_weights(folder):

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.pruning_cases import REQUEST, uneven_plan
+from support.pruning_cases import request_for, uneven_plan
 from support.tiny_models import VOCABULARY, tiny_tokenizer, tiny_wrapper
 from transformers import AutoModelForCausalLM
 
@@ -91,7 +91,7 @@ def test_every_site_is_read_in_the_text_model_as_in_the_whole_one(tmp_path, wrap
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_pruned_export_is_an_ordinary_text_model_and_says_so(tmp_path, wrapper):
     loaded = load(saved(tmp_path / "whole", wrapper)[1])
-    pruning = prepare(loaded, uneven_plan(loaded), "bias", REQUEST)
+    pruning = prepare(loaded, uneven_plan(loaded), "bias", request_for(WRAPPERS[wrapper]))
     folder = export(loaded, pruning, tmp_path / "smaller")
     with masking(loaded, pruning):
         masked = logits(loaded.model)

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 from support.loading import loaded_tiny
-from support.pruning_cases import PASSAGES, REQUEST, even_plan, uneven_plan
+from support.pruning_cases import PASSAGES, REQUEST, even_plan, request_for, uneven_plan
 from support.tiny_models import HEADS_NOT_IN_CONFIG, HEADS_STAY, TINY_FAMILIES, WIDTH_NOT_IN_CONFIG, tiny_tokenizer
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
@@ -37,7 +37,7 @@ def parameters(model) -> int:
 def test_the_cut_model_computes_what_the_masked_one_does(family, compensation):
     loaded = loaded_tiny(family)
     untouched = logits(loaded.model)
-    pruning = prepare(loaded, uneven_plan(loaded), compensation, REQUEST)
+    pruning = prepare(loaded, uneven_plan(loaded), compensation, request_for(family))
     with masking(loaded, pruning):
         masked = logits(loaded.model)
     assert torch.equal(logits(loaded.model), untouched)
@@ -67,7 +67,7 @@ def test_a_cut_model_is_loaded_by_plain_transformers_and_by_fnet(family, tmp_pat
     loaded.model.save_pretrained(source)
     tiny_tokenizer().save_pretrained(source)
     loaded = models.load(str(source))
-    pruning = prepare(loaded, uneven_plan(loaded), "bias", REQUEST)
+    pruning = prepare(loaded, uneven_plan(loaded), "bias", request_for(family))
     folder = export(loaded, pruning, tmp_path / "smaller")
     with masking(loaded, pruning):
         masked = logits(loaded.model)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.atlases import hand_atlas
 from support.loading import loaded_tiny
-from support.pruning_cases import PASSAGES, REQUEST, random_scores, uneven_plan
+from support.pruning_cases import PASSAGES, REQUEST, random_scores, request_for, uneven_plan
 from support.tiny_models import TINY_FAMILIES, mlp_width, starting_tokenizer
 
 from fnet_core.activations.hooks import touching
@@ -100,7 +100,7 @@ def test_sequential_means_are_those_of_a_model_cut_so_far(family):
     """Against cutting the earlier layers for good, with their means, and reading the next layer's inputs."""
     loaded = loaded_tiny(family)
     plan = uneven_plan(loaded)
-    pruning = prepare(loaded, plan, "bias-sequential", REQUEST)
+    pruning = prepare(loaded, plan, "bias-sequential", request_for(family))
     smaller = copy.deepcopy(loaded.model)
     first = replace(plan, keep_mlp=(*plan.keep_mlp[:2], np.ones(mlp_width(family), dtype=bool)))
     cut(smaller, replace(pruning, plan=first))
@@ -108,7 +108,7 @@ def test_sequential_means_are_those_of_a_model_cut_so_far(family):
     means = torch.cat(subjects)[:, -mlp_width(family) :].mean(dim=0)
     keep = torch.from_numpy(plan.keep_mlp[2])
     torch.testing.assert_close(pruning.mlp_L[2].offset_N[~keep], means[~keep], atol=1e-5, rtol=1e-4)
-    unpruned = prepare(loaded, plan, "bias", REQUEST)
+    unpruned = prepare(loaded, plan, "bias", request_for(family))
     assert (unpruned.mlp_L[2].offset_N - pruning.mlp_L[2].offset_N).abs().max() > 1e-5
 
 

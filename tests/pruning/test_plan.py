@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.loading import loaded_tiny
-from support.pruning_cases import REQUEST, random_scores, uneven_plan
+from support.pruning_cases import REQUEST, random_scores, request_for, uneven_plan
 from support.tiny_models import HEADS_STAY, TINY_FAMILIES
 
 from fnet_core.errors import RequestError
@@ -33,7 +33,7 @@ def test_removed_parameters_are_those_that_the_cut_model_lacks(family, share):
     loaded = loaded_tiny(family)
     plan = plan_of(loaded, ratio=0.15, share=share, heads=family not in HEADS_STAY)
     smaller = copy.deepcopy(loaded.model)
-    cut(smaller, prepare(loaded, plan, "none", REQUEST))
+    cut(smaller, prepare(loaded, plan, "none", request_for(family)))
     count = sum(p.numel() for p in smaller.parameters())
     assert count == plan.parameters == plan.summary()["parameters"]["after"]
     assert plan.anatomy.parameters == sum(p.numel() for p in loaded.model.parameters())

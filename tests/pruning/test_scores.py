@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from support.loading import loaded_tiny
 from support.planted import matched_correlation, sparse_maps, subjects_from
 from support.pruning_cases import PASSAGES, REQUEST
-from support.tiny_models import TINY_FAMILIES, UNGATED, mlp_width, starting_tokenizer
+from support.tiny_models import HEADLESS, TINY_FAMILIES, UNGATED, mlp_width, starting_tokenizer
 
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import read_subjects, tokenize
@@ -127,7 +127,8 @@ def test_moments_hold_the_inputs_at_the_start_token_and_leave_it_out_of_the_mean
 def test_moments_are_those_of_the_captured_activations(family):
     loaded = loaded_tiny(family)
     subjects = torch.cat([s.activations_TN for s in read_subjects(loaded, PASSAGES, "mlp")]).double()
-    reader = Calibrator(loaded, heads=True)
+    with_heads = family not in HEADLESS
+    reader = Calibrator(loaded, heads=with_heads)
     assert all(signals.shape[1] == 0 for signals in reader.subjects(PASSAGES))
     found = reader.result()
     width = subjects.shape[1] // 3
@@ -135,6 +136,10 @@ def test_moments_are_those_of_the_captured_activations(family):
         block = subjects[:, layer * width : (layer + 1) * width]
         torch.testing.assert_close(moments.mean_N, block.mean(dim=0), atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(moments.variance_N, block.var(dim=0, correction=0), atol=1e-6, rtol=1e-5)
+    if not with_heads:
+        with pytest.raises(RequestError, match="Site heads is not in every layer"):
+            Calibrator(loaded, heads=True)
+        return
     heads = torch.cat([s.activations_TN for s in read_subjects(loaded, PASSAGES, "heads")]).double()
     means = torch.stack([m.mean_N for m in found.attention_L]).unflatten(1, (4, -1)).mean(dim=2)
     torch.testing.assert_close(means.flatten(), heads.mean(dim=0), atol=1e-6, rtol=1e-5)

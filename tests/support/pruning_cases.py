@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fnet_core.models.families import FAMILIES
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.plan import PrunePlan, make_plan
@@ -19,6 +20,11 @@ SENTENCES = (
 )
 PASSAGES = tuple(Passage(f"p{i}", text, "test") for i, text in enumerate(SENTENCES))
 REQUEST = ScoreRequest(PASSAGES, heads=True, components=5, groups=2)
+
+
+def request_for(family: str) -> ScoreRequest:
+    """The request, with heads where every layer of the family has some."""
+    return REQUEST.with_heads("heads" in FAMILIES[family].sites)
 
 
 def random_scores(loaded: LoadedModel, seed: int = 3) -> Scores:

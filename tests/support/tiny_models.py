@@ -35,6 +35,7 @@ _SIZES = {
     "initializer_range": 0.2,
 }
 _GROUPED = {"num_key_value_heads": 2, "head_dim": 6}
+_ATTENTION = {"num_attention_heads", "max_position_embeddings", "intermediate_size", *_GROUPED}
 _EXPERTS = {"num_experts": 5, "num_experts_per_tok": 2}
 _ALTERNATING = ["sliding_attention", "full_attention", "sliding_attention"]
 _CHANGES = {
@@ -56,6 +57,23 @@ _CHANGES = {
     "bloom": {"seq_length": 128},
     "falcon": {"new_decoder_architecture": True, "num_kv_heads": 2},
     "gptj": {"rotary_dim": 4},
+    "qwen3_5_text": {
+        "head_dim": 8,
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "linear_key_head_dim": 4,
+        "linear_value_head_dim": 6,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+    },
+    "bamba": {
+        "head_dim": 8,
+        "attn_layer_indices": [1],
+        "mamba_n_heads": 4,
+        "mamba_d_head": 12,
+        "mamba_d_state": 8,
+        "mamba_chunk_size": 16,
+    },
+    "mamba": {"state_size": 4, "time_step_rank": 3, "seq_length": 128},
     "mixtral": _EXPERTS | {"num_local_experts": 5},
     "qwen2_moe": _EXPERTS | {"moe_intermediate_size": 16, "shared_expert_intermediate_size": 20},
     "qwen3_moe": _EXPERTS | {"moe_intermediate_size": 16, "norm_topk_prob": True},
@@ -73,7 +91,9 @@ UNGATED = (*_UNGROUPED, "arcee", "nemotron", "phi", "starcoder2")
 """Families whose MLP has no gate."""
 HEADS_NOT_IN_CONFIG = (*_UNGROUPED, "helium", "phi", "stablelm")
 """Families whose configuration cannot count heads apart from the model's width."""
-HEADS_STAY = ("olmo2", "olmo3", "bloom")
+HEADLESS = ("qwen3_5_text", "bamba")
+"""Families of which only some layers have attention heads."""
+HEADS_STAY = ("olmo2", "olmo3", "bloom", *HEADLESS)
 """Families of which no head can be pruned."""
 WIDTH_NOT_IN_CONFIG = ("bloom",)
 """Families whose MLP is four times as wide as the model, whatever the configuration says."""
@@ -82,6 +102,8 @@ _CHARACTERS = string.ascii_lowercase + string.digits + " \n.,;:!?'\"-()[]/&%$#+"
 
 def _settings(model_type: str, **changes) -> dict:
     settings = _SIZES | ({} if model_type in _UNGROUPED else _GROUPED) | _CHANGES.get(model_type, {}) | changes
+    if model_type == "mamba":
+        settings = {key: value for key, value in settings.items() if key not in _ATTENTION}
     if model_type == "gemma3_text":
         settings["layer_types"] = ["sliding_attention", "full_attention"] * settings["num_hidden_layers"]
         settings["layer_types"] = settings["layer_types"][: settings["num_hidden_layers"]]
@@ -100,7 +122,7 @@ def tiny_model(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
 
 def mlp_width(model_type: str) -> int:
     """MLP neurons per layer of the tiny model."""
-    return 4 * 24 if model_type in WIDTH_NOT_IN_CONFIG else 40
+    return 0 if model_type in NO_MLP else 4 * 24 if model_type in WIDTH_NOT_IN_CONFIG else 40
 
 
 _VISION = {
@@ -112,6 +134,7 @@ _VISION = {
                  "image_size": 8, "patch_size": 4, "head_dim": 8},
     "qwen2_vl": {"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": 24, "mlp_ratio": 2},
     "qwen2_5_vl": {"depth": 1, "hidden_size": 16, "intermediate_size": 20, "num_heads": 2, "out_hidden_size": 24},
+    "qwen3_5": {"depth": 1, "hidden_size": 16, "intermediate_size": 20, "num_heads": 2, "out_hidden_size": 24},
     "qwen3_vl": {"depth": 1, "hidden_size": 16, "intermediate_size": 20, "num_heads": 2, "out_hidden_size": 24,
                  "deepstack_visual_indexes": [0]},
 }  # fmt: skip
@@ -167,6 +190,8 @@ def save_tiny(folder: Path, model_type: str = "llama", seed: int = 0, **changes)
 
 
 MIXTURES = tuple(name for name, family in FAMILIES.items() if family.router)
-TINY_FAMILIES = tuple(name for name in FAMILIES if name not in MIXTURES)
+NO_MLP = ("mamba",)
+"""Families with neither MLPs nor attention."""
+TINY_FAMILIES = tuple(name for name in FAMILIES if name not in (*MIXTURES, *NO_MLP))
 """Families with one MLP per layer."""
-ALL_FAMILIES = (*TINY_FAMILIES, *MIXTURES)
+ALL_FAMILIES = (*TINY_FAMILIES, *MIXTURES, *NO_MLP)

@@ -87,7 +87,7 @@ def changed_config(files: dict[str, bytes], **changes) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda files: changed_config(files, model_type="mamba"), "architecture 'mamba' is not supported"),
+        (lambda files: changed_config(files, model_type="rwkv"), "architecture 'rwkv' is not supported"),
         (
             lambda files: changed_config(files, quantization_config={"quant_method": "awq"}),
             "quantised by awq",
