@@ -20,8 +20,8 @@ from fnet_core.derivation.ways import check_asked
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
-from fnet_core.models.folder import model_digest, published_name, read_licence, write_card
-from fnet_core.models.loading import LoadedModel
+from fnet_core.models.folder import model_digest, published_name, read_config, read_licence, write_card
+from fnet_core.models.loading import LoadedModel, ModelFolder
 from fnet_core.models.memory import available_memory, estimate, gigabytes
 from fnet_core.models.saving import saving_model
 from fnet_core.progress import Report, silent
@@ -120,15 +120,19 @@ def _merge(task: Task) -> dict[str, Any]:
         roots=task.roots,
         report=task.report,
     )
-    if other.digest == task.loaded.digest:
-        raise RequestError(f"{task.value} is the model itself; merge with another one.")
-    if other.family != task.loaded.family:
-        raise RequestError(
-            f"{task.value} is a {other.family} model and the first a {task.loaded.family} one; merge models of one "
-            "configuration."
-        )
     weights.merge(task.model, other.model, task.report)
     return {"merged_with": published_name(other.name, other.path), "merged_with_digest": other.digest}
+
+
+def _check_other(parent: ModelFolder, other: ModelFolder) -> None:
+    """RequestError, before either is loaded, for a model that the parent cannot be merged with."""
+    one, another = (read_config(folder.path, folder.name).model_type for folder in (parent, other))
+    if one != another:
+        raise RequestError(
+            f"{other.name} is a {another} model and the first a {one} one; merge models of one configuration."
+        )
+    if model_digest(other.path) == model_digest(parent.path):
+        raise RequestError(f"{other.name} is the model itself; merge with another one.")
 
 
 def _prune(task: Task) -> dict[str, Any]:
@@ -218,6 +222,8 @@ def derive(
     way = WAYS[chosen]
     folder = new_folder(folder)
     parent = models.resolve(name, accept_licence=accept_licence, roots=roots, report=report)
+    if chosen == "merge":
+        _check_other(parent, models.resolve(value, accept_licence=accept_licence, roots=roots, report=report))
     _check_memory(parent.path, way, value)
     loaded = models.load(str(parent.path), device_map="cpu", dtype=torch.float32, report=report)
     before = loaded.model.num_parameters()

@@ -160,6 +160,17 @@ def test_an_existing_folder_and_a_bad_seed_are_refused_before_anything_is_loaded
         derive("no-such-model", "permute", tmp_path / "new", seed=-1)
 
 
+@pytest.mark.parametrize(("other", "sentence"), [("none", "no folder"), ("gpt2", "gpt2 model and the first a llama")])
+def test_the_other_model_of_a_merge_is_checked_before_anything_is_loaded(
+    other, sentence, parent, tmp_path, monkeypatch
+):
+    if other == "gpt2":
+        save_tiny(tmp_path / other, "gpt2")
+    monkeypatch.setattr("fnet_core.models.loading.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    with pytest.raises(RequestError, match=sentence):
+        derive(str(parent), f"merge:{tmp_path / other}", tmp_path / "here" / "out")
+
+
 def test_too_little_memory_is_said_before_the_weights_are_read(parent, tmp_path, monkeypatch):
     monkeypatch.setattr("fnet_core.derivation.derive.available_memory", lambda: 20_000)
     with pytest.raises(RequestError, match=r"needs 0\.\d+ GB of memory and .* are free"):
