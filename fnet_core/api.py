@@ -11,6 +11,8 @@ from typing import Any
 from fnet_core import texts
 from fnet_core.choices import (
     DEFAULT_THRESHOLD,
+    SAMPLED_NEURONS,
+    TEST_PASSAGES,
     Compensation,
     Definition,
 )
@@ -21,6 +23,7 @@ from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.interventions.edits import Edit, check_atlas, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
 from fnet_core.lineage import comparison
+from fnet_core.lineage import independence as testing
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.taking import find_fingerprint, fingerprint_of
@@ -331,6 +334,29 @@ def compare(
     """
     sides = [_fingerprint(side, report, choices) for side in (a, b)]
     return comparison.compare(*sides, seed=seed)
+
+
+def independence(
+    a: Model,
+    b: Model,
+    source: Texts | None = None,
+    *,
+    neurons: int = SAMPLED_NEURONS,
+    seed: int = 0,
+    report: Report = silent,
+) -> testing.Independence:
+    """Whether two models were trained apart, with a p-value, and which layer of the one matches which of the other.
+
+    It reads the first bundled passages of "score" unless `source` says otherwise. Raises RequestError for models whose
+    MLPs have no gate, and for fewer than 24 neurons.
+
+    >>> found = independence("tiny", "tiny")
+    >>> found.matched_J.tolist(), found.layers_in_words
+    ([0, 1], ['Layers 0 and 1 of B match layers 0 and 1 of A.'])
+    """
+    read = texts.bundled("score")[:TEST_PASSAGES] if source is None else passages(source)
+    first, second = (_loaded(model, report) for model in (a, b))
+    return testing.independence(first, second, read, neurons=neurons, seed=seed, report=report)
 
 
 def derive(

@@ -75,6 +75,9 @@ DEFAULT_METHOD = "networks"
 RESAMPLES = 1000
 """Resamples of the passages for the interval of a comparison, unless asked otherwise."""
 
+SAMPLED_NEURONS, TEST_PASSAGES = 256, 4
+"""Of an independence test: neurons per layer, and passages read, unless asked otherwise."""
+
 FINGERPRINT_SITE: Site = "residual"
 FINGERPRINT_COMPONENTS = 64
 FINGERPRINT_THRESHOLD = 3.6

@@ -17,6 +17,7 @@ from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit
 from fnet_core.interventions.measuring import Intervention
 from fnet_core.lineage.comparison import Comparison
+from fnet_core.lineage.independence import Independence
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.networks.recurrence import Recurrence
@@ -63,6 +64,7 @@ METHODS = [
     (PruneResult, "plot"),
     (Comparison, "plot"),
     (Comparison, "plot_matrix"),
+    (Independence, "plot"),
 ]
 
 

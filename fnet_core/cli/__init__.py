@@ -5,9 +5,21 @@ A command imports what it runs with inside `run`, so that help and refusals need
 `run(options, report)` returns the JSON object and the lines for people.
 """
 
-from fnet_core.cli import atlas, compare, dashboard, derive, edit, fingerprint, models, perplexity, prune, recur
+from fnet_core.cli import (
+    atlas,
+    compare,
+    dashboard,
+    derive,
+    edit,
+    fingerprint,
+    independence,
+    models,
+    perplexity,
+    prune,
+    recur,
+)
 from fnet_core.cli.arguments import Parser
 
-COMMANDS = (models, atlas, recur, perplexity, edit, prune, fingerprint, compare, derive, dashboard)
+COMMANDS = (models, atlas, recur, perplexity, edit, prune, fingerprint, compare, independence, derive, dashboard)
 
 __all__ = ["COMMANDS", "Parser"]

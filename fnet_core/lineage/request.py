@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fnet_core import texts
-from fnet_core.checks import check_choice, check_range
+from fnet_core.checks import check_choice, check_range, check_seed
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
 from fnet_core.lineage.grid import STEP
 from fnet_core.networks import request as networks
@@ -29,6 +29,16 @@ RESTARTS = 10
 CONTRAST: Contrast = "cube"
 MARKS = 200
 """About how many places in the probes the layers are compared at."""
+
+LEAST_NEURONS = 24
+"""The fewest neurons of a layer with which the z of an independence test is near enough to normal."""
+
+
+def check_test(neurons: int, seed: int) -> None:
+    """RequestError for fewer neurons than an independence test needs, or a negative seed."""
+    remedy = f"choose {LEAST_NEURONS} or more, such as 256"
+    check_range(neurons, LEAST_NEURONS, math.inf, f"{neurons} neurons are", remedy)
+    check_seed(seed)
 
 
 @dataclass(frozen=True)

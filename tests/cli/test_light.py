@@ -81,6 +81,8 @@ def test_help_and_version(arguments):
         (("compare", "/no/a", "/no/b"), "no folder /no/a"),
         (("compare", "/no/a.safetensors", "tiny"), "no file /no/a.safetensors"),
         (("compare", "tiny", "tiny", "--resamples", "3"), "3 resamples are out of range"),
+        (("independence", "tiny", "tiny", "--neurons", "5"), "5 neurons are out of range"),
+        (("independence", "tiny", "/no/b"), "no folder /no/b"),
         (("derive", "tiny", "--how", "noise:7", "--out", "new"), "noise '7' is out of range"),
         (("derive", "tiny", "--how", "noise:0.1", "--out", "docs"), "docs exists already"),
         (("derive", "tiny", "--how", "finetune:missing", "--out", "new"), "no text file 'missing'"),

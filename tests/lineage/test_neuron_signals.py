@@ -1,0 +1,53 @@
+"""Gate and up signals against what the modules give, token by token."""
+
+import numpy as np
+import pytest
+import torch
+from support.loading import loaded_tiny
+from support.tiny_models import UNGATED
+
+from fnet_core.errors import RequestError
+from fnet_core.lineage.neuron_signals import POINTS, points_of, read_signals
+from fnet_core.texts import Passage
+
+PASSAGES = (Passage("one", "It rained all day, and nobody minded.", "test"), Passage("two", "A cat sat on it.", "test"))
+
+
+@pytest.mark.parametrize(("family", "fused"), [("llama", False), ("phi3", True), ("gemma3_text", False), ("glm", True)])
+def test_they_are_what_the_projections_give(family, fused):
+    loaded = loaded_tiny(family)
+    (found,) = read_signals(loaded, PASSAGES, [1], [np.array([7, 3, 30])])
+    seen = []
+    body = loaded.model.base_model
+    mlp = body.layers[1].mlp
+    gate, up = (mlp.gate_up_proj, mlp.gate_up_proj) if fused else (mlp.gate_proj, mlp.up_proj)
+    for passage in PASSAGES:
+        inputs = []
+        hook = gate.register_forward_pre_hook(lambda module, args, into=inputs: into.append(args[0]))
+        body(input_ids=torch.tensor([loaded.tokenizer(passage.text)["input_ids"]]))
+        hook.remove()
+        own = torch.nn.functional.linear(inputs[0][0], gate.weight)[::4][:, :40]
+        other = torch.nn.functional.linear(inputs[0][0], up.weight)[::4][:, -40:]
+        seen.append([values.numpy().T[[7, 3, 30]] for values in (own, other)])
+    for which, values in enumerate((found.gate_NG, found.up_NG)):
+        parts = [part[which] - part[which].mean(axis=1, keepdims=True) for part in seen]
+        parts = [part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts]
+        np.testing.assert_allclose(values, np.concatenate(parts, axis=1), atol=1e-5)
+
+
+def test_long_texts_are_read_at_wider_steps():
+    long = Passage("long", "x" * (POINTS * 4 * 2 + 5), "test")
+    (positions,) = points_of([long])
+    assert len(positions) <= POINTS and set(np.diff(positions)) == {12}
+
+
+@pytest.mark.parametrize("family", UNGATED)
+def test_a_family_without_a_gate_is_refused_in_a_sentence(family):
+    with pytest.raises(RequestError, match="whose MLPs have no gate") as refused:
+        read_signals(loaded_tiny(family), PASSAGES, [0])
+    assert "compare fingerprints instead" in str(refused.value)
+
+
+def test_a_mixture_is_refused_in_a_sentence():
+    with pytest.raises(RequestError, match="mixture of experts and the independence test"):
+        read_signals(loaded_tiny("olmoe"), PASSAGES, [0])
