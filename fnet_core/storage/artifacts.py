@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fnet_core.errors import RequestError
 from fnet_core.inputs import check_plain
 from fnet_core.progress import Report, silent
-from fnet_core.storage.atomic import atomic_file, atomic_folder, disk_errors, sweep_folder
+from fnet_core.storage.atomic import atomic_file, atomic_folder, disk_errors, sweep_elsewhere, sweep_folder
+from fnet_core.storage.place import home
 
 __all__ = [
     "artifact_path",
@@ -40,22 +40,9 @@ _METADATA_KEY = "fnet"
 """One metadata entry holds the whole header, because safetensors writes several in a random order."""
 
 
-def home() -> Path:
-    """The cache folder: FNET_HOME or the system's, created; `RequestError` if it is not writable."""
-    folder = Path(os.environ.get("FNET_HOME") or platformdirs.user_cache_dir("fnet")).expanduser().absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK | os.X_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        raise RequestError(f"The cache folder {folder} is not writable; set FNET_HOME to a folder that is.")
-    return folder
-
-
 def sweep() -> list[Path]:
-    """Remove what killed processes left half-written in the cache folder, and return what was removed."""
-    return sweep_folder(home())
+    """Remove what killed processes left half-written, in the cache folder or elsewhere, and return what was removed."""
+    return sweep_folder(home()) + sweep_elsewhere()
 
 
 def digest(value: Any) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from fnet_core.errors import RequestError
+from fnet_core.storage.place import home
 
 _HOST = sha256(platform.node().encode()).hexdigest()[:8]
 _LEFTOVER = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part")
@@ -147,12 +148,44 @@ def sweep_folder(folder: Path) -> list[Path]:
     return leftovers
 
 
+def sweep_elsewhere() -> list[Path]:
+    """Remove what killed processes left half-written outside the cache folder, and return what was removed.
+
+    A disk that is not there, or that nothing may be removed from, is asked again the next time.
+    """
+    removed = []
+    for note in home().glob(".*.part.note"):
+        with suppress(OSError):
+            path = Path(os.readlink(note))
+            if path.name != note.stem or not _is_leftover(path, note):
+                continue
+            if path.exists():
+                _remove(path)
+                removed.append(path)
+            if path.parent.is_dir():
+                note.unlink()
+    return removed
+
+
+def _write_note(temporary: Path) -> Path | None:
+    """Leave a link to a path that is being written in the cache folder, unless it lies there or none can be made."""
+    temporary = temporary.absolute()
+    with suppress(OSError, RequestError):
+        if temporary.is_relative_to(home()):
+            return None
+        note = home() / f"{temporary.name}.note"
+        note.symlink_to(temporary)
+        return note
+    return None
+
+
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     """Yield an unused path beside `path`, named after this process; remove what is still there at the end."""
     unique = f"{_HOST}-{os.getpid()}-{secrets.token_hex(4)}"
     temporary = path.parent / f".{path.name[:100]}.{unique}.part"
     _being_written.add(temporary.name)
+    note = _write_note(temporary)
     try:
         with disk_errors(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,6 +193,8 @@ def _temporary(path: Path) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         _remove(temporary)
+        if note:
+            note.unlink(missing_ok=True)
         _being_written.discard(temporary.name)
 
 
@@ -182,15 +217,18 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-def _is_leftover(path: Path) -> bool:
-    """Whether a temporary path's writer is gone: a process id can be in use again, even by this process."""
+def _is_leftover(path: Path, note: Path | None = None) -> bool:
+    """Whether a temporary path's writer is gone: a process id can be in use again, even by this process.
+
+    The note on it, where there is one, tells when another machine began to write.
+    """
     name = _LEFTOVER.fullmatch(path.name)
     if name is None or path.name in _being_written:
         return False
     if name["host"] == _HOST and os.name != "nt":
         return int(name["pid"]) == os.getpid() or not _is_alive(int(name["pid"]))
     with suppress(FileNotFoundError):
-        return time.time() - path.stat().st_mtime > _OTHER_HOST_SECONDS
+        return time.time() - (note or path).lstat().st_mtime > _OTHER_HOST_SECONDS
     return False
 
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 from support.arrays import atlas_like
 
+from fnet_core.cli.main import main
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.storage import artifacts
 
@@ -350,6 +351,45 @@ def test_killed_while_writing_leaves_nothing_to_read(what, cache):
     (leftover,) = path.parent.iterdir()
     assert artifacts.sweep() == [leftover]
     assert everything_below(cache) == ["atlas"]
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_a_kill_left_outside_the_cache_folder_goes_with_the_next_command(what, cache, tmp_path):
+    path = tmp_path / "elsewhere" / "saved"
+    command = [sys.executable, "-c", INTERRUPTED, what, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writing\n"
+        assert artifacts.sweep() == []
+        process.kill()
+    (leftover,) = path.parent.iterdir()
+    assert main(["models", "--json"]) == 0
+    assert not leftover.exists() and not everything_below(cache)
+    assert artifacts.sweep() == []
+
+
+def test_a_save_outside_the_cache_folder_leaves_no_note(cache, tmp_path):
+    with artifacts.atomic_folder(tmp_path / "saved") as temporary:
+        (temporary / "weights").write_text("whole")
+        assert len(everything_below(cache)) == 1
+        assert artifacts.sweep() == []
+    assert not everything_below(cache) and everything_below(tmp_path / "saved") == ["weights"]
+
+
+@pytest.mark.parametrize("target", ["kept", ".kept.part"])
+def test_a_note_that_names_another_file_removes_nothing(target, cache, tmp_path):
+    (tmp_path / target).write_text("mine")
+    (cache / f".x.{'0' * 8}-1-{'0' * 8}.part.note").symlink_to(tmp_path / target)
+    assert artifacts.sweep() == [] and (tmp_path / target).read_text() == "mine"
+
+
+def test_a_note_of_another_machine_waits_a_day(cache, tmp_path):
+    theirs = tmp_path / f".x.{'0' * 8}-1-{'0' * 8}.part"
+    note = cache / f"{theirs.name}.note"
+    note.symlink_to(theirs)
+    assert artifacts.sweep() == [] and note.is_symlink()
+    a_day_ago = note.lstat().st_mtime - 25 * 3600
+    os.utime(note, (a_day_ago, a_day_ago), follow_symlinks=False)
+    assert artifacts.sweep() == [] and not note.is_symlink()
 
 
 def test_sweep_spares_what_is_being_written_and_complete(cache):

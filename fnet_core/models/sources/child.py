@@ -1,6 +1,8 @@
 """Run another program, look at it ten times a second, and kill it with everything it started."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +10,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+from fnet_core.models.sources import guard
 from fnet_core.progress import POLL_SECONDS
 
 
@@ -21,25 +25,31 @@ class Finished:
 
 
 def run_child(command: Sequence[str], watch: Callable[[str], None], env: dict[str, str] | None = None) -> Finished:
-    """Run `command` without a shell; `watch` gets the output so far, and what it raises kills the program."""
-    with tempfile.TemporaryDirectory(prefix="fnet-child-") as folder:
-        log = Path(folder, "output")
-        with open(log, "wb") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=env,
-                start_new_session=os.name != "nt",
-            )
+    """Run `command` without a shell; `watch` gets the output so far, and what it raises kills the program.
+
+    It dies with the calling process too, and all that it started (see `guard`); its output is in a file without a name,
+    so nothing stays behind. FileNotFoundError if there is no such program.
+    """
+    if shutil.which(command[0]) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", guard.__file__, *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=os.name != "nt",
+        )
+        assert process.stdin is not None
+        with process.stdin:
             try:
                 while not _ends_within(process, POLL_SECONDS):
-                    watch(_read(log))
+                    watch(_read(output))
             finally:
                 if process.poll() is None:
                     _kill(process)
-        return Finished(process.returncode, _read(log))
+        return Finished(process.returncode, _read(output))
 
 
 def run_module(module: str, arguments: Sequence[str | Path], watch: Callable[[str], None]) -> Finished:
@@ -66,5 +76,7 @@ def _kill(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def _read(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
+def _read(output: BinaryIO) -> str:
+    """All that was written; the position, at which the program goes on writing, stays where it is."""
+    handle = output.fileno()
+    return os.pread(handle, os.fstat(handle).st_size, 0).decode("utf-8", "replace").replace("\r", "\n")

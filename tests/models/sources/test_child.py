@@ -1,7 +1,11 @@
 """Child processes: their output and status, and that a cancel leaves none of them, nor of theirs, alive."""
 
+import signal
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -53,3 +57,44 @@ def test_a_program_that_does_not_exist():
 def test_nothing_is_run_by_a_shell():
     finished = run_child([sys.executable, "-c", "import sys; print(sys.argv[1])", "$HOME; echo x"], lambda _: None)
     assert finished.output.strip() == "$HOME; echo x"
+
+
+def test_a_killed_program_tells_its_signal():
+    program = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert run_child([sys.executable, "-c", program], lambda _: None).status == -signal.SIGKILL
+
+
+PARENT = f"""
+from fnet_core.models.sources.child import run_child
+import sys
+run_child([sys.executable, "-c", {NESTED!r}], lambda output: print(output, flush=True) if output else None)
+"""
+
+
+def test_children_end_within_a_second_of_a_killed_parent_and_leave_no_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    root = Path(__file__).resolve().parents[3]
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=root) as parent:
+        assert parent.stdout.readline() == b"started\n"
+        below = psutil.Process(parent.pid).children(recursive=True)
+        assert len(below) == 3, "the guard, its child and its grandchild"
+        parent.kill()
+        deadline = time.monotonic() + 1
+        while (alive := [process for process in below if _runs(process)]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert not alive and not list(tmp_path.iterdir())
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it still does; a dead one stays in the list until somebody asks how it ended."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_the_folder_for_temporary_files_stays_empty(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen = []
+    run_child([sys.executable, "-c", "print(1)"], lambda _: seen.append(list(tmp_path.iterdir())))
+    assert seen and not any(seen)
