@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import jobs, notices, selection
+from fnet_core import logs
 from fnet_core.assets import ASSETS
 from fnet_core.jobs import Job, manager
 
@@ -22,6 +23,7 @@ def draw(title: str, subtitle: str, own_jobs: str | None = None, own_kinds: tupl
     A page that shows jobs of kind `own_jobs` itself does not get the one it follows a second time, and none of
     `own_kinds`.
     """
+    logs.configure()
     st.set_page_config(
         page_title=f"{title} · FNet",
         page_icon=str(ASSETS / "icon.svg"),

@@ -11,6 +11,7 @@ from dashboard import model_access, notices, selection, words
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel, get_loaded
+from fnet_core.progress import duration
 
 _FOLLOWED = "followed_jobs"
 
@@ -192,7 +193,7 @@ def line(job: Job) -> str:
     if job.fraction:
         parts.append(f"{job.fraction:.0%}")
     if job.seconds_left is not None and job.stage != "stopping":
-        parts.append(f"about {words.duration(job.seconds_left)} left")
+        parts.append(f"about {duration(job.seconds_left)} left")
     else:
-        parts.append(words.duration(job.seconds))
+        parts.append(duration(job.seconds))
     return " · ".join(parts)

@@ -10,6 +10,7 @@ from dashboard.networks.explorer import explorer
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND
+from fnet_core.progress import duration
 
 
 def summary(key: str) -> None:
@@ -20,7 +21,7 @@ def summary(key: str) -> None:
         f"{site_title(atlas.site)} · "
         f"{'whole model' if atlas.scope == 'model' else 'layer by layer'} · "
         f"{words.count(len(atlas.passages), 'passage')}, {words.count(atlas.tokens, 'token')} · "
-        f"found in {words.duration(sum(atlas.seconds.values()))}"
+        f"found in {duration(sum(atlas.seconds.values()))}"
     )
 
 

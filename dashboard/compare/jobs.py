@@ -13,8 +13,8 @@ from dashboard.compare import fingerprints
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import check_protocols
-from fnet_core.lineage.request import FingerprintRequest
-from fnet_core.lineage.taking import STAGES, find_fingerprint
+from fnet_core.lineage.request import STAGES, FingerprintRequest
+from fnet_core.lineage.taking import find_fingerprint
 from fnet_core.storage import artifacts
 
 KIND = "comparison"

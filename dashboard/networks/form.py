@@ -9,8 +9,8 @@ from fnet_core.choices import CONTRASTS, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.networks.atlas import KIND
-from fnet_core.networks.finding import STAGES, find_atlas
-from fnet_core.networks.request import AtlasRequest
+from fnet_core.networks.finding import find_atlas
+from fnet_core.networks.request import STAGES, AtlasRequest
 from fnet_core.progress import Report
 from fnet_core.storage import artifacts
 

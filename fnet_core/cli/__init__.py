@@ -1,8 +1,8 @@
-"""The commands of the command line, one module each: NAME, HELP, `add_arguments` and `run`.
+"""The commands of the command line, one module each: NAME, HELP, `add_arguments`, `stages` and `run`.
 
 A command imports what it runs with inside `run`, so that help and refusals need no library.
 
-`run(options, report)` returns the JSON object and the lines for people.
+`run(options, report)` returns the JSON object, and the lines and tables for people.
 """
 
 from fnet_core.cli import (

@@ -14,6 +14,7 @@ from fnet_core.cli.arguments import (
     checked_threshold,
     passages_of,
 )
+from fnet_core.cli.terminal import Table, number_table
 from fnet_core.progress import Report
 
 NAME = "atlas"
@@ -34,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="F", help="also save the key neurons of every network as CSV")
 
 
-def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of its stages, for the time left."""
+    from fnet_core.networks.request import STAGES
+
+    return STAGES
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Find the atlas and describe it."""
     from fnet_core.networks.request import AtlasRequest
     from fnet_core.storage import artifacts
@@ -63,12 +71,19 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         with artifacts.atomic_file(Path(options.csv)) as temporary:
             atlas.all_key_neurons(threshold).to_csv(temporary, index=False)
     result = atlas.summary(threshold) | {"computed": found.computed, "artifact": str(path)}
-    lines = [f"{'#':>3}  {'variance':>8}  {'I_q':>4}  {'neurons':>7}  {'layers':>6}  label"]
-    for row in atlas.table(threshold).itertuples():
-        lines.append(
-            f"{row.network:>3}  {row.variance:>8.2%}  {row.stability:>4.2f}  {row.key_neurons:>7,}  "
-            f"{row.layers:>6}  {row.label}"
+    rows = [
+        (
+            f"{row.network}",
+            f"{row.variance:.2%}",
+            f"{row.stability:.2f}",
+            f"{row.key_neurons:,}",
+            f"{row.layers}",
+            f"{row.label}",
         )
+        for row in atlas.table(threshold).itertuples()
+    ]
+    titles = ("#", "variance", "I_q", "neurons", "layers", "label")
+    lines: list[str | Table] = [number_table(titles, (3, 8, 4, 7, 6), rows)]
     if atlas.converged < 1:
         lines.append(
             f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fnet_core.choices import RESAMPLES
 from fnet_core.cli.arguments import check_model, check_outputs
 from fnet_core.cli.fingerprint import add_protocol, request_of
+from fnet_core.cli.terminal import Table, number_table
 from fnet_core.progress import Report
 
 if TYPE_CHECKING:
@@ -33,7 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="F", help="also write one self-contained HTML report")
 
 
-def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of the stages of each model's fingerprint, for the time left."""
+    from fnet_core.lineage.request import STAGES
+
+    models = [letter for letter, name in (("A", options.a), ("B", options.b)) if not name.endswith(".safetensors")]
+    return {f"{letter} {stage}": length for letter in models for stage, length in STAGES.items()}
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Fingerprint what is not a fingerprint yet, compare, and write the report."""
     from fnet_core.lineage.fingerprint import check_options, check_protocols
 
@@ -47,7 +56,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         _check_readable(side)
     first, second = (_named_protocol(side) for side in sides)
     check_protocols(*first, *second)
-    a, b = (_fingerprint(side, options, report) for side in sides)
+    a, b = (_fingerprint(side, options, report, letter) for side, letter in zip(sides, "AB", strict=True))
     found = compare(a, b, seed=options.seed, resamples=options.resamples)
     lines = _lines(found)
     if options.report is not None:
@@ -83,20 +92,27 @@ def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[s
     return side.model, side.protocol()
 
 
-def _fingerprint(side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report) -> Fingerprint:
+def _fingerprint(
+    side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report, letter: str
+) -> Fingerprint:
     from fnet_core.lineage.fingerprint import Fingerprint
     from fnet_core.lineage.taking import find_fingerprint
 
     if isinstance(side, Fingerprint):
         return side
-    return find_fingerprint(side, report, accept_licence=options.accept_licence).fingerprint
+
+    def told(stage: str, fraction: float) -> None:
+        report(f"{letter} {stage}", fraction)
+
+    return find_fingerprint(side, told, accept_licence=options.accept_licence).fingerprint
 
 
-def _lines(found: Comparison) -> list[str]:
-    lines = [f"{found.outcome}: {found.a.model.name} and {found.b.model.name}"]
+def _lines(found: Comparison) -> list[str | Table]:
+    lines: list[str | Table] = [f"{found.outcome}: {found.a.model.name} and {found.b.model.name}"]
     lines += [f"  {sentence}" for sentence in found.verdict.reasons]
     lines += [f"  To do: {sentence}" for sentence in found.verdict.advice]
-    lines.append(f"{'abs(rho)':>8}  {'a':>3}  {'b':>3}  labels")
-    for row in found.table().head(10).itertuples():
-        lines.append(f"{row.value:>8.3f}  {row.network_a:>3}  {row.network_b:>3}  {row.label_a}  |  {row.label_b}")
-    return lines
+    rows = [
+        (f"{row.value:.3f}", f"{row.network_a}", f"{row.network_b}", f"{row.label_a}  |  {row.label_b}")
+        for row in found.table().head(10).itertuples()
+    ]
+    return [*lines, number_table(("abs(rho)", "a", "b", "labels"), (8, 3, 3), rows)]

@@ -1,12 +1,14 @@
 """`dashboard`: open the dashboard, from any folder."""
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from typing import Any
 
+from fnet_core import logs
 from fnet_core.assets import APP
 from fnet_core.checks import check_range
 from fnet_core.errors import RequestError
@@ -23,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--browser", action="store_true", help="open a browser window too")
 
 
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """None: it runs until it is stopped."""
+    return {}
+
+
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Start Streamlit on the dashboard and stay until it is stopped, and stop it with this process.
 
@@ -32,6 +39,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         check_range(options.port, 1, 65535, f"--port {options.port} is", "choose 1 to 65535")
     if find_spec("streamlit") is None:
         raise RequestError("The dashboard needs the package 'streamlit'; install it with: pip install streamlit.")
+    level = {logs.VARIABLE: "error"} if options.quiet else {logs.VARIABLE: "debug"} if options.verbose else {}
+    os.environ.update(level)
     server = subprocess.Popen(command(options.port, options.address, options.browser))
     previous = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:

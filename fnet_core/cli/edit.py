@@ -17,6 +17,7 @@ from fnet_core.cli.arguments import (
     yardstick_of,
 )
 from fnet_core.cli.perplexity import basis, line_for
+from fnet_core.cli.terminal import Table, number_table
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 
@@ -50,7 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_yardstick(parser)
 
 
-def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of its stages, for the time left."""
+    return {"loading": 1.0, "ranking" if options.rank else "measuring": 12.0}
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Measure the edits, or every network in turn."""
     yardstick = yardstick_of(options)
     threshold = checked_threshold(options)
@@ -134,8 +140,8 @@ def _row(damage: Damage) -> dict[str, Any]:
     }
 
 
-def _lines(measured: Intervention) -> list[str]:
-    lines = [f"untouched  {line_for(measured.baseline)}", f"edited     {line_for(measured.edited)}"]
+def _lines(measured: Intervention) -> list[str | Table]:
+    lines: list[str | Table] = [f"untouched  {line_for(measured.baseline)}", f"edited     {line_for(measured.edited)}"]
     lines += [f"control {i}  {line_for(control)}" for i, control in enumerate(measured.controls, start=1)]
     lines += [
         f"{edit.name}: {len(edit.neurons):,} neurons, gain {edit.gain:g}"
@@ -145,14 +151,15 @@ def _lines(measured: Intervention) -> list[str]:
     return [*lines, basis(measured.baseline)]
 
 
-def _ranking_lines(ranking: tuple[Damage, ...]) -> list[str]:
+def _ranking_lines(ranking: tuple[Damage, ...]) -> list[str | Table]:
     import numpy as np
 
-    lines = [f"{'#':>3}  {'neurons':>7}  {'inhibited':>10}  {'control median (range)':>26}  label"]
+    rows = []
     for row in ranking:
         values = sorted(control.value for control in row.measured.controls)
         spread = f"{np.median(values):.4g} ({values[0]:.4g} to {values[-1]:.4g})" if values else "none"
-        lines.append(
-            f"{row.network:>3}  {row.key_neurons:>7,}  {row.measured.edited.value:>10.4g}  {spread:>26}  {row.label}"
-        )
-    return [*lines, f"untouched {line_for(ranking[0].measured.baseline)}", basis(ranking[0].measured.baseline)]
+        inhibited = f"{row.measured.edited.value:.4g}"
+        rows.append((f"{row.network}", f"{row.key_neurons:,}", inhibited, spread, row.label))
+    titles = ("#", "neurons", "inhibited", "control median (range)", "label")
+    untouched = ranking[0].measured.baseline
+    return [number_table(titles, (3, 7, 10, 26), rows), f"untouched {line_for(untouched)}", basis(untouched)]

@@ -59,6 +59,13 @@ def request_of(model: str, options: argparse.Namespace) -> FingerprintRequest:
     )
 
 
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of its stages, for the time left."""
+    from fnet_core.lineage.request import STAGES
+
+    return STAGES
+
+
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Take the fingerprint and describe it."""
     check_outputs(options.out)

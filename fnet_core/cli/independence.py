@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of the stages, for the time left: both models are loaded, then read and matched."""
+    return {"loading": 1.0, "capturing": 4.0, "matching": 20.0}
+
+
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Load both models and test every layer of the one against every layer of the other."""
     from fnet_core.lineage.request import check_test

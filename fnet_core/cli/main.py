@@ -1,19 +1,20 @@
 """The command line: the same words and the same functions as the pages."""
 
 import argparse
-import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from fnet_core import logs
 from fnet_core._version import __version__
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.cli.arguments import put_onto_base
+from fnet_core.cli.terminal import hush_libraries, progress, show, show_json
 from fnet_core.errors import RequestError
-from fnet_core.progress import Report
 from fnet_core.threads import wait_politely
+from fnet_core.visible import visible
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,13 +25,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         put_onto_base(options)
+        logs.configure("error" if options.quiet else "debug" if options.verbose else None)
+        hush_libraries(options.quiet)
         from fnet_core.storage import artifacts  # here, so that a wrong request loads no library
 
         artifacts.sweep()
-        result, lines = options.run(options, _stderr_report(options.quiet))
-        print(json.dumps(result, ensure_ascii=False, allow_nan=False) if options.json else "\n".join(lines))
+        with progress(options.quiet, lambda: options.stages(options)) as report:
+            result, parts = options.run(options, report)
+        if options.json:
+            show_json(result)
+        else:
+            show(parts)
     except RequestError as error:
-        print(f"fnet: {error}", file=sys.stderr)
+        print(f"fnet: {visible(str(error))}", file=sys.stderr)
         return WRONG_REQUEST
     except KeyboardInterrupt:
         print("fnet: stopped; nothing was left half-done.", file=sys.stderr)
@@ -43,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         first = str(error).strip().splitlines()[:1]
         print(
-            f"fnet: it failed while running: {type(error).__name__}: {''.join(first)} "
+            f"fnet: it failed while running: {type(error).__name__}: {visible(''.join(first))} "
             "(set FNET_DEBUG=1 for the whole story)",
             file=sys.stderr,
         )
@@ -60,28 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    common.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    loudness = common.add_mutually_exclusive_group()
+    loudness.add_argument("--quiet", action="store_true", help="nothing on stderr unless it fails")
+    loudness.add_argument("--verbose", action="store_true", help="say on stderr what is done, step by step")
     common.add_argument("--seed", type=int, default=0, help="seed of everything random (default 0)")
     for command in COMMANDS:
         sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP, parents=[common])
         command.add_arguments(sub)
-        sub.set_defaults(run=command.run)
+        sub.set_defaults(run=command.run, stages=command.stages)
     return parser
-
-
-def _stderr_report(quiet: bool) -> Report:
-    """Progress on stderr: a line per stage, or one line that is rewritten on a terminal."""
-    terminal = sys.stderr.isatty()
-    last = ["", -1]
-
-    def report(stage: str, fraction: float) -> None:
-        percent = int(fraction * 100)
-        if quiet or [stage, percent] == last:
-            return
-        if terminal:
-            print(f"\r{stage} {percent:3d} %   ", end="\n" if percent == 100 else "", file=sys.stderr, flush=True)
-        elif stage != last[0]:
-            print(stage, file=sys.stderr, flush=True)
-        last[:] = [stage, percent]
-
-    return report

@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from fnet_core.cli.terminal import Table
 from fnet_core.progress import Report
 
 NAME = "models"
@@ -14,7 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", nargs="?", help="say what works with this one, before it is loaded")
 
 
-def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """None: it is done at once."""
+    return {}
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """List them, or tell of one."""
     if options.model:
         return _one(options.model, report)
@@ -36,17 +42,20 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         }
         for card in cards
     ]
-    lines = []
+    cells, lines = [], []
     for card in cards:
         size = f"{card.parameters / 1e6:,.0f} M parameters" if card.parameters else "unread"
         state = "on this machine" if card.cached else f"{gigabytes(card.download_bytes)} to fetch"
-        lines.append(f"{card.name:20} {size:22} {state:18} {card.licence or 'licence unknown'}")
+        licence = card.licence or "licence unknown"
+        cells.append((card.name, size, state, licence, card.memory.sentence if card.memory else ""))
+        lines.append(f"{card.name:20} {size:22} {state:18} {licence}")
         if card.memory:
             lines.append(f"{'':20} {card.memory.sentence}")
-    return {"models": rows}, lines
+    titles = ("name", "size", "where", "licence", "memory")
+    return {"models": rows}, [Table(titles, tuple(cells), tuple(lines))]
 
 
-def _one(name: str, report: Report) -> tuple[dict[str, Any], list[str]]:
+def _one(name: str, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     from dataclasses import asdict
 
     from fnet_core.abilities import abilities, told
@@ -57,7 +66,7 @@ def _one(name: str, report: Report) -> tuple[dict[str, Any], list[str]]:
     if card.config is None:
         raise RequestError(f"{name} is converted on first use, and what works is known then; load it once.")
     found = abilities(card.config, card.name)
-    lines = [f"{card.name}: {card.architecture}, {card.layers} layers"]
+    lines: list[str | Table] = [f"{card.name}: {card.architecture}, {card.layers} layers"]
     lines += [f"{'yes' if line.works else 'no':4} {line.title}: {line.text}" for line in told(found)]
     if card.memory:
         lines.append(card.memory.sentence)

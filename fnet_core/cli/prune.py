@@ -55,6 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_yardstick(parser)
 
 
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of its stages, for the time left."""
+    return {
+        "loading": 1.0,
+        "capturing": 6.0,
+        "separating": 3.0,
+        "projecting": 1.0,
+        "scoring": 1.0,
+        "compensating": 1.0,
+        "measuring": 8.0,
+        "cutting": 0.2,
+        "saving": 1.0,
+    }
+
+
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Plan, measure, save."""
     from fnet_core import texts

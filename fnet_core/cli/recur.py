@@ -1,16 +1,15 @@
 """`recur`: do a model's networks come back in other texts?"""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fnet_core.choices import SCOPES, SITES
-from fnet_core.cli.arguments import add_texts, add_threshold, checked_threshold, passages_of
+from fnet_core.cli.arguments import add_texts, add_threshold, check_model, check_outputs, checked_threshold, passages_of
+from fnet_core.cli.terminal import Table, number_table
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
-
-if TYPE_CHECKING:
-    pass
 
 NAME = "recur"
 HELP = "do the networks come back: an atlas against its halves, or against another"
@@ -33,7 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="F", help="also save the table as CSV")
 
 
-def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """Relative lengths of the stages of an atlas and its halves, or of one atlas beside another."""
+    from fnet_core.networks.request import SPLIT_STAGES, STAGES
+
+    return SPLIT_STAGES if len(options.what) == 1 else STAGES
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Find what must be found and hold it against each other and against shuffled neurons."""
     if len(options.what) > 2:
         raise RequestError(f"{len(options.what)} things were named; name one model, or two models or atlases.")
@@ -45,35 +51,42 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             "An atlas file holds no text to split; name its model to see the networks in two halves, or a second atlas."
         )
     threshold, passages = checked_threshold(options), passages_of(options, "find")
+    from fnet_core.networks.request import AtlasRequest
+
+    check_outputs(options.csv)
+    request = AtlasRequest(
+        options.what[0], passages, options.site, options.scope, components=options.components, seed=options.seed
+    )
+    for name in options.what:
+        if name not in files:
+            check_model(name)
     from fnet_core.networks.atlas import Atlas
-    from fnet_core.networks.finding import AtlasRequest, find_atlas
+    from fnet_core.networks.finding import find_atlas
     from fnet_core.networks.halves import split_half
     from fnet_core.networks.recurrence import RECURRING, compare_atlases
     from fnet_core.storage import artifacts
 
-    def request(model: str) -> AtlasRequest:
-        return AtlasRequest(
-            model, passages, options.site, options.scope, components=options.components, seed=options.seed
-        )
-
     def atlas_of(name: str) -> Atlas:
         if name in files:
             return Atlas.load(Path(name))
-        return find_atlas(request(name), report, accept_licence=options.accept_licence).atlas
+        return find_atlas(replace(request, model=name), report, accept_licence=options.accept_licence).atlas
 
     if len(options.what) == 1:
-        whole, found = split_half(request(options.what[0]), threshold, report, accept_licence=options.accept_licence)
+        whole, found = split_half(request, threshold, report, accept_licence=options.accept_licence)
         stability_K = whole.stability_K
     else:
         first, second = (atlas_of(name) for name in options.what)
         found, stability_K = compare_atlases(first, second, threshold, seed=options.seed), first.stability_K
-    if options.csv:
+    if options.csv is not None:
         with artifacts.atomic_file(Path(options.csv)) as temporary:
             found.table().to_csv(temporary, index=False)
-    lines = [found.recipe["title"], f"{'#':>3}  {'abs(r)':>6}  {'IoU':>4}  {'I_q':>4}  label"]
-    for row, stability in zip(found.table().itertuples(), stability_K, strict=True):
-        lines.append(f"{row.network:>3}  {row.correlation:>6.2f}  {row.overlap:>4.2f}  {stability:>4.2f}  {row.label}")
-    lines += [
+    rows = [
+        (f"{row.network}", f"{row.correlation:.2f}", f"{row.overlap:.2f}", f"{stability:.2f}", f"{row.label}")
+        for row, stability in zip(found.table().itertuples(), stability_K, strict=True)
+    ]
+    lines: list[str | Table] = [
+        found.recipe["title"],
+        number_table(("#", "abs(r)", "IoU", "I_q", "label"), (3, 6, 4, 4), rows),
         f"{found.recurring()} of {len(found)} networks come back (IoU above {RECURRING:g}); shuffled neurons: "
         f"{found.recurring_by_chance():.1f} on average over {found.recipe['draws']} shuffles.",
         f"Mean abs(r) {found.correlation_K.mean():.3f}, shuffled {found.chance_correlation_DK.mean():.3f}; mean IoU "

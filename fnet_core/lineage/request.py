@@ -30,6 +30,9 @@ CONTRAST: Contrast = "cube"
 MARKS = 200
 """About how many places in the probes the layers are compared at."""
 
+STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 0.5, "scoring": 8.0, "reading": 1.0}
+"""Relative lengths of the stages of `find_fingerprint`, for the time left."""
+
 LEAST_NEURONS = 24
 """The fewest neurons of a layer with which the z of an independence test is near enough to normal."""
 

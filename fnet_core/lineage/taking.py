@@ -38,9 +38,6 @@ from fnet_core.texts import Passage
 READING_PASSAGES, READING_CHARACTERS = 4, 400
 """The sample on which it is measured how well a model reads the probes."""
 
-STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 0.5, "scoring": 8.0, "reading": 1.0}
-"""Relative lengths of the stages of `find_fingerprint`, for the time left."""
-
 
 @dataclass(frozen=True)
 class FoundFingerprint:

@@ -20,9 +20,6 @@ from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
 
-STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0}
-"""Relative lengths of the stages of `find_atlas`, for the time left."""
-
 
 @dataclass(frozen=True)
 class FoundAtlas:

@@ -8,8 +8,9 @@ from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import STAGES, AtlasRequest, compute_atlas, find_atlas
+from fnet_core.networks.finding import compute_atlas, find_atlas
 from fnet_core.networks.recurrence import CHANCE_DRAWS, FORMAT, RECURRENCE, Recurrence, in_halves
+from fnet_core.networks.request import PARTS, AtlasRequest
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
 from fnet_core.storage.memo import Kind
@@ -97,8 +98,3 @@ def _check(passages: Sequence[Passage]) -> None:
 def _part(report: Report, part: int) -> Report:
     """Stages of one of the three atlases, named apart so that the whole runs forward."""
     return lambda stage, share: report(f"{PARTS[part]}{stage}", share)
-
-
-PARTS = ("", "first half: ", "second half: ")
-SPLIT_STAGES = {f"{part}{stage}": length for part in PARTS for stage, length in STAGES.items()}
-"""Relative lengths of the stages of `split_half`, for the time left."""

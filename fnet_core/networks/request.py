@@ -15,6 +15,13 @@ METHOD_VERSION = 3
 MOST_CLUSTERED = 10_000
 """Components times restarts that are clustered at once: the similarity matrix has the square of it."""
 
+STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0}
+"""Relative lengths of the stages of `find_atlas`, for the time left."""
+
+PARTS = ("", "first half: ", "second half: ")
+SPLIT_STAGES = {f"{part}{stage}": length for part in PARTS for stage, length in STAGES.items()}
+"""Relative lengths of the stages of `split_half`, for the time left."""
+
 
 @dataclass(frozen=True)
 class AtlasRequest:

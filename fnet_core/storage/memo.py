@@ -73,7 +73,11 @@ def stamped(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def known(kind: Kind[Kept], recipe: dict[str, Any]) -> Kept | None:
     """The answer if the store has it in a file that can be read."""
-    return _read(kind, kind.path(recipe))[0]
+    path = kind.path(recipe)
+    found, _ = _read(kind, path)
+    if found is not None:
+        log.info("%s: answered from the store, %s", kind.name, path)
+    return found
 
 
 def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
@@ -83,6 +87,7 @@ def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
     if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
         os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
     answer.save(path)
+    log.info("%s: kept as %s", kind.name, path)
     if problem:
         log.warning("A kept %s could not be read and was made again (%s)", kind.name, problem)
     return path

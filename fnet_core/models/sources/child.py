@@ -53,11 +53,11 @@ def run_child(command: Sequence[str], watch: Callable[[str], None], env: dict[st
 
 
 def run_module(module: str, arguments: Sequence[str | Path], watch: Callable[[str], None]) -> Finished:
-    """`run_child` for a module of this package, found wherever the calling process was started."""
+    """`run_child` for a module of this package, found wherever the calling process was started; its bars are read."""
     root = str(Path(__file__).resolve().parents[3])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    return run_child(command, watch, os.environ | {"PYTHONPATH": path})
+    return run_child(command, watch, os.environ | {"PYTHONPATH": path, "HF_HUB_DISABLE_PROGRESS_BARS": "0"})
 
 
 def _ends_within(process: subprocess.Popen, seconds: float) -> bool:
