@@ -22,6 +22,9 @@ from fnet_core.progress import Report, silent
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
 
+SHARE_ROUNDING = 1e-4
+"""Shares of variance that sum to more than 1 by no more than this do so by rounding."""
+
 _ROWS_IN_CACHE = 16
 """Tokens squared at a time, so that no second copy of the recording is made."""
 
@@ -38,7 +41,7 @@ class Networks:
     time_courses: tuple[Tensor, ...]
     """(T, K) float32 per subject, in standard deviations of a neuron's activity."""
     variance_K: Tensor
-    """Share of the variance of the z-scored activations that each network carries."""
+    """Share of the variance of the z-scored activations that each network carries; all of them sum to 1 at most."""
     recurrence_SK: Tensor
     """The same share within each subject."""
     stability_K: Tensor
@@ -277,13 +280,14 @@ def _project(
             course_TK = (block_TN @ inverses[b]).cpu()
             courses[b].append(course_TK)
             carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
-            # a z-scored neuron that varies has squares that sum to T; one that does not is 0, at the first token too
-            varying = int((block_TN[0] != 0).sum())
-            total[b].append(len(block_TN) * varying)
+            total[b].append(len(block_TN) * _varying(block_TN))
     results = []
     for b, maps_KN in enumerate(maps):
         carried_SK = torch.stack(carried[b])
         total_S = torch.tensor(total[b]).clamp_min(1e-30)
+        if (carried_SK.sum(dim=1) > total_S * (1 + SHARE_ROUNDING)).any():
+            courses[b] = _untangled(courses[b], maps_KN)
+            carried_SK = torch.stack([c.double().square().sum(dim=0) * power[b] for c in courses[b]])
         variance_K = carried_SK.sum(dim=0) / total_S.sum()
         order = variance_K.argsort(descending=True, stable=True)
         results.append(
@@ -298,6 +302,28 @@ def _project(
         )
     report("projecting", 1.0)
     return results
+
+
+def _varying(z_TN: Tensor) -> int:
+    """How many z-scored neurons vary: a constant one is 0 at every token."""
+    unsure = (z_TN[0] == 0).nonzero().flatten()
+    return z_TN.shape[1] - len(unsure) + int((z_TN[:, unsure] != 0).any(dim=0).sum())
+
+
+def _untangled(courses: Sequence[Tensor], maps_KN: Tensor) -> list[Tensor]:
+    """The courses, (T, K) float32 per subject, on the orthonormal set that lies nearest to the maps.
+
+    Where maps are nearly copies of each other, courses on their pseudo-inverse are huge and cancel, and the shares of
+    variance count the same activity many times. On the nearest orthonormal set (Löwdin 1950; as measure of importance
+    Gibson 1962, Johnson 2000) each share is at least 0 and all of them sum to what the maps explain together.
+    """
+    maps_KN = maps_KN.double().cpu()
+    length_K = maps_KN.norm(dim=1)
+    unit_KN = maps_KN / length_K[:, None]
+    values, vectors = torch.linalg.eigh(unit_KN @ unit_KN.T)
+    root_KK = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    turn_KK = length_K[:, None] * root_KK / length_K
+    return [(course_TK.double() @ turn_KK).float() for course_TK in courses]
 
 
 def largest_components(tokens_S: list[int], widths: tuple[int, ...], components: int) -> int:

@@ -8,6 +8,8 @@ from support.planted import matched_correlation, sparse_maps, subjects_from
 from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition.canica import (
     GroupBasis,
+    _untangled,
+    _varying,
     canica,
     cluster_restarts,
     leading_directions,
@@ -174,3 +176,33 @@ def test_orientation():
     z = oriented_z(maps)
     assert (z[:, 0] > 0).all()
     torch.testing.assert_close(z[0], z[1])
+
+
+@pytest.mark.parametrize(("tokens", "networks"), [((40,), 30), ((40,), 36), ((20,) * 4, 38), ((20,) * 4, 72)])
+def test_shares_of_variance_sum_to_what_the_maps_explain_when_networks_are_as_many_as_tokens(tokens, networks):
+    planted = sparse_maps(6, 600, active=40, seed=0)
+    subjects, _ = subjects_from(planted, list(tokens), noise=0.3, seed=1)
+    (found,) = canica(subjects, [600], networks)
+    together, everything = 0.0, 0.0
+    span = torch.linalg.qr(found.maps_KN.double().T).Q
+    for subject, share_K, course in zip(subjects, found.recurrence_SK, found.time_courses, strict=True):
+        z = standardize(subject).double()
+        explained = (z @ span).square().sum()
+        assert float(share_K.sum()) == pytest.approx(float(explained / z.square().sum()), rel=1e-3)
+        carried = course.double().square().sum(dim=0) * found.maps_KN.double().square().sum(dim=1)
+        torch.testing.assert_close(carried / z.square().sum(), share_K.double(), rtol=1e-3, atol=1e-6)
+        together, everything = together + float(explained), everything + float(z.square().sum())
+    assert float(found.variance_K.sum()) == pytest.approx(together / everything, rel=1e-3)
+    assert found.variance_K.min() >= 0 and found.variance_K.sum() <= 1.001
+
+
+def test_maps_that_do_not_overlap_keep_the_courses_they_have():
+    maps = torch.zeros(2, 6)
+    maps[0, :3], maps[1, 3:] = 2.0, -1.0
+    course = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(_untangled([course], maps)[0], course)
+
+
+def test_a_neuron_that_is_at_its_mean_at_the_first_token_still_varies():
+    z = standardize(torch.tensor([[2.0, 5.0, 1.0], [1.0, 5.0, 2.0], [3.0, 5.0, 3.0]]))
+    assert z[0, 0] == 0 and _varying(z) == 2
