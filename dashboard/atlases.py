@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from fnet_core.choices import Site
+from fnet_core.choices import SCOPES, SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.storage import artifacts
@@ -44,22 +44,24 @@ def saved(limit: int) -> tuple[list[SavedAtlas], list[str]]:
     found, sentences = [], []
     for path in artifacts.list_artifacts(KIND)[:limit]:
         try:
-            header = artifacts.read_header(path)
+            found.append(_line(path))
         except RequestError as error:
             sentences.append(str(error))
-            continue
-        recipe = header["recipe"]
-        found.append(
-            SavedAtlas(
-                key=path.stem,
-                model=recipe["model"],
-                networks=len(header["labels"]),
-                site=recipe["site"],
-                scope=recipe["scope"],
-                passages=len(header["passages"]),
-            )
-        )
     return found, sentences
+
+
+def _line(path: Path) -> SavedAtlas:
+    header = artifacts.read_header(path)
+    if header["kind"] != KIND:
+        raise RequestError(f"{path} holds {header['kind']!r} and no atlas; remove it from this folder.")
+    try:
+        recipe = header["recipe"]
+        site, scope = recipe["site"], recipe["scope"]
+        if site not in SITES or scope not in SCOPES:
+            raise ValueError
+        return SavedAtlas(path.stem, str(recipe["model"]), len(header["labels"]), site, scope, len(header["passages"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(f"{path} is no whole atlas; remove it.") from error
 
 
 def file_stem(atlas: Atlas) -> str:

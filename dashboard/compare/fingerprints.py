@@ -147,9 +147,9 @@ def atlas_of(side: Fingerprint) -> tuple[str, str] | None:
     for path in artifacts.list_artifacts(ATLAS)[:_ATLASES_SEARCHED]:
         try:
             found = _atlas_recipe(str(path), path.stat().st_mtime_ns)
-        except (RequestError, FileNotFoundError):
+        except (RequestError, FileNotFoundError, KeyError):
             continue
-        if all(found.get(name) == value for name, value in wanted.items()):
+        if isinstance(found, dict) and "model" in found and all(found.get(name) == wanted[name] for name in wanted):
             return path.stem, found["model"]
     return None
 

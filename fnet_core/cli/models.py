@@ -47,10 +47,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         size = f"{card.parameters / 1e6:,.0f} M parameters" if card.parameters else "unread"
         state = "on this machine" if card.cached else f"{gigabytes(card.download_bytes)} to fetch"
         licence = card.licence or "licence unknown"
-        cells.append((card.name, size, state, licence, card.memory.sentence if card.memory else ""))
-        lines.append(f"{card.name:20} {size:22} {state:18} {licence}")
-        if card.memory:
-            lines.append(f"{'':20} {card.memory.sentence}")
+        told = card.memory.sentence if card.memory else card.description
+        cells.append((card.name, size, state, licence, told))
+        lines += [f"{card.name:20} {size:22} {state:18} {licence}", f"{'':20} {told}"]
     titles = ("name", "size", "where", "licence", "memory")
     return {"models": rows}, [Table(titles, tuple(cells), tuple(lines))]
 

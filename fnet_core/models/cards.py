@@ -1,7 +1,9 @@
 """What a person should know about a model before loading it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from transformers import PretrainedConfig
@@ -80,22 +82,42 @@ def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = sil
 
 def available() -> list[ModelCard]:
     """The starters, then every other usable model in the cache folder, by name."""
-    cards = [_starter_card(starter) for starter in STARTERS.values()]
+    cards = [_row(name, "starter", partial(_starter_card, starter)) for name, starter in STARTERS.items()]
     for config in sorted((home() / "models").glob("*/config.json")):
         folder = config.parent
         if folder.name in STARTERS or folder.name.startswith("."):
             continue
-        try:
-            cards.append(_folder_card(folder.name, "folder", folder))
-        except RequestError as error:
-            cards.append(_unread_card(folder.name, "folder", folder.name, str(error), cached=True))
+        cards.append(_row(folder.name, "folder", partial(_folder_card, folder.name, "folder", folder)))
     return cards
+
+
+def _row(name: str, kind: Kind, make: Callable[[], ModelCard]) -> ModelCard:
+    """The card of one model among others, which says why where it cannot be made."""
+    try:
+        return make()
+    except RequestError as error:
+        return _unread_card(name, kind, name, str(error), cached=True)
+
+
+@contextmanager
+def _describing(name: str) -> Iterator[None]:
+    """Turn whatever the libraries raise at impossible files of a model into a `RequestError` naming it."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        sentence = f"The files of {name} describe no model that can be built ({reason}); copy it again."
+        raise RequestError(sentence) from error
 
 
 def _starter_card(starter: Starter) -> ModelCard:
     ready = is_ready(starter.name)
     folder = starter_folder(starter.name)
     sizes = starter.sizes
+    with _describing(starter.name):
+        memory = estimate(folder if ready else starter.config())
     return ModelCard(
         name=starter.name,
         kind="starter",
@@ -114,17 +136,22 @@ def _starter_card(starter: Starter) -> ModelCard:
         heads=sizes["num_attention_heads"],
         vocabulary=sizes["vocab_size"],
         context=sizes["max_position_embeddings"],
-        memory=estimate(folder if ready else starter.config()),
+        memory=memory,
         config=read_config(folder) if ready else starter.config(),
     )
 
 
 def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
+    with _describing(name):
+        return _described_card(name, kind, folder)
+
+
+def _described_card(name: str, kind: Kind, folder: Path) -> ModelCard:
     note, licence = read_card(folder), read_licence(folder)
     return _configured_card(
         name,
         kind,
-        title=note.get("title") or folder.name,
+        title=str(note.get("title") or folder.name),
         description=f"A model on this machine. {wrapper_note(folder)}".strip(),
         licence=licence.name,
         licence_url=licence.url,

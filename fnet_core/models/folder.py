@@ -145,20 +145,28 @@ def text_tensors(folder: Path) -> list[TensorHeader]:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """FNet's note in a folder that it made, else an empty dict; `RequestError` if the note is damaged."""
-    return _read_json(folder / CARD, folder) if (folder / CARD).is_file() else {}
+    note = _read_json(folder / CARD, folder) if (folder / CARD).is_file() else {}
+    if not isinstance(note, dict):
+        raise RequestError(f"{folder / CARD} is no note of FNet; remove it.")
+    return note
 
 
 def read_licence(folder: Path) -> Licence:
     """The licence in FNet's note or the model card (README.md); its name is None if none is legible."""
     note = read_card(folder)
     if "licence" in note:
-        return Licence(note["licence"], note.get("licence_url"))
+        return Licence(_legible(note["licence"]), _legible(note.get("licence_url")))
     try:
         facts = metadata_load(folder / "README.md") if (folder / "README.md").is_file() else None
     except (ValueError, YAMLError):
         facts = None
-    facts = facts or {}
-    return Licence(facts.get("license_name") or facts.get("license"), facts.get("license_link"))
+    facts = facts if isinstance(facts, dict) else {}
+    name = _legible(facts.get("license_name")) or _legible(facts.get("license"))
+    return Licence(name, _legible(facts.get("license_link")))
+
+
+def _legible(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def write_card(folder: Path, facts: dict[str, Any]) -> None:

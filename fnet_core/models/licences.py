@@ -1,11 +1,14 @@
 """Licences of models: which must be accepted before fetching, and the note that they were."""
 
 import json
+import logging
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from fnet_core.errors import RequestError
 from fnet_core.storage.artifacts import atomic_file, home
+
+log = logging.getLogger(__name__)
 
 _ACCEPTED = "accepted-licences.json"
 
@@ -70,7 +73,15 @@ class _Article(HTMLParser):
 
 
 def _accepted() -> list[str]:
+    """The names in the record; none where it is damaged, so that they are asked for again."""
+    path = home() / _ACCEPTED
     try:
-        return json.loads((home() / _ACCEPTED).read_text())
+        names = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return []
+    except (OSError, ValueError, RecursionError):
+        names = None
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    log.warning(f"{path} is no list of accepted licences; they are asked for again.")
+    return []

@@ -1,5 +1,8 @@
 """The pages as a browser's server runs them: the numbers and sentences that they show."""
 
+import json
+import shutil
+
 import pytest
 from support.atlases import hand_atlas
 from support.pages import page, said, save_atlas
@@ -7,6 +10,7 @@ from support.pressing import press_for_job
 from support.tiny_models import save_tiny
 
 from dashboard.networks import form
+from fnet_core.cli.main import main
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND
 from fnet_core.networks.finding import AtlasRequest, FoundAtlas
@@ -232,3 +236,41 @@ def test_a_dataset_that_is_not_named_is_asked_for():
     assert at.text_input(key="text_dataset").value == ""
     at.button(key="find_networks").click().run()
     assert "No dataset was named" in at.error[0].value
+
+
+@pytest.fixture
+def bad_files() -> dict[str, str]:
+    """One of each file that cannot be what it lies there as, beside an atlas that can; with words of its sentence."""
+    good = save_atlas()
+    shutil.copy(artifacts.artifact_path(KIND, good), artifacts.artifact_path(KIND, "a"))
+    artifacts.save_artifact(artifacts.artifact_path(KIND, "b"), "fingerprint", {}, {"recipe": {}})
+    artifacts.save_artifact(artifacts.artifact_path(KIND, "c"), KIND, {}, {"recipe": None})
+    models = artifacts.home() / "models"
+    for name in ("no-heads", "no-json", "no-licence"):
+        save_tiny(models / name, "llama")
+    config = json.loads((models / "no-heads" / "config.json").read_text())
+    (models / "no-heads" / "config.json").write_text(json.dumps(config | {"num_attention_heads": 0}))
+    (models / "no-json" / "config.json").write_text("{")
+    (models / "no-licence" / "fnet.json").write_text("[3]")
+    (artifacts.home() / "accepted-licences.json").write_text("{]")
+    return {"atlas": "holds 'fingerprint' and no atlas", "recipe": "is no whole atlas"}
+
+
+@pytest.mark.parametrize("name", ["app", "model", "networks", "compare", "prune", "intervene"])
+def test_no_page_goes_down_with_a_bad_file(name, bad_files):
+    at = page(name)
+    if name in ("app", "intervene"):
+        shown = said(at).replace("\\", "")
+        assert all(sentence in shown for sentence in bad_files.values()), shown
+    if name == "model":
+        shown = said(at).replace("\\", "")
+        assert "The files of no-heads describe no model that can be built" in shown or "no-heads is not valid" in shown
+        assert "config.json is not valid JSON" in shown and "fnet.json is no note of FNet" in shown
+
+
+def test_the_list_of_models_has_a_row_for_each_bad_one(bad_files, capsys):
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in ("no-heads", "no-json", "no-licence"):
+        (row,) = [number for number, line in enumerate(lines) if line.startswith(f"{name} ")]
+        assert "unread" in lines[row] and lines[row + 1].endswith(("copy it again.", "remove it."))
