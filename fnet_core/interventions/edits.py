@@ -203,7 +203,7 @@ def parse_edits(text: str) -> tuple[tuple[Edit, ...], dict[str, Any]]:
         found, saved, recipe = content["format"], content["edits"], content["recipe"]
         if not (isinstance(saved, list) and isinstance(recipe, dict)):
             raise TypeError
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, RecursionError, KeyError, TypeError) as error:
         raise RequestError("This is not a file of saved edits; load one that FNet saved.") from error
     if found != FORMAT:
         raise RequestError(f"These edits are of format {found} and this version reads {FORMAT}; save them again.")

@@ -78,7 +78,9 @@ def check_file(path: str | Path) -> None:
 
 
 def check_names(folder: Path) -> None:
-    """RequestError when a part of the path is too long to be saved under."""
+    """RequestError when a part of the path is too long to be saved under, or holds a NUL."""
+    if "\0" in str(folder):
+        raise RequestError("A name with a NUL character cannot be saved under; take it out.")
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(folder).parts):
         raise RequestError(f"A folder's name of more than {LONGEST_NAME} bytes cannot be saved; give a shorter one.")
 

@@ -154,6 +154,7 @@ def test_an_atlas_of_another_model_is_a_sentence():
     ("content", "sentence"),
     [
         ("not json", "This is not a file of saved edits"),
+        ("[" * 200_000, "This is not a file of saved edits"),
         (json.dumps({"kind": "fnet-edits", "format": 0, "recipe": {}, "edits": []}), "are of format 0"),
     ],
 )
