@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import selection, stepper, words
 from dashboard.networks import halves
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.recurrence import TRUSTED
 
 _TABLE, _LAYER = "network_table", "network_layer"
 
@@ -34,7 +35,7 @@ _COLUMNS = {
         format="%.2f",
         width=52,
         help="How alike the network's maps are in two halves of the text (abs r), where that was tested: see the tab "
-        "Recurrence. A network that does not come back in other text should not be built on.",
+        f"Recurrence. From {TRUSTED:g} a network is trusted; do not build on one below it.",
     ),
     "key_neurons": st.column_config.NumberColumn(
         "Neurons",

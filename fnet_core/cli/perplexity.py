@@ -43,8 +43,8 @@ def line_for(result: PerplexityResult) -> str:
     """The perplexity with its interval, as people read it."""
     from fnet_core.evaluation.perplexity import spoken
 
-    if not result.finite:
-        return "not a number: the model's output became infinite"
+    if not result.finite or result.too_large:
+        return result.sentence
     return f"{result.value:.4g}" + spoken(result.interval, ".4g").replace(" (", "  (")
 
 

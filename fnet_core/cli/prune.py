@@ -95,7 +95,6 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     passages = texts.from_file(calibration) if calibration is not None else texts.bundled("find")
     yardstick = yardstick_of(options)
     check_model(options.model)
-    from fnet_core.evaluation.perplexity import finite_interval
     from fnet_core.models import loading as models
     from fnet_core.pruning.export import check_removes, export, read_recipe
     from fnet_core.pruning.masking import prepare
@@ -121,7 +120,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         "baseline": result.baseline.summary(),
         "perplexity": result.pruned.summary(),
         "exported": exported,
-        "effect": {"value": result.effect.value, "interval": finite_interval(result.effect.interval)},
+        "effect": result.effect.summary(),
         "artifact": artifact,
     }
     return summary, _lines(result, summary)

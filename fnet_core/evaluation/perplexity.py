@@ -83,6 +83,11 @@ class PerplexityResult(Described):
         return bool(np.isfinite(self.nll_W).all())
 
     @property
+    def too_large(self) -> bool:
+        """Whether a finite loss is a perplexity beyond every number: a text without spaces is one long word."""
+        return self.finite and math.isinf(self.value)
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """95 % interval with windows as the sample; None with fewer than two of them, or if not finite."""
         bounds = _ratio_interval(self.nll_W, self.units_W)
@@ -107,6 +112,8 @@ class PerplexityResult(Described):
         if not self.finite:
             return "not a number: the model's output became infinite"
         measured = f"per {self.definition}, {self.tokens:,} tokens of {len(self.texts)} texts"
+        if self.too_large:
+            return f"too large for a number ({self.log_value:,.0f} nats {measured}); {_INSTEAD}"
         return f"{self.value:.4g}{spoken(self.interval, '.4g')}, {measured}"
 
     def _description(self) -> tuple[str, dict[str, object]]:
@@ -151,7 +158,11 @@ class PerplexityResult(Described):
             "texts": list(self.texts),
             "dtype": self.dtype,
             "finite": self.finite,
+            "too_large": self.too_large,
         }
+
+
+_INSTEAD = "the text has hardly any spaces, so measure it per token or per byte"
 
 
 PERPLEXITIES = Kind(KIND, PerplexityResult.load, FORMAT, keyed_since=1)
@@ -164,6 +175,13 @@ class Ratio:
 
     value: float
     interval: tuple[float, float] | None
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON object of the command line; what is not finite is null."""
+        return {
+            "value": self.value if math.isfinite(self.value) else None,
+            "interval": finite_interval(self.interval),
+        }
 
 
 def ratio(changed: PerplexityResult, baseline: PerplexityResult) -> Ratio:

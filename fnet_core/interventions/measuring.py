@@ -10,7 +10,7 @@ import numpy as np
 from fnet_core.checks import check_range
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, finite_interval, ratio, spoken
+from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
 from fnet_core.interventions.controls import random_controls
 from fnet_core.interventions.edits import Edit, check_edits, editing
@@ -84,18 +84,10 @@ class Intervention(Described):
             "baseline": self.baseline.summary(),
             "edited": self.edited.summary(),
             "controls": [control.summary() for control in self.controls],
-            "ratio": _plain(self.effect),
-            "control_ratios": [_plain(effect) for effect in self.control_effects],
+            "ratio": self.effect.summary(),
+            "control_ratios": [effect.summary() for effect in self.control_effects],
             "control_median": float(np.median(controls)) if len(controls) and np.isfinite(controls).all() else None,
         }
-
-
-def _plain(effect: Ratio) -> dict[str, Any]:
-    finite = np.isfinite(effect.value)
-    return {
-        "value": effect.value if finite else None,
-        "interval": finite_interval(effect.interval),
-    }
 
 
 def edit_changes(edits: Sequence[Edit]) -> list[dict[str, Any]]:

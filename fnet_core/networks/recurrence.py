@@ -26,6 +26,13 @@ FORMAT = 1
 RECURRING = 0.2
 """The IoU of key neurons above which the publication counts a network as recurring."""
 
+TRUSTED = 0.8
+"""The abs(r) between halves from which a network is trusted.
+
+Of 15 such networks of both starters 14 came back in wholly other passages at 0.8 or more, of the 49 below it 25
+(`python -m benchmarks.recurrence`, docs/log.md).
+"""
+
 CHANCE_DRAWS = 20
 """Times that the neurons of the other atlas are shuffled within their layers."""
 
@@ -62,6 +69,11 @@ class Recurrence(Described):
         """The IoU that the best of all networks stays below in 95 of 100 shuffles."""
         return float(np.quantile(self.chance_overlap_DK.max(axis=1), _QUANTILE))
 
+    @property
+    def trusted_K(self) -> np.ndarray:
+        """bool: the networks whose maps agree at `TRUSTED` or more, and beyond chance."""
+        return self.correlation_K >= max(TRUSTED, self.correlation_level)
+
     def recurring(self, level: float = RECURRING) -> int:
         """Networks with an IoU above `level` and above chance."""
         return int((self.overlap_K > max(level, self.overlap_level)).sum())
@@ -71,7 +83,7 @@ class Recurrence(Described):
         return float((self.chance_overlap_DK > level).sum(axis=1).mean())
 
     def table(self) -> pd.DataFrame:
-        """One row per network: network, label, partner, correlation, overlap, recurring."""
+        """One row per network: network, label, partner, correlation, overlap, recurring, trusted."""
         return pd.DataFrame(
             {
                 "network": np.arange(len(self)),
@@ -80,6 +92,7 @@ class Recurrence(Described):
                 "correlation": self.correlation_K,
                 "overlap": self.overlap_K,
                 "recurring": self.overlap_K > max(RECURRING, self.overlap_level),
+                "trusted": self.trusted_K,
             }
         )
 
@@ -95,6 +108,7 @@ class Recurrence(Described):
             "overlap_level": self.overlap_level,
             "recurring": self.recurring(),
             "recurring_by_chance": self.recurring_by_chance(),
+            "trusted": int(self.trusted_K.sum()),
             "recipe": self.recipe,
         }
 
@@ -113,6 +127,7 @@ class Recurrence(Described):
             "key neurons agree": f"IoU {self.overlap_K.mean():.2f}; shuffled {self.chance_overlap_DK.mean():.2f}",
             "recurring": f"{self.recurring()} of {len(self)} networks with an IoU above {RECURRING:g}; "
             f"by chance {self.recurring_by_chance():.1f}",
+            "trusted": f"{int(self.trusted_K.sum())} networks, abs(r) of {TRUSTED:g} or more",
         }
 
     def save(self, path: Path) -> None:

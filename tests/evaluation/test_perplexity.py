@@ -237,3 +237,22 @@ def test_requests_that_cannot_be_met(options, sentence):
     options = {"passages": PASSAGES, "stride": 64} | options
     with pytest.raises(RequestError, match=sentence):
         last(loaded_tiny(), **options)
+
+
+def test_one_long_word_is_said_to_be_too_large_instead_of_infinite():
+    wordless = (Passage("wordless", "的一是不了人我在有他这为之大来以个中上们" * 12, "test"),)
+    per_word = last(loaded_tiny(), wordless, definition="word")
+    assert per_word.finite and per_word.too_large and math.isfinite(per_word.log_value)
+    assert "too large for a number" in per_word.sentence and "per token or per byte" in per_word.sentence
+    assert per_word.summary()["value"] is None and per_word.summary()["too_large"]
+    per_byte = last(loaded_tiny(), wordless, definition="byte")
+    assert not per_byte.too_large and per_byte.log_value == pytest.approx(
+        per_word.log_value / len(wordless[0].text.encode())
+    )
+
+
+def test_a_ratio_beyond_every_number_is_null_in_json():
+    fine = last(loaded_tiny())
+    broken = replace(fine, nll_W=np.full_like(fine.nll_W, math.inf))
+    found = ratio(broken, fine)
+    assert json.loads(json.dumps(found.summary(), allow_nan=False)) == {"value": None, "interval": None}

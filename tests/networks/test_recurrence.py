@@ -113,7 +113,7 @@ def test_planted_networks_come_back_and_one_that_lives_in_one_half_does_not():
     assert found.correlation_K[twice].min() > 0.9 and found.overlap_K[twice].min() > 0.5
     assert planted.max(axis=1).min() > 0.9 and len({*twice, once}) == 3
     assert found.correlation_K[once] < 0.5 and found.overlap_K[once] < 0.2
-    assert found.recurring() == 2
+    assert found.recurring() == 2 and found.trusted_K.sum() == 2 and not found.trusted_K[once]
 
 
 def test_what_cannot_be_compared_says_which_shape_differs():
