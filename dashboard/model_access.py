@@ -6,8 +6,10 @@ from pathlib import Path
 import streamlit as st
 import torch
 
+from fnet_core.choices import SITES, Site
 from fnet_core.jobs import Job, manager
 from fnet_core.models.cards import ModelCard, available, peek
+from fnet_core.models.families import family_for
 from fnet_core.models.loading import get_loaded
 from fnet_core.progress import Report
 
@@ -42,6 +44,12 @@ def cards() -> list[ModelCard]:
 def card_of(name: str, allowed: tuple[Path, ...]) -> ModelCard:
     """The card of any model; `RequestError` if it is unknown, unsupported or outside the allowed folders."""
     return peek(name, roots=allowed)
+
+
+def sites(name: str | None) -> tuple[Site, ...]:
+    """The sites that the model of this name has; all of them while its configuration is not on this machine."""
+    config = next((card.config for card in cards() if card.name == name), None)
+    return family_for(config.model_type).sites if config else tuple(SITES)
 
 
 def device() -> str:

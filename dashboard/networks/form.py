@@ -33,13 +33,16 @@ def draw(busy: bool) -> None:
             _model_picker()
         with text:
             source = texts.kind_picker()
+        sites = model_access.sites(selection.current().model or st.session_state["request_model"])
+        if st.session_state["site"] not in sites:
+            st.session_state["site"] = AtlasRequest.site if AtlasRequest.site in sites else sites[0]
         site.selectbox(
             "Site",
-            list(SITES),
+            sites,
             format_func=site_title,
             key="site",
             persist_state="session",
-            help="Which activations are read.\n\n" + "\n".join(f"- {line}" for line in SITES.values()),
+            help="Which activations are read.\n\n" + "\n".join(f"- {SITES[name]}" for name in sites),
         )
         scope.selectbox(
             "Scope",

@@ -9,9 +9,12 @@ from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
 
+from dashboard import model_access
 from dashboard.networks import form
+from fnet_core.choices import site_title
 from fnet_core.cli.main import main
 from fnet_core.errors import RequestError
+from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import KIND
 from fnet_core.networks.finding import AtlasRequest, FoundAtlas
 from fnet_core.storage import artifacts
@@ -274,3 +277,10 @@ def test_the_list_of_models_has_a_row_for_each_bad_one(bad_files, capsys):
     for name in ("no-heads", "no-json", "no-licence"):
         (row,) = [number for number, line in enumerate(lines) if line.startswith(f"{name} ")]
         assert "unread" in lines[row] and lines[row + 1].endswith(("copy it again.", "remove it."))
+
+
+def test_only_the_sites_of_the_model_are_offered():
+    get_loaded("tiny")
+    model_access.cards.clear()
+    at = page("networks", model="tiny")
+    assert at.selectbox(key="site").options == [site_title(name) for name in ("mlp", "mlp_out", "residual", "heads")]
