@@ -23,6 +23,7 @@ from fnet_core.lineage import fingerprint as fingerprint_module
 from fnet_core.lineage import taking
 from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.fingerprint import Fingerprint
+from fnet_core.lineage.request import STAGES
 from fnet_core.lineage.taking import (
     FingerprintRequest,
     bits_per_byte,
@@ -372,7 +373,7 @@ def test_taken_once_and_then_read(tmp_path, monkeypatch):
     request = FingerprintRequest(str(folder), **ASK)
     seen = []
     first = find_fingerprint(request, lambda stage, fraction: seen.append(stage))
-    assert first.computed and set(seen) <= {*taking.STAGES, "checking"} and "scoring" in seen
+    assert first.computed and set(seen) <= {*STAGES, "checking"} and "scoring" in seen
     assert len(artifacts.list_artifacts("atlas")) == 1
 
     def forbidden(*_, **__):
