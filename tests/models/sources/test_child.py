@@ -96,5 +96,5 @@ def _runs(process: psutil.Process) -> bool:
 def test_the_folder_for_temporary_files_stays_empty(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     seen = []
-    run_child([sys.executable, "-c", "import time; time.sleep(0.5)"], lambda _: seen.append(list(tmp_path.iterdir())))
+    run_child([sys.executable, "-c", "import time; time.sleep(1)"], lambda _: seen.append(list(tmp_path.iterdir())))
     assert seen and not any(seen)
