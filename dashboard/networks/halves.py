@@ -8,7 +8,7 @@ from dashboard import atlases, charts, jobs, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import LEAST_PASSAGES, known_recurrence, recurrence_of
-from fnet_core.networks.recurrence import RECURRENCE, RECURRING, TRUSTED, Recurrence
+from fnet_core.networks.recurrence import RECURRENCE, TRUSTED, Recurrence
 from fnet_core.plotting import recurrence as figures
 
 
@@ -77,7 +77,7 @@ def _sentence(found: Recurrence, network: int) -> None:
     st.markdown(
         f"**Network {network}: maps agree at {found.correlation_K[network]:.2f}**, key neurons at "
         f"{found.overlap_K[network]:.2f}. {found.recurring()} of {words.count(len(found), 'network')} come back (IoU "
-        f"above {RECURRING:g}); by chance {found.recurring_by_chance():.1f} would. "
+        f"above {found.bar():.2g}); by chance {found.recurring_by_chance():.1f} would. "
         f"{int(found.trusted_K.sum())} are to be trusted (maps at {TRUSTED:g} or more)."
     )
 

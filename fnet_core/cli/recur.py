@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.networks.atlas import Atlas
     from fnet_core.networks.finding import find_atlas
     from fnet_core.networks.halves import split_half
-    from fnet_core.networks.recurrence import RECURRING, TRUSTED, compare_atlases
+    from fnet_core.networks.recurrence import TRUSTED, compare_atlases
     from fnet_core.storage import artifacts
 
     def atlas_of(name: str) -> Atlas:
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     lines: list[str | Table] = [
         found.recipe["title"],
         number_table(("#", "abs(r)", "IoU", "I_q", "label"), (3, 6, 4, 4), rows),
-        f"{found.recurring()} of {len(found)} networks come back (IoU above {RECURRING:g}); shuffled neurons: "
+        f"{found.recurring()} of {len(found)} networks come back (IoU above {found.bar():.2g}); shuffled neurons: "
         f"{found.recurring_by_chance():.1f} on average over {found.recipe['draws']} shuffles.",
         f"{int(found.trusted_K.sum())} are to be trusted: their maps agree at abs(r) {TRUSTED:g} or more.",
         f"Mean abs(r) {found.correlation_K.mean():.3f}, shuffled {found.chance_correlation_DK.mean():.3f}; mean IoU "

@@ -57,7 +57,7 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
     from fnet_core.models.folder import read_config
     from fnet_core.models.memory import available_memory, count_parameters, gigabytes
     from fnet_core.models.older import add_older
-    from fnet_core.models.saving import CODE, code, needs_code
+    from fnet_core.models.saving import CODE, check_finite, code, needs_code
     from fnet_core.models.stored import stored_weights
     from fnet_core.models.tokenizer_files import tokenizer_files
     from fnet_core.models.weights import with_weights
@@ -74,10 +74,13 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
     if needed > free:
         raise RequestError(f"Merging {adapter} needs {gigabytes(needed)} of memory and {gigabytes(free)} are free.")
     whole, _ = with_weights(config, base, str(base), dtype=torch.float32)
+    tied = whole.get_input_embeddings().weight is whole.get_output_embeddings().weight
     try:
         adapted = PeftModel.from_pretrained(whole, str(adapter))
         with safe_open(adapter / WEIGHTS, framework="pt") as file:
             different = set(file.keys()) ^ set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        # peft may save the embedding under a changed one with it, and reads it back from there
+        different = {name for name in different if not name.endswith(".base_layer.weight")}
     except SafetensorError as error:
         raise RequestError(f"{adapter / WEIGHTS} is cut short; copy it again.") from error
     except (ValueError, RuntimeError, KeyError, TypeError) as error:
@@ -88,7 +91,14 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
             f"{adapter} and {base} do not agree on {len(different)} tensors ({min(different)}, ...); name the base "
             "that the adapter was trained on with --base."
         )
+    embeddings = (adapted.get_input_embeddings(), adapted.get_output_embeddings())
+    if tied and any(hasattr(module, "lora_A") for module in embeddings):
+        raise RequestError(
+            f"{adapter} changes the input or the output embedding, and {base} has one matrix for both, so that a sum "
+            "would change both; train an adapter on other modules, or untie the base first."
+        )
     merged = adapted.merge_and_unload(safe_merge=True).to(stored_weights(base).torch_dtype)
+    check_finite(merged)
     merged.save_pretrained(folder)
     for path in tokenizer_files(adapter if (adapter / "tokenizer.json").is_file() else base):
         shutil.copyfile(path, folder / path.name)

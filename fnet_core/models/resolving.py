@@ -75,6 +75,11 @@ def resolve(
                     f"adapter onto it, move {SETTINGS} and {WEIGHTS} into a folder of their own and give --base."
                 )
     check_folder(folder)
+    if kind == "folder" and _is_old_conversion(folder):
+        log.warning(
+            f"{name} was converted from a .gguf file before all of its metadata was compared, so that its numbers may "
+            "be wrong; name the .gguf file to convert it again."
+        )
     if inside := wrapper_note(folder):
         log.warning(inside)
     return ModelFolder(name, folder, kind, read_licence(folder).name)
@@ -93,13 +98,16 @@ def _converted(path: Path, report: Report) -> Path:
     if not _is_whole(folder):
         with exclusive(folder.name, report):
             if not _is_whole(folder):
-                if folder.is_dir():
-                    shutil.rmtree(folder)
+                earlier = folder.with_name(f".{folder.name}.earlier")
                 with atomic_folder(folder) as temporary:
                     convert_gguf(path, temporary, report)
                     source = {"file": path.name, "sha256": cached_file_digest(path)}
                     facts = {"name": folder.name, "title": path.stem, "source": source, "metadata": COMPARED}
                     write_card(temporary, facts)
+                    if folder.is_dir():
+                        shutil.rmtree(earlier, ignore_errors=True)
+                        folder.rename(earlier)
+                shutil.rmtree(earlier, ignore_errors=True)
     return folder
 
 
@@ -132,6 +140,13 @@ def _with_base(
                     facts = {"name": folder.name, "title": adapter.name, "source": source, "licence": licence.name}
                     write_card(temporary, facts | {"licence_url": licence.url})
     return folder
+
+
+def _is_old_conversion(folder: Path) -> bool:
+    if not (folder / CARD).is_file():
+        return False
+    source = str((read_card(folder).get("source") or {}).get("file", ""))
+    return source.lower().endswith(".gguf") and not _is_whole(folder)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -50,7 +50,7 @@ def saving_model(
     """
     folder = new_folder(folder)
     model.to(dtype or model.dtype)  # type: ignore[arg-type]  # transformers wraps `to` so that it looks unbound
-    _check_finite(model)
+    check_finite(model)
     with artifacts.disk_errors(folder.parent), artifacts.atomic_folder(folder, only_new=True) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
@@ -60,7 +60,8 @@ def saving_model(
         yield temporary
 
 
-def _check_finite(model: PreTrainedModel) -> None:
+def check_finite(model: PreTrainedModel) -> None:
+    """RequestError for weights that are not all finite numbers in the model's number type."""
     if not all(torch.isfinite(parameter).all() for parameter in model.parameters()):
         name = str(model.dtype).removeprefix("torch.")
         raise RequestError(f"The changed weights are not all finite numbers in {name}; choose a milder change.")

@@ -345,5 +345,19 @@ def _existing(number: int, count: int, what: str) -> int:
     return range(count)[number]
 
 
-ATLASES = Kind(KIND, Atlas.load, FORMAT, keyed_since=1, names=frozenset({"model", "texts"}))
+SHARES_SUM = 1.001
+"""The most that shares of variance may sum to, rounding included."""
+
+
+def _kept(path: Path) -> Atlas:
+    """A stored atlas; RequestError for one of a method that counted the same activity many times."""
+    atlas = Atlas.load(path)
+    edges = np.cumsum([len(maps) for maps in atlas.maps])[:-1]
+    of_all = (share_K.sum() for share_K in np.split(atlas.variance_K, edges))
+    if max(*of_all, 0.0) > SHARES_SUM:
+        raise RequestError("its shares of variance sum to more than the whole")
+    return atlas
+
+
+ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts"}))
 """Atlases in the store."""

@@ -74,13 +74,17 @@ class Recurrence(Described):
         """bool: the networks whose maps agree at `TRUSTED` or more, and beyond chance."""
         return self.correlation_K >= max(TRUSTED, self.correlation_level)
 
+    def bar(self, level: float = RECURRING) -> float:
+        """The IoU above which a network counts as recurring: `level`, or the level of chance where that is higher."""
+        return max(level, self.overlap_level)
+
     def recurring(self, level: float = RECURRING) -> int:
         """Networks with an IoU above `level` and above chance."""
-        return int((self.overlap_K > max(level, self.overlap_level)).sum())
+        return int((self.overlap_K > self.bar(level)).sum())
 
     def recurring_by_chance(self, level: float = RECURRING) -> float:
-        """Networks that a shuffle has above `level`, on average."""
-        return float((self.chance_overlap_DK > level).sum(axis=1).mean())
+        """Networks that a shuffle has above the same bar, on average."""
+        return float((self.chance_overlap_DK > self.bar(level)).sum(axis=1).mean())
 
     def table(self) -> pd.DataFrame:
         """One row per network: network, label, partner, correlation, overlap, recurring, trusted."""
@@ -91,7 +95,7 @@ class Recurrence(Described):
                 "partner": self.partner_K,
                 "correlation": self.correlation_K,
                 "overlap": self.overlap_K,
-                "recurring": self.overlap_K > max(RECURRING, self.overlap_level),
+                "recurring": self.overlap_K > self.bar(),
                 "trusted": self.trusted_K,
             }
         )
@@ -125,7 +129,7 @@ class Recurrence(Described):
         return self.recipe["title"], {
             "maps agree": f"abs(r) {self.correlation_K.mean():.2f}; shuffled {self.chance_correlation_DK.mean():.2f}",
             "key neurons agree": f"IoU {self.overlap_K.mean():.2f}; shuffled {self.chance_overlap_DK.mean():.2f}",
-            "recurring": f"{self.recurring()} of {len(self)} networks with an IoU above {RECURRING:g}; "
+            "recurring": f"{self.recurring()} of {len(self)} networks with an IoU above {self.bar():.2g}; "
             f"by chance {self.recurring_by_chance():.1f}",
             "trusted": f"{int(self.trusted_K.sum())} networks, abs(r) of {TRUSTED:g} or more",
         }

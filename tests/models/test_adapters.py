@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 from support.tiny_models import save_tiny, tiny_model
 
 from fnet_core.cli.main import main
@@ -157,3 +158,36 @@ def test_an_adapter_beside_a_whole_model_is_left_alone_and_told_of(base, adapter
     assert torch.equal(private_copy(loaded)(IDS).logits, plain)
     assert loaded.digest == digest
     assert "holds a whole model and an adapter beside it; the model is used as it is" in caplog.text
+
+
+def on_embeddings(folder: Path, target: str, **config) -> torch.Tensor:
+    """Save a LoRA on `target` as peft does by default, with the embedding under it; its logits."""
+    adapted = get_peft_model(tiny_model("llama", **config), LoraConfig(r=2, target_modules=["q_proj", target]))
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.3
+    adapted.save_pretrained(folder, save_embedding_layers=True)
+    return PeftModel.from_pretrained(tiny_model("llama", **config), str(folder))(IDS).logits
+
+
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+def test_an_adapter_on_an_embedding_is_merged_where_the_base_has_two(base, target, tmp_path):
+    expected = on_embeddings(tmp_path / "adapter", target)
+    found = load(f"{tmp_path / 'adapter'}@{base}").model(IDS).logits
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+def test_an_adapter_on_the_one_embedding_of_a_base_is_refused(target, tmp_path):
+    tied = save_tiny(tmp_path / "tied", tie_word_embeddings=True)
+    on_embeddings(tmp_path / "adapter", target, tie_word_embeddings=True)
+    assert "has one matrix for both" in refusal(f"{tmp_path / 'adapter'}@{tied}")
+
+
+def test_a_sum_that_the_number_type_cannot_hold_is_refused(adapter, tmp_path):
+    half = save_tiny(tmp_path / "half")
+    tiny_model("llama").to(torch.float16).save_pretrained(half)
+    weights = load_file(adapter / "adapter_model.safetensors")
+    save_file({name: torch.full_like(w, 300.0) for name, w in weights.items()}, adapter / "adapter_model.safetensors")
+    assert "not all finite numbers in float16" in refusal(f"{adapter}@{half}")

@@ -1,6 +1,7 @@
 """Finding networks through the front door: once computed, then answered from disk, refused when it cannot be."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,3 +130,11 @@ def test_a_dead_layer_is_named_and_more_text_is_not_asked_for(tmp_path):
         find_atlas(ask(model=str(folder), scope="layer", passages=PASSAGES))
     assert str(refused.value).startswith("0 of the 40 neurons of layer 1 change over the texts, too few for 5 comp")
     assert "more text" not in str(refused.value)
+
+
+def test_a_kept_atlas_whose_shares_sum_to_more_than_the_whole_is_made_again(caplog):
+    first = find_atlas(ask())
+    replace(first.atlas, variance_K=first.atlas.variance_K + 1).save(first.path)
+    again = find_atlas(ask())
+    assert again.computed and again.path == first.path and "sum to more than the whole" in caplog.text
+    np.testing.assert_array_equal(again.atlas.variance_K, first.atlas.variance_K)

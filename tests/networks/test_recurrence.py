@@ -148,3 +148,11 @@ def test_progress_of_the_three_atlases_runs_forward():
     )
     order = [stage.partition(": ")[0] if ": " in stage else "" for stage in seen]
     assert [part for i, part in enumerate(order) if i == 0 or order[i - 1] != part] == ["", "first half", "second half"]
+
+
+def test_recurring_networks_and_those_by_chance_are_counted_at_one_bar():
+    """Masks that fill most of a layer overlap widely however they are shuffled."""
+    rng = np.random.default_rng(0)
+    found = compare_atlases(atlas_of(rng.normal(size=(4, 300))), atlas_of(rng.normal(size=(4, 300))), threshold=0.1)
+    assert found.bar() == found.overlap_level > 0.5
+    assert found.recurring() <= 1 and found.recurring_by_chance() <= 0.2
