@@ -17,7 +17,7 @@ from fnet_core.cli import main
 class Watch:
     def find_spec(self, name, *rest):
         if name == "torch":
-            print(sorted((key, os.environ[key]) for key in NAMES if key in os.environ)); os._exit(0)
+            print(sorted((key, os.environ[key]) for key in NAMES if key in os.environ), flush=True); os._exit(0)
 import os
 NAMES = %r
 sys.meta_path.insert(0, Watch())
