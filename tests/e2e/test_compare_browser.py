@@ -13,6 +13,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.starter]
 
 NETWORKS, THRESHOLD, PASSAGES = 12, 2.0, 5
 
+TITLES = {"find": "Text to find networks on", "score": "Text to score on"}
+"""Of the two uploads; the page names the first that is missing, so each has arrived before the next begins."""
+
 
 def test_comparing_two_models_gives_the_score_of_the_command_line(server: str, page: Page, tmp_path: Path):
     files = {}
@@ -30,7 +33,7 @@ def test_comparing_two_models_gives_the_score_of_the_command_line(server: str, p
     for split, file in files.items():
         page.locator(f".st-key-compare_text_{split} input[type=file]").set_input_files(file)
         expect(page.locator(f".st-key-compare_text_{split}").get_by_text(file.name)).to_be_visible()
-    expect(page.get_by_text("There is no 'Text to")).to_have_count(0)  # an upload ends when its panel is closed
+        expect(page.get_by_text(f"There is no '{TITLES[split]}'")).to_have_count(0)  # an upload ends with its panel
     page.keyboard.press("Escape")
     expect(page.get_by_text(f"Fingerprints: {NETWORKS} networks, Residual stream, |z| > 2, own texts.")).to_be_visible()
     press(page, "compare_run")
