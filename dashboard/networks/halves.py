@@ -20,9 +20,9 @@ class HalvesRequest:
     atlas: str
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(ttl=30, max_entries=16, show_spinner=False)
 def _kept(key: str, finished: str | None) -> Recurrence | None:
-    """What the store has; `finished` is the job that may have changed it."""
+    """What the store has, at most half a minute ago; `finished` is the job of this session that may have changed it."""
     return known_recurrence(atlases.load(key))
 
 

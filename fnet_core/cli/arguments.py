@@ -34,6 +34,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_sides(parser: argparse.ArgumentParser, side: str) -> None:
+    """A and B, each of which may be a `side`, and --accept-licence."""
+    parser.add_argument("a", metavar="A", help=side)
+    parser.add_argument("b", metavar="B", help=side)
+    add_licence(parser)
+
+
+def add_licence(parser: argparse.ArgumentParser) -> None:
+    """--accept-licence of a command that takes more than one model."""
+    parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+
+
 def put_onto_base(options: argparse.Namespace) -> None:
     """Make MODEL and --base one name, MODEL@BASE; RequestError where MODEL is no adapter."""
     from fnet_core.models.adapters import is_adapter

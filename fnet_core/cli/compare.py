@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.choices import RESAMPLES
-from fnet_core.cli.arguments import check_model, check_outputs
+from fnet_core.cli.arguments import add_sides, check_model, check_outputs
 from fnet_core.cli.fingerprint import add_protocol, request_of
 from fnet_core.cli.terminal import Table, number_table
 from fnet_core.progress import Report
@@ -23,10 +23,7 @@ HELP = "compare two models or fingerprint files: derived, independent or inconcl
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two sides, how models are fingerprinted, and the report."""
-    side = "starter, hub repository, folder, .gguf file, or fingerprint file (.safetensors)"
-    parser.add_argument("a", metavar="A", help=side)
-    parser.add_argument("b", metavar="B", help=side)
-    parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+    add_sides(parser, "starter, hub repository, folder, .gguf file, or fingerprint file (.safetensors)")
     add_protocol(parser)
     parser.add_argument(
         "--resamples", type=int, default=RESAMPLES, metavar="N", help="resamples for the interval (default %(default)s)"

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from fnet_core.choices import SAMPLED_NEURONS, TEST_PASSAGES
-from fnet_core.cli.arguments import add_texts, check_model, passages_of
+from fnet_core.cli.arguments import add_sides, add_texts, check_model, passages_of
 from fnet_core.progress import Report, part_of
 
 NAME = "independence"
@@ -13,10 +13,7 @@ HELP = "test whether two models were trained apart: a p-value, and which layers 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two models, the text, and how many neurons are matched."""
-    side = "starter, hub repository, folder or .gguf file"
-    parser.add_argument("a", metavar="A", help=side)
-    parser.add_argument("b", metavar="B", help=side)
-    parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+    add_sides(parser, "starter, hub repository, folder or .gguf file")
     add_texts(parser, "score")
     parser.add_argument(
         "--neurons", type=int, default=SAMPLED_NEURONS, metavar="N", help="neurons per layer (default %(default)s)"

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from fnet_core.choices import SCOPES, SITES
-from fnet_core.cli.arguments import add_texts, add_threshold, check_model, check_outputs, checked_threshold, passages_of
+from fnet_core.cli.arguments import (
+    add_licence,
+    add_texts,
+    add_threshold,
+    check_model,
+    check_outputs,
+    checked_threshold,
+    passages_of,
+)
 from fnet_core.cli.terminal import Table, number_table
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
@@ -23,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL|ATLAS",
         help="one model: its networks in two halves of the text; two models or atlas files: the one in the other",
     )
-    parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+    add_licence(parser)
     add_texts(parser, "find")
     parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
     parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")

@@ -76,7 +76,7 @@ def recurrence_of(
             loaded.name, whole.passages, **{name: whole.recipe[name] for name in _SAME if name in whole.recipe}
         )
         halves = [
-            compute_atlas(loaded, replace(request, passages=whole.passages[half::2]), {**whole.recipe}, part)
+            compute_atlas(loaded, replace(request, passages=whole.passages[half::2]), whole.recipe, part)
             for half, part in ((0, _part(report, 1)), (1, _part(report, 2)))
         ]
         return in_halves(whole, (halves[0], halves[1]), recipe, threshold, CHANCE_DRAWS, recipe["seed"])

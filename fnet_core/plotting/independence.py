@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fnet_core.lineage.independence import Independence
-from fnet_core.plotting.style import ACCENT, colorbar, fading, finish
+from fnet_core.plotting.style import ACCENT, MARK, colorbar, fading, finish
 
 LAYER_MAP_NOTE = (
     "z of every layer of A (rows) against every layer of B (columns): how well two matchings of their neurons, by gate "
@@ -34,7 +34,7 @@ def layer_map(found: Independence) -> go.Figure:
         x=columns,
         y=found.matched_J[columns],
         mode="markers",
-        marker={"symbol": "circle-open", "color": f"rgb{(201, 111, 18)}", "size": 9, "line": {"width": 2}},
+        marker={"symbol": "circle-open", "color": f"rgb{MARK}", "size": 9, "line": {"width": 2}},
         hoverinfo="skip",
     )
     figure.update_yaxes(autorange="reversed", dtick=max(1, layers // 8))

@@ -3,11 +3,11 @@
 import plotly.graph_objects as go
 
 from fnet_core.networks.recurrence import Recurrence
-from fnet_core.plotting.style import ACCENT, GREY, finish
+from fnet_core.plotting.style import ACCENT, GREY, MARK, finish
 
 _SHOWN = (
     ("maps", "correlation_K", "correlation_level", ACCENT, "circle"),
-    ("key neurons", "overlap_K", "overlap_level", (201, 111, 18), "diamond"),
+    ("key neurons", "overlap_K", "overlap_level", MARK, "diamond"),
 )
 
 

@@ -11,6 +11,8 @@ import plotly.graph_objects as go
 
 POSITIVE, NEGATIVE, GREY = (214, 69, 65), (38, 120, 190), (128, 136, 144)
 ACCENT = (15, 139, 141)
+MARK = (201, 111, 18)
+"""Stands out from the accent colour: a second kind of mark."""
 MAX_COLUMNS = 256
 """The most columns that a map draws; wider layers are binned."""
 _PALETTE = (
