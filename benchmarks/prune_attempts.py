@@ -20,7 +20,7 @@ from fnet_core import texts
 from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.models import loading as models
-from fnet_core.models.families import mlp_projections, weight_of
+from fnet_core.models.modules import mlp_projections, weight_of
 from fnet_core.pruning import criteria
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Calibrator, Moments

@@ -16,8 +16,9 @@ from transformers import PretrainedConfig
 from fnet_core.choices import SITES, Site, site_title
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import FOLDABLE
-from fnet_core.models.families import attention_weights, family_for, site_widths
+from fnet_core.models.families import family_for
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import attention_weights, site_widths
 from fnet_core.models.stored import StoredWeights
 from fnet_core.models.weights import model_class
 from fnet_core.models.wrappers import text_config

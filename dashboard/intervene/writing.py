@@ -14,8 +14,8 @@ from fnet_core.interventions import tables
 from fnet_core.interventions.controls import NoControlError, random_controls
 from fnet_core.interventions.edits import editing
 from fnet_core.jobs import JobReport
-from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import site_widths
 from fnet_core.progress import part_of
 
 _FORM = "writing"

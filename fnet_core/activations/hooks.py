@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from fnet_core.activations.routing import probabilities, rerouted
 from fnet_core.choices import Site
-from fnet_core.models.families import Tap, taps
+from fnet_core.models.modules import Tap, taps
 
 Touch = Callable[[int, Tensor], Tensor | None]
 """Called with (layer, activation); returns the activation to go on with, or None to leave it as it is."""

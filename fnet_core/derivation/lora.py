@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from fnet_core.checks import check_range
 from fnet_core.derivation.weights import linear_maps
-from fnet_core.models.families import Projection, weight_of
+from fnet_core.models.modules import Projection, weight_of
 
 ALPHA_PER_RANK = 2.0
 """alpha / r, the usual factor."""

@@ -9,15 +9,8 @@ from transformers import PreTrainedModel
 
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
-from fnet_core.models.families import (
-    Projection,
-    check_dense,
-    decoder_layers,
-    family_for,
-    input_axis,
-    mlp_projections,
-    weight_of,
-)
+from fnet_core.models.families import family_for
+from fnet_core.models.modules import Projection, check_dense, decoder_layers, input_axis, mlp_projections, weight_of
 from fnet_core.progress import Report, silent
 
 

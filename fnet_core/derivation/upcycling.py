@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 
 from fnet_core.choices import EXPERTS_PER_TOKEN
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers, family_for
+from fnet_core.models.families import family_for
+from fnet_core.models.modules import decoder_layers
 from fnet_core.progress import Report, silent
 
 MIXTURE_OF = {"llama": "mixtral", "mistral": "mixtral", "qwen3": "qwen3_moe"}

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
-from fnet_core.models.families import Projection, check_dense, decoder_layers, family_for, weight_of
+from fnet_core.models.families import family_for
+from fnet_core.models.modules import Projection, check_dense, decoder_layers, weight_of
 from fnet_core.progress import Report, silent
 
 GROUP = 32

@@ -9,16 +9,10 @@ from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
-from fnet_core.models.families import (
-    attention_projections,
-    family_for,
-    head_size,
-    mlp_projections,
-    site_widths,
-    weight_in_place,
-)
+from fnet_core.models.families import family_for
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
+from fnet_core.models.modules import attention_projections, head_size, mlp_projections, site_widths, weight_in_place
 from fnet_core.models.saving import saving_model
 from fnet_core.progress import Report, silent
 from fnet_core.storage.atomic import new_folder

@@ -20,8 +20,8 @@ from fnet_core.activations.hooks import Touch, touching
 from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
-from fnet_core.models.families import head_size, site_widths
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import head_size, site_widths
 from fnet_core.networks.atlas import Atlas
 from fnet_core.storage import artifacts
 

@@ -14,8 +14,8 @@ from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spok
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
 from fnet_core.interventions.controls import random_controls
 from fnet_core.interventions.edits import Edit, check_edits, editing
-from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import site_widths
 from fnet_core.progress import Report, silent
 
 

@@ -23,8 +23,8 @@ from fnet_core.errors import RequestError
 from fnet_core.lineage.layer_map import align, in_words, strays
 from fnet_core.lineage.neuron_signals import LayerSignals, check_gated, points_of, read_signals
 from fnet_core.lineage.request import LEAST_NEURONS, check_test
-from fnet_core.models.families import site_widths
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import site_widths
 from fnet_core.profiling import Stopwatch
 from fnet_core.progress import Report, part_of, silent
 from fnet_core.texts import Passage

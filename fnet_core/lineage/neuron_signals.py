@@ -15,8 +15,9 @@ from fnet_core.activations.hooks import touching_taps
 from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.errors import RequestError
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
-from fnet_core.models.families import Tap, check_dense, family_for, mlp_projections, site_widths
+from fnet_core.models.families import family_for
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import Tap, check_dense, mlp_projections, site_widths
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 

@@ -25,9 +25,10 @@ from fnet_core.lineage.grid import grid_positions, tokens_at
 from fnet_core.lineage.request import MARKS, FingerprintRequest, Signal
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
-from fnet_core.models.families import attention_weights, check_site, taps
+from fnet_core.models.families import check_site
 from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.memory import default_dtype, expected_device
+from fnet_core.models.modules import attention_weights, taps
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import atlas_of, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch

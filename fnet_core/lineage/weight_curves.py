@@ -30,7 +30,7 @@ class CurveAgreement:
 
 
 def weight_curves(layers: Iterable[Mapping[str, Tensor]]) -> np.ndarray:
-    """Standard deviation of the weights that `families.attention_weights` gives for each layer, (4, L) float64."""
+    """Standard deviation of the weights that `modules.attention_weights` gives for each layer, (4, L) float64."""
     rows = [[float(layer[name].float().std(correction=0)) for name in PROJECTIONS] for layer in layers]
     return np.array(rows, dtype=np.float64).T
 

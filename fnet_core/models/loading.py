@@ -18,9 +18,9 @@ from transformers.utils import logging
 
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers
 from fnet_core.models.folder import context, model_digest, read_config
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
+from fnet_core.models.modules import decoder_layers
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.models.tokenizers import load_tokenizer

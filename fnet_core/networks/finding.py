@@ -10,9 +10,10 @@ from fnet_core.activations.reading import main_device, read_subjects, tokenize
 from fnet_core.decomposition.canica import canica, largest_components
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
-from fnet_core.models.families import check_site, site_widths
+from fnet_core.models.families import check_site
 from fnet_core.models.folder import read_config
 from fnet_core.models.memory import default_dtype, expected_device
+from fnet_core.models.modules import site_widths
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.networks.request import AtlasRequest

@@ -6,7 +6,8 @@ Shape legend: L layers.
 from dataclasses import dataclass
 from typing import Any
 
-from fnet_core.models.families import (
+from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import (
     attention_projections,
     check_dense,
     head_size,
@@ -15,7 +16,6 @@ from fnet_core.models.families import (
     site_widths,
     why_heads_stay,
 )
-from fnet_core.models.loading import LoadedModel
 from fnet_core.models.stored import StoredWeights
 
 

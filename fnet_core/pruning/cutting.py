@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from fnet_core.models.families import (
+from fnet_core.models.families import family_for
+from fnet_core.models.modeling_fnet import new_projection, set_attribute
+from fnet_core.models.modules import (
     Projection,
     attention_projections,
-    family_for,
     head_rows,
     head_size,
     heads_per_group,
@@ -21,7 +22,6 @@ from fnet_core.models.families import (
     site_widths,
     weight_in_place,
 )
-from fnet_core.models.modeling_fnet import new_projection, set_attribute
 from fnet_core.pruning.compensation import Replacement
 from fnet_core.pruning.masking import Pruning
 from fnet_core.pruning.plan import PrunePlan

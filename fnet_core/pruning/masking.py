@@ -17,8 +17,8 @@ from fnet_core.checks import check_choice
 from fnet_core.choices import COMPENSATIONS, Compensation
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, changed_estimates, known_perplexity
-from fnet_core.models.families import attention_projections, mlp_projections
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import attention_projections, mlp_projections
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import factors as layer_factors
 from fnet_core.pruning.compensation import Replacement, mean_replacement, network_replacement, zero_replacement

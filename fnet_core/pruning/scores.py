@@ -15,10 +15,8 @@ from fnet_core.activations.reading import main_device
 from fnet_core.checks import check_choice
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
-from fnet_core.models.families import (
-    site_widths,
-)
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import site_widths
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Calibrator

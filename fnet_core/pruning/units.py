@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from fnet_core.models.families import (
+from fnet_core.models.loading import LoadedModel
+from fnet_core.models.modules import (
     attention_projections,
     attention_weights,
     head_size,
@@ -19,7 +20,6 @@ from fnet_core.models.families import (
     site_widths,
     weight_of,
 )
-from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Moments
 from fnet_core.pruning.compensation import Factors

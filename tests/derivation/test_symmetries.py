@@ -6,7 +6,8 @@ from support.tiny_models import HEADLESS, MIXTURES, NO_MLP, TINY_FAMILIES, UNGAT
 
 from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons, residual_axes
 from fnet_core.errors import RequestError
-from fnet_core.models.families import FAMILIES, taps
+from fnet_core.models.families import FAMILIES
+from fnet_core.models.modules import taps
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 RESCALABLE = [family for family in TINY_FAMILIES if FAMILIES[family].gated or family == "opt"]

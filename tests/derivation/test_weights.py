@@ -7,7 +7,7 @@ from support.tiny_models import ALL_FAMILIES, MIXTURES, tiny_model
 
 from fnet_core.derivation.weights import GROUP, add_noise, drop_layers, dropped_layers, merge, quantise
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers
+from fnet_core.models.modules import decoder_layers
 
 IDS = torch.randint(4, 61, (1, 11), generator=torch.Generator().manual_seed(2))
 

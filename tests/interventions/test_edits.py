@@ -14,7 +14,8 @@ from fnet_core.activations.hooks import touching
 from fnet_core.errors import RequestError
 from fnet_core.interventions.controls import random_controls
 from fnet_core.interventions.edits import Edit, affine, check_atlas, edit_networks, editing, parse_edits, save_edits
-from fnet_core.models.families import FAMILIES, taps
+from fnet_core.models.families import FAMILIES
+from fnet_core.models.modules import taps
 
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 SITES = ["mlp", "mlp_out", "residual", "heads"]

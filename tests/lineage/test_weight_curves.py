@@ -7,7 +7,7 @@ from accelerate import disk_offload
 from support.tiny_models import tiny_model
 
 from fnet_core.lineage.weight_curves import compare_curves, normalised, stretched, weight_curves
-from fnet_core.models.families import attention_weights
+from fnet_core.models.modules import attention_weights
 
 
 def spread(weight: torch.Tensor) -> float:

@@ -8,7 +8,7 @@ from support.tiny_models import ALL_FAMILIES, HEADLESS, MIXTURES, NO_MLP, TINY_F
 from fnet_core.activations.hooks import touching
 from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
-from fnet_core.models.families import decoder_layers, head_size, site_widths, taps
+from fnet_core.models.modules import decoder_layers, head_size, site_widths, taps
 from fnet_core.pruning.anatomy import anatomy
 
 IDS = torch.randint(4, 61, (1, 17), generator=torch.Generator().manual_seed(0))

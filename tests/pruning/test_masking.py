@@ -16,7 +16,7 @@ from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.speed import compare_speed
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.models.families import mlp_projections
+from fnet_core.models.modules import mlp_projections
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Moments
 from fnet_core.pruning.compensation import Factors, Replacement, layer_factors, mean_replacement, network_replacement

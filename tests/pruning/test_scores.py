@@ -17,7 +17,7 @@ from fnet_core.choices import DEFAULT_METHOD
 from fnet_core.decomposition.layers import layer_networks
 from fnet_core.decomposition.sketch import CorrelationSketch
 from fnet_core.errors import RequestError
-from fnet_core.models.families import attention_projections, mlp_projections, weight_of
+from fnet_core.models.modules import attention_projections, mlp_projections, weight_of
 from fnet_core.pruning.calibration import Calibrator, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.criteria import beyond_networks, flap, largest_z, magnitude, standardized, wanda_sp
