@@ -1,14 +1,11 @@
-"""Artifacts: what is read back is what was saved, and nothing half-written is ever read."""
+"""Artifacts: what is read back is what was saved, and what cannot be read or written is said."""
 
 import errno
-import hashlib
 import json
 import os
-import signal
 import struct
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +14,12 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save
 from support.arrays import atlas_like
+from support.folders import everything_below
 
-from fnet_core.cli.main import main
-from fnet_core.errors import Cancelled, RequestError
+from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
 
-MEGABYTE = 1024 * 1024
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("FNET_HOME", str(tmp_path / "cache"))
-    return artifacts.home()
-
-
-def everything_below(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-# home and digests
 
 
 def test_home_is_the_folder_named_by_the_environment_or_the_systems(tmp_path, monkeypatch):
@@ -59,91 +42,6 @@ def test_home_that_cannot_be_written_is_a_request_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(RequestError, match="not writable"):
         artifacts.home()
-
-
-def test_digest_is_sha256_of_sorted_compact_json():
-    expected = hashlib.sha256(b'{"a":[1,2.5,null],"b":{"c":"\\u00e9","d":true}}').hexdigest()
-    assert artifacts.digest({"b": {"d": True, "c": "é"}, "a": (1, 2.5, None)}) == expected
-    assert artifacts.digest({"b": {"d": True, "c": "é"}, "a": [1, 2.5, 0]}) != expected
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, {"x": float("-inf")}]])
-def test_digest_refuses_numbers_that_are_not_json(value):
-    with pytest.raises(ValueError):
-        artifacts.digest(value)
-
-
-def test_file_digest_reads_in_blocks_of_8_megabytes(tmp_path):
-    content = np.random.default_rng(0).bytes(20 * MEGABYTE)
-    (tmp_path / "weights").write_bytes(content)
-    reports = []
-    found = artifacts.file_digest(tmp_path / "weights", lambda stage, fraction: reports.append((stage, fraction)))
-    assert found == hashlib.sha256(content).hexdigest()
-    assert reports == [("checking", 0.4), ("checking", 0.8), ("checking", 1.0)]
-
-
-def test_file_digest_can_be_cancelled_and_names_a_missing_file(tmp_path):
-    (tmp_path / "weights").write_bytes(b"abc")
-
-    def stop(stage, fraction):
-        raise Cancelled
-
-    with pytest.raises(Cancelled):
-        artifacts.file_digest(tmp_path / "weights", stop)
-    with pytest.raises(RequestError, match=f"no file {tmp_path}/absent"):
-        artifacts.file_digest(tmp_path / "absent")
-
-
-def test_cached_file_digest_reads_the_file_once(tmp_path, monkeypatch):
-    path = tmp_path / "weights"
-    path.write_bytes(b"first")
-    first = artifacts.cached_file_digest(path)
-    assert first == hashlib.sha256(b"first").hexdigest()
-
-    def forbidden(path, report):
-        raise AssertionError("read again")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(artifacts, "file_digest", forbidden)
-        assert artifacts.cached_file_digest(path) == first
-        assert artifacts.cached_file_digest(tmp_path / "nowhere" / ".." / "weights") == first
-
-
-def test_cached_file_digest_notices_a_change_of_equal_size_and_modification_time(tmp_path):
-    path = tmp_path / "weights"
-    path.write_bytes(b"first")
-    before = path.stat()
-    artifacts.cached_file_digest(path)
-    while path.stat().st_ctime_ns == before.st_ctime_ns:
-        path.write_bytes(b"other")
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert artifacts.cached_file_digest(path) == hashlib.sha256(b"other").hexdigest()
-
-
-def test_cached_file_digest_refuses_a_file_that_changes_while_it_is_read(tmp_path, cache):
-    path = tmp_path / "weights"
-    path.write_bytes(b"first")
-
-    def grow(stage, fraction):
-        path.write_bytes(b"longer than first")
-
-    with pytest.raises(RequestError, match="changed while it was being read"):
-        artifacts.cached_file_digest(path, grow)
-    assert everything_below(cache) == []
-
-
-def test_cached_file_digest_survives_a_damaged_note(tmp_path, cache):
-    path = tmp_path / "weights"
-    path.write_bytes(b"first")
-    artifacts.cached_file_digest(path)
-    (note,) = (cache / "digests").iterdir()
-    for damage in ["", "[]", "{}", "{"]:
-        note.write_text(damage)
-        assert artifacts.cached_file_digest(path) == hashlib.sha256(b"first").hexdigest()
-
-
-# artifacts
 
 
 def test_artifact_comes_back_as_it_was_saved():
@@ -246,173 +144,6 @@ def test_artifact_names_cannot_leave_the_cache_folder(key):
         artifacts.artifact_path("atlas", key)
     with pytest.raises(RequestError, match="cannot name an artifact"):
         artifacts.artifact_path(key, "atlas")
-
-
-# atomic writing
-
-
-def test_file_is_replaced_only_when_complete(tmp_path):
-    path = tmp_path / "new" / "result"
-    with artifacts.atomic_file(path) as temporary:
-        temporary.write_text("one")
-        assert not path.exists()
-        assert temporary.parent == path.parent
-    assert path.read_text() == "one"
-    with pytest.raises(Cancelled), artifacts.atomic_file(path) as temporary:
-        temporary.write_text("two")
-        raise Cancelled
-    assert path.read_text() == "one"
-    assert everything_below(tmp_path / "new") == ["result"]
-
-
-def test_folder_appears_only_when_complete(tmp_path):
-    path = tmp_path / "exports" / "model"
-    with pytest.raises(KeyError), artifacts.atomic_folder(path) as temporary:
-        (temporary / "half").write_text("half")
-        raise KeyError
-    assert everything_below(tmp_path / "exports") == []
-    with artifacts.atomic_folder(path) as temporary:
-        (temporary / "deep").mkdir()
-        (temporary / "deep" / "weights").write_text("first")
-        assert not path.exists()
-    assert everything_below(tmp_path / "exports") == ["model", "model/deep", "model/deep/weights"]
-
-
-def test_the_first_of_two_folders_is_kept(tmp_path):
-    path = tmp_path / "exports" / "model"
-    with artifacts.atomic_folder(path) as slow:
-        (slow / "weights").write_text("slow")
-        with artifacts.atomic_folder(path) as quick:
-            (quick / "weights").write_text("quick")
-    assert (path / "weights").read_text() == "quick"
-    assert everything_below(tmp_path / "exports") == ["model", "model/weights"]
-
-
-def test_concurrent_writers_never_show_a_mixture(tmp_path):
-    path = tmp_path / "result"
-    contents = {bytes([letter]) * MEGABYTE for letter in b"abc"}
-    seen, stop = set(), threading.Event()
-
-    def write(content: bytes) -> None:
-        for _ in range(5):
-            with artifacts.atomic_file(path) as temporary:
-                temporary.write_bytes(content)
-
-    def read() -> None:
-        while not stop.is_set():
-            if path.exists():
-                seen.add(path.read_bytes())
-
-    writers = [threading.Thread(target=write, args=(content,)) for content in contents]
-    reader = threading.Thread(target=read)
-    for thread in (reader, *writers):
-        thread.start()
-    for thread in writers:
-        thread.join()
-    stop.set()
-    reader.join()
-    assert seen <= contents
-    assert everything_below(tmp_path) == ["cache", "result"]
-
-
-INTERRUPTED = """
-import sys, time
-from pathlib import Path
-from safetensors import SafetensorError
-
-from fnet_core.storage import artifacts
-path = Path(sys.argv[2])
-if sys.argv[1] == "file":
-    with artifacts.atomic_file(path) as temporary:
-        with open(temporary, "wb") as file:
-            file.write(b"half of an atlas")
-            file.flush()
-            print("writing", flush=True)
-            time.sleep(60)
-else:
-    with artifacts.atomic_folder(path) as temporary:
-        (temporary / "weights").write_text("half")
-        print("writing", flush=True)
-        time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_killed_while_writing_leaves_nothing_to_read(what, cache):
-    path = artifacts.artifact_path("atlas", "k1")
-    command = [sys.executable, "-c", INTERRUPTED, what, str(path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "writing\n"
-        assert artifacts.sweep() == []
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-    assert not path.exists()
-    assert artifacts.list_artifacts("atlas") == []
-    (leftover,) = path.parent.iterdir()
-    assert artifacts.sweep() == [leftover]
-    assert everything_below(cache) == ["atlas"]
-
-
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_a_kill_left_outside_the_cache_folder_goes_with_the_next_command(what, cache, tmp_path):
-    path = tmp_path / "elsewhere" / "saved"
-    command = [sys.executable, "-c", INTERRUPTED, what, str(path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "writing\n"
-        assert artifacts.sweep() == []
-        process.kill()
-    (leftover,) = path.parent.iterdir()
-    assert main(["models", "--json"]) == 0
-    assert not leftover.exists() and not everything_below(cache)
-    assert artifacts.sweep() == []
-
-
-def test_a_save_outside_the_cache_folder_leaves_no_note(cache, tmp_path):
-    with artifacts.atomic_folder(tmp_path / "saved") as temporary:
-        (temporary / "weights").write_text("whole")
-        assert len(everything_below(cache)) == 1
-        assert artifacts.sweep() == []
-    assert not everything_below(cache) and everything_below(tmp_path / "saved") == ["weights"]
-
-
-@pytest.mark.parametrize("target", ["kept", ".kept.part"])
-def test_a_note_that_names_another_file_removes_nothing(target, cache, tmp_path):
-    (tmp_path / target).write_text("mine")
-    (cache / f".x.{'0' * 8}-1-{'0' * 8}.part.note").symlink_to(tmp_path / target)
-    assert artifacts.sweep() == [] and (tmp_path / target).read_text() == "mine"
-
-
-def test_a_note_of_another_machine_waits_a_day(cache, tmp_path):
-    theirs = tmp_path / f".x.{'0' * 8}-1-{'0' * 8}.part"
-    note = cache / f"{theirs.name}.note"
-    note.symlink_to(theirs)
-    assert artifacts.sweep() == [] and note.is_symlink()
-    a_day_ago = note.lstat().st_mtime - 25 * 3600
-    os.utime(note, (a_day_ago, a_day_ago), follow_symlinks=False)
-    assert artifacts.sweep() == [] and not note.is_symlink()
-
-
-def test_sweep_spares_what_is_being_written_and_complete(cache):
-    with artifacts.atomic_file(cache / "result") as temporary:
-        temporary.write_text("mine")
-        (cache / "other.part").write_text("not a leftover")
-        assert artifacts.sweep() == []
-    # The same name after a crash: the process id is in use again, by this process.
-    temporary.write_text("left by an earlier process with this id")
-    assert artifacts.sweep() == [temporary]
-    assert everything_below(cache) == ["other.part", "result"]
-
-
-def test_sweep_waits_a_day_for_another_machine(cache):
-    with artifacts.atomic_file(cache / "result") as temporary:
-        temporary.write_text("mine")
-    head, host_and_pid, _ = temporary.name.rsplit(".", 2)
-    foreign = cache / f"{head}.{'0' * 8}{host_and_pid[8:]}.part"
-    foreign.write_text("theirs")
-    assert artifacts.sweep() == []
-    a_day_ago = foreign.stat().st_mtime - 25 * 3600
-    os.utime(foreign, (a_day_ago, a_day_ago))
-    assert artifacts.sweep() == [foreign]
 
 
 @pytest.mark.parametrize(
