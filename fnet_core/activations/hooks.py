@@ -23,10 +23,11 @@ def _attach(tap: Tap, layer: int, touch: Touch):
 
         return tap.module.register_forward_pre_hook(before)
 
-    if tap.side == "router":
+    if tap.side in ("router", "sigmoid router"):
+        sigmoid = tap.side == "sigmoid router"
 
         def chosen(module: nn.Module, inputs: tuple, output):
-            changed = touch(layer, probabilities(module, inputs[0]))
+            changed = touch(layer, probabilities(module, inputs[0], sigmoid))
             return None if changed is None else rerouted(module, output, changed)
 
         return tap.module.register_forward_hook(chosen)

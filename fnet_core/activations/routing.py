@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from fnet_core.errors import RequestError
 
 
-def probabilities(router: nn.Module, hidden: Tensor) -> Tensor:
-    """The softmax over all experts of the logits that the router gives these hidden states, (T, E) float32.
+def probabilities(router: nn.Module, hidden: Tensor, sigmoid: bool = False) -> Tensor:
+    """The softmax over all experts, or the sigmoid, of the logits that the router gives these states, (T, E) float32.
 
     Computed from the router's weight, for what a router returns depends on the version of transformers: logits, their
     softmax, or what is left of it after the choice.
@@ -23,15 +23,19 @@ def probabilities(router: nn.Module, hidden: Tensor) -> Tensor:
         logits_TE = F.linear(
             hidden.reshape(-1, hidden.shape[-1]), router.get_parameter("weight"), getattr(router, "bias", None)
         )
-    return logits_TE.softmax(dim=-1, dtype=torch.float32)
+    return logits_TE.float().sigmoid() if sigmoid else logits_TE.softmax(dim=-1, dtype=torch.float32)
 
 
-def rerouted(router: nn.Module, output: Any, probabilities_TE: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The router's output, had its softmax been this: the most probable experts, weighted as the model weights them.
+def rerouted(router: nn.Module, output: Any, probabilities_TE: Tensor) -> tuple[Tensor, ...]:
+    """The router's output, had its probabilities been these: the most probable experts, weighted as the model does.
 
     Probabilities below 0 count as 0. Where the model makes the weights of a token's experts sum to 1 it does so here,
     unless all are 0. RequestError where the router returns its choice in another form.
     """
+    if isinstance(output, tuple) and len(output) == 2 and output[0].shape == output[1].shape:
+        chosen_TK, indices_TK = probabilities_TE.clamp_min(0).topk(router.top_k, dim=-1)
+        weights_TE = torch.zeros_like(output[0]).scatter_(-1, indices_TK, chosen_TK.to(output[0].dtype))
+        return weights_TE, output[1]
     if not (isinstance(output, tuple) and len(output) == 3 and output[1].shape == output[2].shape):
         raise RequestError(
             "This version of transformers routes tokens to experts in a way that cannot be edited; choose site "

@@ -186,6 +186,8 @@ FAMILIES: dict[str, Family] = {
     "qwen3_moe": _MIXTURE,
     "olmoe": _MIXTURE,
     "gpt_oss": replace(_MIXTURE, router="mlp.router"),
+    "qwen3_next": replace(_MIXTURE, lacks=("heads",), heads_bound="its heads are in some layers only"),
+    "llama4_text": replace(_MIXTURE, mlp_out="feed_forward", router="feed_forward.router", sigmoid_router=True),
 }
 """Rows by `model_type`, the name a Hugging Face configuration gives its architecture."""
 

@@ -48,6 +48,8 @@ class Family:
 
     A mixture has no `up`, `activation` and `down`, for its experts are slices of one tensor that no module holds.
     """
+    sigmoid_router: bool = False
+    """Whether each expert's probability is the sigmoid of its logit, not its share of the softmax over all."""
     lacks: tuple[Site, ...] = ()
     """Sites that only some layers of a hybrid have, or none of a model without attention."""
 

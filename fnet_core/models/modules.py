@@ -35,7 +35,7 @@ class Tap:
     """One place to read or edit in one layer: a module, and whether its input, output or choice of experts is meant."""
 
     module: nn.Module
-    side: Literal["input", "output", "router"]
+    side: Literal["input", "output", "router", "sigmoid router"]
 
 
 def check_dense(model: PreTrainedModel, what: str) -> None:
@@ -63,7 +63,8 @@ def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
     layers = decoder_layers(model)
     match site:
         case "experts":
-            return [Tap(router, "router") for router in _routers(model, layers, family)]
+            side: Literal["router", "sigmoid router"] = "sigmoid router" if family.sigmoid_router else "router"
+            return [Tap(router, side) for router in _routers(model, layers, family)]
         case "mlp":
             return [Tap(_resolve(layer, family.down), "input") for layer in layers]
         case "mlp_out":

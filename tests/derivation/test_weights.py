@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.tiny_models import ALL_FAMILIES, MIXTURES, tiny_model
+from support.tiny_models import ALL_FAMILIES, MIXTURES, mixture_of, tiny_model
 
 from fnet_core.derivation.weights import GROUP, add_noise, drop_layers, dropped_layers, merge, quantise
 from fnet_core.errors import RequestError
@@ -135,7 +135,7 @@ def test_dense_layers_of_a_mixture_stay_dense_when_another_is_dropped():
 def test_noise_reaches_every_expert_in_proportion_and_rounding_is_refused(family):
     model, before = tiny_model(family), tiny_model(family)
     add_noise(model, 0.1, torch.Generator().manual_seed(0))
-    pairs = [mixture.model.layers[0].mlp.experts.parameters() for mixture in (model, before)]
+    pairs = [mixture_of(mixture.model.layers[0])[0].experts.parameters() for mixture in (model, before)]
     for new, old in zip(*pairs, strict=True):
         if new.ndim == 3:
             for expert in range(5):

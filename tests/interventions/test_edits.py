@@ -8,7 +8,7 @@ import torch
 from accelerate import disk_offload
 from support.atlases import hand_atlas
 from support.loading import loaded_tiny
-from support.tiny_models import ALL_FAMILIES, MIXTURES, tiny_model
+from support.tiny_models import ALL_FAMILIES, MIXTURES, mixture_of, tiny_model
 
 from fnet_core.activations.hooks import touching
 from fnet_core.errors import RequestError
@@ -62,8 +62,7 @@ def test_inhibiting_a_head_is_zeroing_its_block_of_the_output_projection():
 def test_a_gain_on_an_expert_scales_its_probability_before_the_choice(family):
     """By hand: the router's probabilities scaled, the two largest kept and weighted as the configuration says."""
     loaded = loaded_tiny(family)
-    layer = loaded.model.model.layers[1]
-    router, block = (layer.mlp.router if family == "gpt_oss" else layer.mlp.gate), layer.mlp
+    block, router = mixture_of(loaded.model.model.layers[1])
     seen, made = {}, {}
     handles = [
         block.register_forward_pre_hook(lambda m, a: seen.__setitem__("hidden", a[0].reshape(-1, 24).clone())),
@@ -74,27 +73,34 @@ def test_a_gain_on_an_expert_scales_its_probability_before_the_choice(family):
         handle.remove()
     hidden = seen["hidden"]
     scores = hidden @ router.weight.T + (router.bias if family == "gpt_oss" else 0)
-    scaled = scores.softmax(dim=1) * torch.tensor([3.0, 1, 0, 3, 1])
+    scaled = scores.sigmoid() if family == "llama4_text" else scores.softmax(dim=1)
+    scaled = scaled * torch.tensor([3.0, 1, 0, 3, 1])
     assert not torch.equal(scaled.topk(2).indices, scores.topk(2).indices)
-    normalised = family in ("mixtral", "gpt_oss", "qwen3_moe")
-    assert normalised == getattr(loaded.model.config, "norm_topk_prob", True)
+    normalised = family in ("mixtral", "gpt_oss", "qwen3_moe", "qwen3_next")
+    assert normalised == getattr(loaded.model.config, "norm_topk_prob", family != "llama4_text")
     expected = torch.zeros_like(hidden)
     for token in range(len(hidden)):
         weight, chosen = scaled[token].topk(2)
         weight = weight / weight.sum() if normalised else weight
         for share, expert in zip(weight, chosen, strict=True):
+            if family == "llama4_text":  # an expert reads the token scaled, instead of being scaled itself
+                gate, up = (share * hidden[token] @ block.experts.gate_up_proj[expert]).chunk(2)
+                expected[token] += (up * torch.nn.functional.silu(gate)) @ block.experts.down_proj[expert]
+                continue
             alone = block.experts(hidden[[token]], torch.tensor([[expert, expert]]), torch.tensor([[1.0, 0.0]]))[0]
             expected[token] += share * alone
-    if family == "qwen2_moe":
-        expected += torch.sigmoid(block.shared_expert_gate(hidden)) * block.shared_expert(hidden)
+    if hasattr(block, "shared_expert"):
+        share = torch.sigmoid(block.shared_expert_gate(hidden)) if hasattr(block, "shared_expert_gate") else 1
+        expected += share * block.shared_expert(hidden)
     torch.testing.assert_close(made["y"].reshape(-1, 24), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", MIXTURES)
 def test_all_experts_inhibited_add_nothing(family):
     loaded = loaded_tiny(family)
-    if family == "qwen2_moe":
-        loaded.model.model.layers[1].mlp.shared_expert.down_proj.weight.zero_()
+    block, _ = mixture_of(loaded.model.model.layers[1])
+    if hasattr(block, "shared_expert"):
+        block.shared_expert.down_proj.weight.zero_()
     everything = Edit("experts", tuple((1, expert) for expert in range(5)), gain=0.0)
     assert torch.equal(
         logits(loaded, [everything]), logits(loaded, [Edit("mlp_out", tuple((1, i) for i in range(24)), gain=0.0)])

@@ -3,7 +3,16 @@
 import pytest
 import torch
 from support.loading import loaded_tiny
-from support.tiny_models import ALL_FAMILIES, HEADLESS, MIXTURES, NO_MLP, TINY_FAMILIES, mlp_width, tiny_model
+from support.tiny_models import (
+    ALL_FAMILIES,
+    HEADLESS,
+    MIXTURES,
+    NO_MLP,
+    TINY_FAMILIES,
+    mixture_of,
+    mlp_width,
+    tiny_model,
+)
 
 from fnet_core.activations.hooks import touching
 from fnet_core.choices import SITES
@@ -119,7 +128,10 @@ def test_the_residual_stream_of_a_hybrid_is_the_sum_of_its_branches(family):
 
 @pytest.mark.parametrize(
     ("family", "site", "there"),
-    [(family, "heads", "mlp, mlp_out or residual") for family in HEADLESS]
+    [
+        (family, "heads", "mlp_out, residual or experts" if family in MIXTURES else "mlp, mlp_out or residual")
+        for family in HEADLESS
+    ]
     + [(family, site, "residual") for family in NO_MLP for site in ("mlp", "mlp_out", "heads")],
 )
 def test_a_site_that_not_every_layer_has_is_refused_with_those_that_there_are(family, site, there):
@@ -150,12 +162,12 @@ def test_an_unknown_site_lists_the_known_ones():
 
 
 @pytest.mark.parametrize("family", MIXTURES)
-def test_the_experts_site_is_the_softmax_of_what_the_router_gives_the_normed_stream(family):
-    """By hand from the stream before the norm: hidden state times router weight, softmax over all experts."""
+def test_the_experts_site_is_what_the_router_makes_of_the_normed_stream(family):
+    """By hand from the stream before the norm: hidden state times router weight, softmax over all or sigmoid."""
     model = tiny_model(family)
     entered = {}
     handles = [
-        layer.mlp.register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone()))
+        mixture_of(layer)[0].register_forward_pre_hook(lambda m, a, i=i: entered.__setitem__(i, a[0].clone()))
         for i, layer in enumerate(decoder_layers(model))
     ]
     inputs = {}
@@ -170,28 +182,35 @@ def test_the_experts_site_is_the_softmax_of_what_the_router_gives_the_normed_str
     for i, layer in enumerate(decoder_layers(model)):
         hidden = layer.post_attention_layernorm(inputs[i])
         torch.testing.assert_close(hidden, entered[i])
-        router = layer.mlp.router if family == "gpt_oss" else layer.mlp.gate
+        router = mixture_of(layer)[1]
         exponent = (hidden[0] @ router.weight.T + (router.bias if family == "gpt_oss" else 0)).exp()
-        torch.testing.assert_close(seen[i], exponent / exponent.sum(dim=1, keepdim=True), atol=1e-6, rtol=1e-5)
+        whole = exponent + 1 if family == "llama4_text" else exponent.sum(dim=1, keepdim=True)
+        torch.testing.assert_close(seen[i], exponent / whole, atol=1e-6, rtol=1e-5)
         assert seen[i].std(dim=0).min() > 1e-3
 
 
 @pytest.mark.parametrize("family", MIXTURES)
 def test_a_mixture_has_no_mlp_site_and_a_dense_model_no_experts(family):
-    with pytest.raises(RequestError, match=r"mixture of experts.*choose site mlp_out, residual, heads or experts\.$"):
+    there = "mlp_out, residual or experts" if family in HEADLESS else "mlp_out, residual, heads or experts"
+    with pytest.raises(RequestError, match=rf"mixture of experts.*choose site {there}\.$"):
         taps(tiny_model(family), "mlp")
     with pytest.raises(RequestError, match=r"llama model has no experts; choose site mlp, mlp_out, residual or heads"):
         taps(tiny_model("llama"), "experts")
 
 
-def test_dense_layers_inside_a_mixture_are_read_at_the_other_sites_and_named_at_experts():
-    model = tiny_model("qwen2_moe", mlp_only_layers=[1])
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [("qwen2_moe", {"mlp_only_layers": [1]}), ("llama4_text", {"moe_layers": [0, 2]})],
+)
+def test_dense_layers_inside_a_mixture_are_read_at_the_other_sites_and_named_at_experts(family, changes):
+    model = tiny_model(family, **changes)
     with pytest.raises(RequestError, match=r"no experts in layer 1, .*choose site mlp_out, residual or heads"):
         taps(model, "experts")
     added, left = read(model, "mlp_out"), read(model, "residual")
     assert len(added) == len(left) == len(read(model, "heads")) == 3
     produced = {}
-    handle = decoder_layers(model)[1].mlp.register_forward_hook(lambda m, a, out: produced.__setitem__("y", out))
+    block, _ = mixture_of(decoder_layers(model)[1])
+    handle = block.register_forward_hook(lambda m, a, out: produced.__setitem__("y", out))
     with torch.no_grad():
         model(IDS)
     handle.remove()

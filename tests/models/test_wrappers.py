@@ -37,16 +37,21 @@ def logits(model):
         return model(input_ids=IDS).logits
 
 
+def on_text(whole):
+    """What of a whole model answers text; Llama 4's own forward asks transformers 5.24 for an output it has not."""
+    return whole.language_model if whole.config.model_type == "llama4" else whole
+
+
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_the_text_model_computes_what_the_whole_model_does_on_text(tmp_path, wrapper, tied, caplog):
     whole, folder = saved(tmp_path / "whole", wrapper, tie_word_embeddings=tied)
     loaded = load(folder)
     assert loaded.family == WRAPPERS[wrapper] in FAMILIES
-    assert torch.equal(logits(loaded.model), logits(whole))
+    assert torch.equal(logits(loaded.model), logits(on_text(whole)))
     text = loaded.model.num_parameters()
     vision = sum(p.numel() for name, p in whole.named_parameters() if "language_model" not in name)
-    head = 0 if tied else VOCABULARY * 24
+    head = 0 if tied or wrapper == "llama4" else VOCABULARY * 24  # Llama 4's stands inside
     assert text == whole.num_parameters() - vision + head < whole.num_parameters()
     assert models.estimate(loaded.path).parameters == text and loaded.stored.bytes == 4 * text
     assert f"{wrapper} model the text model is read" in caplog.text
@@ -59,28 +64,29 @@ def test_the_text_model_computes_what_the_whole_model_does_on_text(tmp_path, wra
 def test_every_site_is_read_in_the_text_model_as_in_the_whole_one(tmp_path, wrapper):
     whole, folder = saved(tmp_path / "whole", wrapper)
     model = load(folder).model
-    inner = whole.model.language_model
+    inner = on_text(whole).model
+    inner = getattr(inner, "language_model", inner)
     modules = {
         "mlp": "mlp.down_proj",
-        "mlp_out": "post_feedforward_layernorm" if wrapper == "gemma3" else "mlp",
+        "mlp_out": {"gemma3": "post_feedforward_layernorm", "llama4": "feed_forward"}.get(wrapper, "mlp"),
         "residual": "",
         "heads": "self_attn.o_proj",
     }
-    for site in FAMILIES[WRAPPERS[wrapper]].sites:
+    for site in [site for site in FAMILIES[WRAPPERS[wrapper]].sites if site != "experts"]:
         seen, expected = [], []
 
         def before(module, inputs, expected=expected):
             expected.append(inputs[0])
 
         def after(module, inputs, output, expected=expected):
-            expected.append(output)
+            expected.append(output[0] if isinstance(output, tuple) else output)
 
         places = [layer.get_submodule(modules[site]) for layer in inner.layers]
         handles = [
             place.register_forward_pre_hook(before) if site in ("mlp", "heads") else place.register_forward_hook(after)
             for place in places
         ]
-        logits(whole)
+        logits(on_text(whole))
         with touching(model, site, lambda layer, x, seen=seen: seen.append(x.clone())):
             logits(model)
         for handle in handles:
@@ -88,7 +94,7 @@ def test_every_site_is_read_in_the_text_model_as_in_the_whole_one(tmp_path, wrap
         assert len(seen) == 3 and all(torch.equal(a, b) for a, b in zip(seen, expected, strict=True))
 
 
-@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("wrapper", [name for name in WRAPPERS if name != "llama4"])
 def test_a_pruned_export_is_an_ordinary_text_model_and_says_so(tmp_path, wrapper):
     loaded = load(saved(tmp_path / "whole", wrapper)[1])
     pruning = prepare(loaded, uneven_plan(loaded), "bias", request_for(WRAPPERS[wrapper]))
@@ -132,7 +138,7 @@ def test_tensors_are_found_under_each_of_the_names_that_libraries_gave_them(tmp_
                 renamed[own.replace("lm_head.", head) if own.startswith("lm_head") else prefix + own[6:]] = tensor
         save_file(renamed, tmp_path / "whole" / "model.safetensors", metadata={"format": "pt"})
         found.append(load(folder))
-    assert all(torch.equal(logits(loaded.model), logits(whole)) for loaded in found)
+    assert all(torch.equal(logits(loaded.model), logits(on_text(whole))) for loaded in found)
     assert len({loaded.digest for loaded in found}) == 3
 
 

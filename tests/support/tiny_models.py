@@ -78,6 +78,26 @@ _CHANGES = {
     "qwen2_moe": _EXPERTS | {"moe_intermediate_size": 16, "shared_expert_intermediate_size": 20},
     "qwen3_moe": _EXPERTS | {"moe_intermediate_size": 16, "norm_topk_prob": True},
     "olmoe": _EXPERTS,
+    "qwen3_next": _EXPERTS
+    | {
+        "head_dim": 8,
+        "moe_intermediate_size": 16,
+        "shared_expert_intermediate_size": 20,
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "linear_key_head_dim": 4,
+        "linear_value_head_dim": 6,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+    },
+    # the layers between see the four tokens before, and the others are scaled by how far on they are
+    "llama4_text": _EXPERTS
+    | {
+        "num_local_experts": 5,
+        "intermediate_size_mlp": 44,
+        "no_rope_layer_interval": 2,
+        "attention_chunk_size": 4,
+        "floor_scale": 4,
+    },
     "gpt_oss": _EXPERTS | {"num_local_experts": 5, "sliding_window": 16, "layer_types": _ALTERNATING},
 }
 _OWN_NAMES = {
@@ -91,7 +111,7 @@ UNGATED = (*_UNGROUPED, "arcee", "nemotron", "phi", "starcoder2")
 """Families whose MLP has no gate."""
 HEADS_NOT_IN_CONFIG = (*_UNGROUPED, "helium", "phi", "stablelm")
 """Families whose configuration cannot count heads apart from the model's width."""
-HEADLESS = ("qwen3_5_text", "bamba")
+HEADLESS = ("qwen3_5_text", "bamba", "qwen3_next")
 """Families of which only some layers have attention heads."""
 HEADS_STAY = ("olmo2", "olmo3", "bloom", *HEADLESS)
 """Families of which no head can be pruned."""
@@ -128,6 +148,9 @@ def mlp_width(model_type: str) -> int:
 _VISION = {
     "gemma3": {"hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
                "image_size": 8, "patch_size": 4},
+    "llama4": {"hidden_size": 16, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+               "image_size": 8, "patch_size": 4, "vision_output_dim": 16, "projector_input_dim": 16,
+               "projector_output_dim": 16},
     "llava": {"hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
               "image_size": 8, "patch_size": 4},
     "mistral3": {"hidden_size": 16, "intermediate_size": 20, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -146,7 +169,7 @@ def tiny_wrapper(model_type: str, seed: int = 0, **changes) -> PreTrainedModel:
     if model_type.startswith("qwen"):
         sections = {"mrope_section": [1, 1, 1], "rope_type": "default", "rope_theta": 10_000.0}
         text = text | {"rope_parameters": sections}
-    if model_type in ("gemma3", "llava", "mistral3"):
+    if model_type in ("gemma3", "llama4", "llava", "mistral3"):
         text = text | {"model_type": WRAPPERS[model_type]}
     config = AutoConfig.for_model(
         model_type, text_config=text, vision_config=_VISION[model_type], image_token_index=60, image_token_id=60
@@ -187,6 +210,12 @@ def save_tiny(folder: Path, model_type: str = "llama", seed: int = 0, **changes)
     model.save_pretrained(folder)
     tiny_tokenizer(model.config.vocab_size).save_pretrained(folder)
     return folder
+
+
+def mixture_of(layer: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module | None]:
+    """The module of a mixture's layer that stands in for the MLP, and its router (none where the layer is dense)."""
+    block = layer.feed_forward if hasattr(layer, "feed_forward") else layer.mlp
+    return block, getattr(block, "router", getattr(block, "gate", None))
 
 
 MIXTURES = tuple(name for name, family in FAMILIES.items() if family.router)
