@@ -1,12 +1,14 @@
 """Which local folders the pages may read models from, and the job that loads one."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 import torch
 
 from fnet_core.choices import SITES, Site
+from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.models.cards import ModelCard, available, peek
 from fnet_core.models.families import family_for
@@ -49,6 +51,9 @@ def card_of(name: str, allowed: tuple[Path, ...]) -> ModelCard:
 def sites(name: str | None) -> tuple[Site, ...]:
     """The sites that the model of this name has; all of them while its configuration is not on this machine."""
     config = next((card.config for card in cards() if card.name == name), None)
+    if config is None and name and Path(name).expanduser().is_dir():
+        with suppress(RequestError):
+            config = card_of(name, roots()).config
     return family_for(config.model_type).sites if config else tuple(SITES)
 
 

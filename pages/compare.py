@@ -56,7 +56,8 @@ if compared := jobs.take_result(followed):
     show(compared)
 found = shown()
 running = followed.partial if followed and not found else None
-compare_settings.start(found.a.protocol if found else running.protocol if running else None)
+sites = compare_sides.sites()
+compare_settings.start(found.a.protocol if found else running.protocol if running else None, sites)
 settings: FingerprintRequest | None = None
 try:
     settings = compare_settings.request()
@@ -86,7 +87,7 @@ run.button(
     args=(asked,),
 )
 with more, st.popover("More", width="stretch"):
-    compare_settings.draw()
+    compare_settings.draw(sites)
 what.caption(compare_jobs.plan(asked, compare_settings.sentence()) if asked else " ".join(dict.fromkeys(missing)))
 if sentence := st.session_state.pop(_PROBLEM, None):
     notices.error(sentence)

@@ -1,11 +1,12 @@
 """How models are fingerprinted for a comparison: site, networks, threshold, texts, and the request they make."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from fnet_core import texts
-from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES, site_title
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES, Site, site_title
 from fnet_core.errors import RequestError
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.texts import Passage
@@ -21,23 +22,28 @@ _DEFAULTS = {
 _FILES = {"find": "Text to find networks on", "score": "Text to score on"}
 
 
-def start(protocol: dict | None) -> None:
-    """Fill the session once: with what the shown comparison was made with, or with the defaults."""
+def start(protocol: dict | None, sites: Sequence[Site]) -> None:
+    """Fill the session once: with what the shown comparison was made with, or with the defaults.
+
+    A site that is not one of `sites`, those that both models have, gives way to the default.
+    """
     names = {_SITE: "site", _COMPONENTS: "components", _THRESHOLD: "threshold"}
     asked = {} if protocol is None else {key: protocol[name] for key, name in names.items()}
     for key, value in _DEFAULTS.items():
         st.session_state.setdefault(key, asked.get(key, value))
+    if st.session_state[_SITE] not in sites:
+        st.session_state[_SITE] = FINGERPRINT_SITE
 
 
-def draw() -> None:
-    """The widgets, for a popover."""
+def draw(sites: Sequence[Site]) -> None:
+    """The widgets, for a popover; `sites` are those that both models have."""
     st.selectbox(
         "Site",
-        list(SITES),
+        sites,
         format_func=site_title,
         key=_SITE,
         persist_state="session",
-        help="Which activations the networks are found in.\n\n" + "\n".join(f"- {line}" for line in SITES.values()),
+        help="Which activations the networks are found in.\n\n" + "\n".join(f"- {SITES[name]}" for name in sites),
     )
     st.number_input(
         "Networks",

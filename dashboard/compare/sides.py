@@ -8,6 +8,7 @@ from dashboard import model_access, model_view, notices, selection, words
 from dashboard.compare import fingerprints
 from dashboard.compare.fingerprints import FILE, MODEL, SAVED, Header, parse
 from dashboard.compare.jobs import Side
+from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.models.cards import ModelCard
@@ -45,6 +46,12 @@ def draw(side: str, settings: FingerprintRequest | None) -> tuple[Side | None, s
         except RequestError as error:
             notices.error(str(error))
             return None, f"Model {side.upper()} cannot be used."
+
+
+def sites() -> tuple[Site, ...]:
+    """The sites that the models on both sides have; a fingerprint was taken at its own."""
+    models = [value for kind, value in (parse(_chosen(side) or "") for side in COLOURS) if kind == MODEL]
+    return tuple(site for site in SITES if all(site in model_access.sites(name) for name in models))
 
 
 def _chosen(side: str) -> str | None:

@@ -14,8 +14,10 @@ from support.pages import page, said
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
 
+from dashboard import model_access
 from dashboard.compare import fingerprints as compare_fingerprints
 from dashboard.compare import jobs
+from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import manager
 from fnet_core.lineage import comparison
@@ -385,6 +387,29 @@ def test_the_controls_know_when_they_ask_for_something_else():
     at.selectbox(key="compare_saved_b").select(far).run()
     assert "was changed since" in said(at)
     assert at.query_params["b"] == far
+
+
+def test_only_sites_that_both_models_have_are_offered(tmp_path, monkeypatch):
+    for name in ("mix", "other-mix"):
+        save_tiny(artifacts.home() / "models" / name, "mixtral")
+    save_tiny(artifacts.home() / "models" / "dense", "llama")
+    typed = save_tiny(tmp_path / "elsewhere", "mamba")
+    monkeypatch.setenv("FNET_MODEL_ROOTS", str(tmp_path))
+    model_access.cards.clear()
+    dense = ("mlp", "mlp_out", "residual", "heads")
+    for pair, sites in {
+        ("mix", "other-mix"): (*dense[1:], "experts"),
+        ("mix", "dense"): dense[1:],
+        ("dense", "dense"): dense,
+        ("mix", str(typed)): ("residual",),
+        ("mix", keep(A)[0]): (*dense[1:], "experts"),
+    }.items():
+        at = page("compare", a=pair[0], b=pair[1])
+        assert at.selectbox(key="compare_site").options == [site_title(site) for site in sites]
+    at = page("compare", a="mix", b="other-mix")
+    at.selectbox(key="compare_site").select("experts").run()
+    at.selectbox(key="compare_model_b").select("dense").run()
+    assert not at.exception and at.selectbox(key="compare_site").value == "residual"
 
 
 def test_own_texts_have_to_be_given():

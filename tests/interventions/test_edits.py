@@ -95,6 +95,30 @@ def test_a_gain_on_an_expert_scales_its_probability_before_the_choice(family):
     torch.testing.assert_close(made["y"].reshape(-1, 24), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("family", ["mixtral", "qwen3_moe"])
+def test_an_inhibited_expert_gives_the_logits_of_a_forward_whose_router_never_chooses_it(family, monkeypatch):
+    """The routers of the layer rewritten: softmax, the expert's probability zeroed, two kept, their sum made 1."""
+    loaded = loaded_tiny(family)
+    untouched = logits(loaded)
+    edited = logits(loaded, [Edit("experts", ((1, 3),), gain=0.0)])
+    _, inhibited = mixture_of(loaded.model.model.layers[1])
+
+    def forward(router, hidden):
+        scores = hidden.reshape(-1, 24) @ router.weight.T
+        shares = scores.softmax(dim=1)
+        if router is inhibited:
+            shares = shares * torch.tensor([1.0, 1, 1, 0, 1])
+        weights, chosen = shares.sort(dim=1, descending=True)
+        weights, chosen = weights[:, :2], chosen[:, :2]
+        return scores, weights / weights.sum(dim=1, keepdim=True), chosen
+
+    monkeypatch.setattr(type(inhibited), "forward", forward)
+    torch.testing.assert_close(logits(loaded), edited, atol=1e-5, rtol=1e-5)
+    assert (edited - untouched).abs().max() > 0.01
+    inhibited = None
+    torch.testing.assert_close(logits(loaded), untouched, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("family", MIXTURES)
 def test_all_experts_inhibited_add_nothing(family):
     loaded = loaded_tiny(family)
