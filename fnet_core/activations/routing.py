@@ -3,7 +3,7 @@
 Shape legend: T tokens, E experts, K experts per token.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import align_module_device
@@ -33,7 +33,7 @@ def rerouted(router: nn.Module, output: Any, probabilities_TE: Tensor) -> tuple[
     unless all are 0. RequestError where the router returns its choice in another form.
     """
     if isinstance(output, tuple) and len(output) == 2 and output[0].shape == output[1].shape:
-        chosen_TK, indices_TK = probabilities_TE.clamp_min(0).topk(router.top_k, dim=-1)
+        chosen_TK, indices_TK = probabilities_TE.clamp_min(0).topk(cast(int, router.top_k), dim=-1)
         weights_TE = torch.zeros_like(output[0]).scatter_(-1, indices_TK, chosen_TK.to(output[0].dtype))
         return weights_TE, output[1]
     if not (isinstance(output, tuple) and len(output) == 3 and output[1].shape == output[2].shape):
