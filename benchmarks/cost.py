@@ -18,8 +18,9 @@ from time import perf_counter
 import torch
 
 from fnet_core import texts
-from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.activations.reading import tokenize
 from fnet_core.models import loading as models
+from fnet_core.models.running import main_device
 from fnet_core.networks.finding import AtlasRequest, compute_atlas
 from fnet_core.networks.matching import matched_correlation
 

@@ -20,7 +20,6 @@ from time import perf_counter
 import torch
 
 from fnet_core import texts
-from fnet_core.activations.reading import main_device
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import Cancelled
 from fnet_core.evaluation.perplexity import measure
@@ -28,6 +27,7 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.edits import check_atlas, edit_networks
 from fnet_core.interventions.measuring import intervene
 from fnet_core.models import loading as models
+from fnet_core.models.running import main_device
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 
@@ -89,7 +89,7 @@ def main() -> None:
         atlas = Atlas.load(Path(options.atlas))
         check_atlas(loaded, atlas)
     else:
-        atlas = find_atlas(AtlasRequest(options.model, texts.bundled("find"))).atlas
+        atlas = find_atlas(AtlasRequest(options.model, texts.bundled("find"))).answer
     device = main_device(loaded.model)
     passages = texts.bundled("score")[: options.passages]
     windows = [loaded.tokenizer(p.text, return_tensors="pt")["input_ids"].to(device) for p in passages]

@@ -118,7 +118,7 @@ def fingerprint_of(member: Member, folders: dict[str, Path], work: Path) -> Fing
             _make(member, folder, folders)
         folders[member.name] = folder
     source = str(folders.get(member.name, member.name))
-    found = find_fingerprint(FingerprintRequest(model=source), accept_licence=True).fingerprint
+    found = find_fingerprint(FingerprintRequest(model=source), accept_licence=True).answer
     found = replace(found, model=replace(found.model, name=member.name))
     found.save(path)
     models.release_loaded()

@@ -105,7 +105,7 @@ def _logits(loaded: LoadedModel) -> torch.Tensor:
 
 def _find(loaded: LoadedModel, site: str, folder: Path) -> None:
     request = AtlasRequest(loaded.name, PASSAGES, site, components=2, restarts=2)
-    atlas = atlas_of(loaded, request).atlas
+    atlas = atlas_of(loaded, request).answer
     assert len(atlas) == 2 and all((abs(maps) < 1e6).all() for maps in atlas.maps)
 
 
@@ -127,7 +127,7 @@ def _bake(loaded: LoadedModel, site: str, folder: Path) -> None:
 
 
 def _fingerprint(loaded: LoadedModel, site: str, folder: Path) -> None:
-    taken = fingerprint_of(loaded, FingerprintRequest(loaded.name, PASSAGES, PASSAGES, site, 2, 1.0)).fingerprint
+    taken = fingerprint_of(loaded, FingerprintRequest(loaded.name, PASSAGES, PASSAGES, site, 2, 1.0)).answer
     assert compare(taken, taken).outcome == "same model"
 
 

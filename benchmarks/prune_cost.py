@@ -14,10 +14,11 @@ from time import perf_counter
 import torch
 
 from fnet_core import texts
-from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.activations.reading import tokenize
 from fnet_core.evaluation.speed import compare_speed
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.models import loading as models
+from fnet_core.models.running import main_device
 from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import known_pruned_perplexity, prepare
 from fnet_core.pruning.measuring import measure_pruning

@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _atlas(name: str, passages: tuple[Passage, ...] | list[Passage], components: int) -> Atlas:
-    return atlas_of(models.get_loaded(name), AtlasRequest(name, tuple(passages), components=components)).atlas
+    return atlas_of(models.get_loaded(name), AtlasRequest(name, tuple(passages), components=components)).answer
 
 
 def _row(source: str, count: int, a: Atlas, found: Recurrence) -> str:

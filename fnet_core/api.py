@@ -112,8 +112,8 @@ def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent,
     """
     request = finding.AtlasRequest(_name(model), passages(source), **choices)
     if isinstance(model, str):
-        return finding.find_atlas(request, report).atlas
-    return finding.atlas_of(model, request, report).atlas
+        return finding.find_atlas(request, report).answer
+    return finding.atlas_of(model, request, report).answer
 
 
 def recur(
@@ -312,8 +312,8 @@ def fingerprint(
     """
     request = FingerprintRequest(_name(model), passages(find), passages(score), **choices)
     if isinstance(model, str):
-        return find_fingerprint(request, report).fingerprint
-    return fingerprint_of(model, request, report).fingerprint
+        return find_fingerprint(request, report).answer
+    return fingerprint_of(model, request, report).answer
 
 
 def compare(

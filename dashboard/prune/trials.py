@@ -9,11 +9,11 @@ from dashboard.jobs import Outcome
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import SPEED, WRITING
 from dashboard.prune.state import PruneRequest
-from fnet_core.activations.reading import main_device
 from fnet_core.evaluation.generation import Continuation, continuation
 from fnet_core.evaluation.speed import Speed, compare_speed
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.running import main_device
 from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import masking
 from fnet_core.pruning.methods import METHODS

@@ -15,6 +15,7 @@ from fnet_core.choices import Site
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import head_size, site_widths
+from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
@@ -79,12 +80,6 @@ def tokenize(loaded: LoadedModel, passage: Passage) -> Tokens:
             f"{loaded.max_tokens}; split it into shorter passages."
         )
     return Tokens(ids, text, torch.tensor(encoded["offset_mapping"]))
-
-
-def main_device(model: torch.nn.Module) -> torch.device:
-    """The device inputs go to: the first accelerator that holds a part of the model, else the CPU."""
-    devices = {p.device for p in model.parameters() if p.device.type not in ("cpu", "meta")}
-    return min(devices, key=str, default=torch.device("cpu"))
 
 
 @torch.no_grad()

@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.networks.finding import find_atlas
 
     found = find_atlas(request, report, accept_licence=options.accept_licence)
-    atlas, path = found.atlas, found.path
+    atlas, path = found.answer, found.path
     if options.out is not None:
         path = Path(options.out)
         atlas.save(path)

@@ -101,7 +101,7 @@ def _fingerprint(
     def told(stage: str, fraction: float) -> None:
         report(f"{letter} {stage}", fraction)
 
-    return find_fingerprint(side, told, accept_licence=options.accept_licence).fingerprint
+    return find_fingerprint(side, told, accept_licence=options.accept_licence).answer
 
 
 def _lines(found: Comparison) -> list[str | Table]:

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.lineage.taking import find_fingerprint
 
     found = find_fingerprint(request, report, accept_licence=options.accept_licence)
-    taken, path = found.fingerprint, found.path
+    taken, path = found.answer, found.path
     if options.out is not None:
         path = Path(options.out)
         taken.save(path)

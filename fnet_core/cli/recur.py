@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     def atlas_of(name: str) -> Atlas:
         if name in files:
             return Atlas.load(Path(name))
-        return find_atlas(replace(request, model=name), report, accept_licence=options.accept_licence).atlas
+        return find_atlas(replace(request, model=name), report, accept_licence=options.accept_licence).answer
 
     if len(options.what) == 1:
         whole, found = split_half(request, threshold, report, accept_licence=options.accept_licence)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from transformers.generation.logits_process import TemperatureLogitsWarper, TopPLogitsWarper
 
-from fnet_core.activations.reading import main_device
 from fnet_core.checks import check_range
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 
 

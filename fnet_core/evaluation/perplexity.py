@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ import torch
 from scipy import stats
 from torch.nn import functional as F
 
-from fnet_core.activations.reading import main_device
 from fnet_core.choices import Definition
 from fnet_core.drawing import Described
 from fnet_core.evaluation.windows import Window, check_windows, text_windows, window_and_stride
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
@@ -64,6 +64,8 @@ class PerplexityResult(Described):
     token_offsets: tuple[np.ndarray, ...]
     """Per document, (tokens, 2) start and end character of each token."""
     dtype: str
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """What it was measured of, edits as their digest; empty until it is kept, and in files of before recipes were."""
 
     @property
     def value(self) -> float:
@@ -124,7 +126,7 @@ class PerplexityResult(Described):
         arrays = {"document": self.document_W, "nll": self.nll_W, "units": self.units_W}
         for i, (nll, offsets) in enumerate(zip(self.token_nll, self.token_offsets, strict=True)):
             arrays[f"token_nll.{i}"], arrays[f"token_offsets.{i}"] = nll, offsets
-        plain = ("definition", "window", "stride", "start", "tokens", "total_windows", "dtype")
+        plain = ("definition", "window", "stride", "start", "tokens", "total_windows", "dtype", "recipe")
         header = {name: getattr(self, name) for name in plain} | {"texts": list(self.texts)}
         artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
 
@@ -165,7 +167,7 @@ class PerplexityResult(Described):
 _INSTEAD = "the text has hardly any spaces, so measure it per token or per byte"
 
 
-PERPLEXITIES = Kind(KIND, PerplexityResult.load, FORMAT, keyed_since=1)
+PERPLEXITIES = Kind(KIND, PerplexityResult.load, FORMAT, keyed_since=1, names=frozenset({"model"}))
 """Perplexities in the store."""
 
 

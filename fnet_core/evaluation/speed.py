@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel
 
-from fnet_core.activations.reading import main_device
 from fnet_core.models.folder import context
+from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
-from fnet_core.activations.reading import main_device
 from fnet_core.evaluation.perplexity import PERPLEXITIES, PerplexityResult, measure
 from fnet_core.evaluation.request import Yardstick
 from fnet_core.evaluation.windows import window_and_stride
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.running import running
 from fnet_core.progress import Report, silent
-from fnet_core.storage import memo
+from fnet_core.storage import artifacts, memo
 
 METHOD_VERSION = 1
 
@@ -21,14 +22,10 @@ UNCHANGED: tuple[()] = ()
 def perplexity_recipe(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> dict[str, Any]:
     """Everything that decides one perplexity, JSON-able; `changes` says as JSON what is done to the model."""
     window, stride = window_and_stride(loaded, yardstick.definition, yardstick.window, yardstick.stride)
-    return {
-        "model_digest": loaded.digest,
-        "device": main_device(loaded.model).type,
-        "dtype": loaded.dtype,
+    return running(loaded).recipe("torch", "transformers") | {
         "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
         "edits": changes,
         "method_version": METHOD_VERSION,
-        "versions": memo.versions("torch", "transformers"),
     }
 
 
@@ -63,6 +60,7 @@ def changed_estimates(
         report=report,
     ):
         if len(result.nll_W) == result.total_windows:
+            result = replace(result, recipe=recipe | {"edits": artifacts.digest(changes)})
             memo.keep(PERPLEXITIES, recipe, result)
         yield result
 

@@ -1,8 +1,10 @@
 """What to measure of which model: the request of a fingerprint, checked without any library that runs models."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fnet_core import texts
 from fnet_core.checks import check_choice, check_range, check_seed
@@ -10,8 +12,11 @@ from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPR
 from fnet_core.lineage.grid import STEP
 from fnet_core.networks import request as networks
 from fnet_core.networks.request import AtlasRequest
-from fnet_core.storage import artifacts, memo
+from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
+
+if TYPE_CHECKING:
+    from fnet_core.models.running import Running
 
 Signal = Literal["weighted", "mean"]
 
@@ -97,16 +102,10 @@ class FingerprintRequest:
             "method_versions": [METHOD_VERSION, networks.METHOD_VERSION],
         }
 
-    def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
+    def recipe(self, model: Running) -> dict[str, Any]:
         """Everything that decides the fingerprint, JSON-able, and the model's name."""
-        recipe = {
-            "model": name,
-            "model_digest": model_digest,
-            "device": device,
-            "dtype": dtype,
+        return model.recipe("torch", "transformers", "scikit-learn") | {
             "texts": [sorted({p.source for p in split}) for split in (self.find, self.score)],
             "protocol": self.protocol(),
             "seed": self.seed,
-            "versions": memo.versions("torch", "transformers", "scikit-learn"),
         }
-        return memo.stamped(recipe)

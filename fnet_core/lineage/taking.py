@@ -5,7 +5,7 @@ Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks,
 
 import bz2
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fnet_core.activations.hooks import touching
-from fnet_core.activations.reading import main_device, read_subjects, tokenize
+from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
 from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
@@ -27,30 +27,21 @@ from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.families import check_site
 from fnet_core.models.folder import published_name, read_config
-from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.models.modules import attention_weights, taps
+from fnet_core.models.running import Running, expected, running
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import atlas_of, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
+from fnet_core.storage.memo import Found
 from fnet_core.texts import Passage
 
 READING_PASSAGES, READING_CHARACTERS = 4, 400
 """The sample on which it is measured how well a model reads the probes."""
 
 
-@dataclass(frozen=True)
-class FoundFingerprint:
-    """A fingerprint and the file that holds it."""
-
-    fingerprint: Fingerprint
-    path: Path
-    computed: bool
-    """False when the store already had it."""
-
-
-def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loading: Any) -> FoundFingerprint:
+def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loading: Any) -> Found[Fingerprint]:
     """The fingerprint that a request asks for, from the store or measured and saved; its atlas is saved too.
 
     It bears the model's published name as asked for now, whatever it was called when it was measured; a file of the
@@ -59,29 +50,31 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site(read_config(folder.path).model_type, request.site)
-    name = published_name(folder.name, folder.path)
-    dtype = str(default_dtype()).removeprefix("torch.")
-    recipe = request.recipe(name, models.model_digest(folder.path), expected_device(), dtype)
-    kept = memo.known(FINGERPRINTS, recipe)
-    if kept:
-        return FoundFingerprint(kept.called(name), FINGERPRINTS.path(recipe), computed=False)
+    model = _published(expected(folder), folder.path)
+    if kept := memo.found(FINGERPRINTS, request.recipe(model)):
+        return replace(kept, answer=kept.answer.called(model.name))
     return fingerprint_of(models.get_loaded(request.model, report=report, **loading), request, report)
 
 
 def fingerprint_of(
     loaded: models.LoadedModel, request: FingerprintRequest, report: Report = silent
-) -> FoundFingerprint:
+) -> Found[Fingerprint]:
     """The fingerprint of a loaded model, from the store or measured and saved, as `find_fingerprint`."""
-    name = published_name(loaded.name, loaded.path)
-    recipe = request.recipe(name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
+    model = _published(running(loaded), loaded.path)
+    recipe = request.recipe(model)
 
     def take() -> Fingerprint:
         peak = PeakMemory()
-        atlas = atlas_of(loaded, request.atlas_request(), report).atlas
+        atlas = atlas_of(loaded, request.atlas_request(), report).answer
         return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
 
-    found, computed = memo.answered(FINGERPRINTS, recipe, take)
-    return FoundFingerprint(found.called(name), FINGERPRINTS.path(recipe), computed)
+    found = memo.answered(FINGERPRINTS, recipe, take)
+    return replace(found, answer=found.answer.called(model.name))
+
+
+def _published(model: Running, folder: Path) -> Running:
+    """The model under the name that others know it by."""
+    return replace(model, name=published_name(model.name, folder))
 
 
 def fingerprint(
@@ -103,8 +96,7 @@ def fingerprint(
     request = FingerprintRequest(
         loaded.name, tuple(find or ()), tuple(score or ()), site, components, threshold, seed, signal
     )
-    name = published_name(loaded.name, loaded.path)
-    recipe = request.recipe(name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
+    recipe = request.recipe(_published(running(loaded), loaded.path))
     peak = PeakMemory()
     atlas_recipe = {"model": loaded.name, "model_digest": loaded.digest, "site": site, "scope": "model"}
     atlas = compute_atlas(loaded, request.atlas_request(), atlas_recipe, report)

@@ -1,38 +1,27 @@
 """Find the networks of a model: answered from the store when asked before, computed and saved otherwise."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fnet_core.activations.reading import main_device, read_subjects, tokenize
+from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.decomposition.canica import canica, largest_components
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.families import check_site
 from fnet_core.models.folder import read_config
-from fnet_core.models.memory import default_dtype, expected_device
 from fnet_core.models.modules import site_widths
+from fnet_core.models.running import expected, running
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.networks.request import AtlasRequest
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
+from fnet_core.storage.memo import Found
 
 
-@dataclass(frozen=True)
-class FoundAtlas:
-    """An atlas and the file that holds it."""
-
-    atlas: Atlas
-    path: Path
-    computed: bool
-    """False when the store already had it."""
-
-
-def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -> FoundAtlas:
+def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -> Found[Atlas]:
     """The atlas that a request asks for, from the store or computed and saved.
 
     `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets the stages of `STAGES` and may raise
@@ -40,18 +29,15 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site(read_config(folder.path).model_type, request.site)
-    dtype = str(default_dtype()).removeprefix("torch.")
-    recipe = request.recipe(folder.name, models.model_digest(folder.path), expected_device(), dtype)
-    if kept := memo.known(ATLASES, recipe):
-        return FoundAtlas(kept, ATLASES.path(recipe), computed=False)
+    if kept := memo.found(ATLASES, request.recipe(expected(folder))):
+        return kept
     return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report)
 
 
-def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> FoundAtlas:
+def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> Found[Atlas]:
     """The atlas of a loaded model, from the store or computed and saved; its name in the request decides nothing."""
-    recipe = request.recipe(loaded.name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
-    atlas, computed = memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
-    return FoundAtlas(atlas, ATLASES.path(recipe), computed)
+    recipe = request.recipe(running(loaded))
+    return memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
 
 
 def compute_atlas(

@@ -52,7 +52,7 @@ def split_half(
     asked before. Raises RequestError for texts too few to split and halves too short for so many networks.
     """
     _check(request.passages)
-    whole = find_atlas(request, _part(report, 0), **loading).atlas
+    whole = find_atlas(request, _part(report, 0), **loading).answer
     if kept := known_recurrence(whole, threshold):
         return whole, kept
     loaded = models.get_loaded(request.model, report=_part(report, 0), **loading)
@@ -81,7 +81,7 @@ def recurrence_of(
         ]
         return in_halves(whole, (halves[0], halves[1]), recipe, threshold, CHANCE_DRAWS, recipe["seed"])
 
-    return memo.answered(RECURRENCES, recipe, compute)[0]
+    return memo.answered(RECURRENCES, recipe, compute).answer
 
 
 _SAME = ("site", "scope", "components", "seed", "restarts", "contrast")

@@ -1,13 +1,18 @@
 """What to ask of which model: the request of an atlas, checked without any library that runs models."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fnet_core.checks import check_choice, check_range, check_seed
 from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
 from fnet_core.errors import RequestError
-from fnet_core.storage import artifacts, memo
+from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
+
+if TYPE_CHECKING:
+    from fnet_core.models.running import Running
 
 METHOD_VERSION = 3
 """Raised when the method changes, so that atlases of an older method are not taken for answers."""
@@ -57,15 +62,11 @@ class AtlasRequest:
         if not self.passages:
             raise RequestError("There is no text to find networks on; give at least one passage.")
 
-    def recipe(self, name: str, model_digest: str, device: str, dtype: str) -> dict[str, Any]:
+    def recipe(self, model: Running) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
         from fnet_core.decomposition.canica import SKETCH_FACTOR
 
-        recipe = {
-            "model": name,
-            "model_digest": model_digest,
-            "device": device,
-            "dtype": dtype,
+        return model.recipe("torch", "transformers", "scikit-learn") | {
             "texts": sorted({p.source for p in self.passages}),
             "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
             "passages": len(self.passages),
@@ -77,6 +78,4 @@ class AtlasRequest:
             "contrast": self.contrast,
             "sketch_factor": SKETCH_FACTOR,
             "method_version": METHOD_VERSION,
-            "versions": memo.versions("torch", "transformers", "scikit-learn"),
         }
-        return memo.stamped(recipe)

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from fnet_core.activations.hooks import touching, touching_taps
-from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.activations.reading import tokenize
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import head_size, signal_taps, site_widths
+from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 

@@ -4,17 +4,18 @@ Shape legend: L layers, S passages, N MLP neurons of a layer, C attention channe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fnet_core.activations.reading import main_device, tokenize
+from fnet_core.activations.reading import tokenize
 from fnet_core.decomposition.canica import largest_components
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.running import main_device, running
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.compensation import Factors, layer_factors
@@ -34,6 +35,8 @@ class LayerFactors:
 
     mlp_L: tuple[Factors, ...]
     attention_L: tuple[Factors, ...]
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """What they were computed from; empty in a file of before recipes were kept."""
 
     def save(self, path: Path) -> None:
         """Write the factors to a safetensors file, whole or not at all."""
@@ -43,9 +46,8 @@ class LayerFactors:
             for layer, factors in enumerate(layers)
             for part in _PARTS
         }
-        artifacts.save_artifact(
-            path, KIND, arrays, {"layers": len(self.mlp_L), "heads": bool(self.attention_L)}, FORMAT
-        )
+        header = {"layers": len(self.mlp_L), "heads": bool(self.attention_L), "recipe": self.recipe}
+        artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
 
     @classmethod
     def load(cls, path: Path) -> "LayerFactors":
@@ -58,10 +60,11 @@ class LayerFactors:
                 for layer in range(header["layers"])
             )
 
-        return cls(layers("mlp"), layers("attention") if header["heads"] else ())
+        attention_L = layers("attention") if header["heads"] else ()
+        return cls(layers("mlp"), attention_L, header.get("recipe", {}))
 
 
-FACTORS = Kind(KIND, LayerFactors.load, FORMAT, keyed_since=2)
+FACTORS = Kind(KIND, LayerFactors.load, FORMAT, keyed_since=2, names=frozenset({"model"}))
 """Layer factors in the store."""
 
 
@@ -69,16 +72,12 @@ def factors_recipe(
     loaded: LoadedModel, passages: Sequence[Passage], components: int, seed: int, heads: bool
 ) -> dict[str, Any]:
     """Everything that decides the factors of a model's layers on some text, JSON-able."""
-    return {
-        "model_digest": loaded.digest,
-        "dtype": loaded.dtype,
-        "device": main_device(loaded.model).type,
+    return running(loaded).recipe("torch", "transformers") | {
         "texts_digest": artifacts.digest([[p.name, p.text] for p in passages]),
         "components": components,
         "seed": seed,
         "heads": heads,
         "method_version": METHOD_VERSION,
-        "versions": memo.versions("torch", "transformers"),
     }
 
 
@@ -97,8 +96,7 @@ def find_factors(
         _, factors = compute_factors(loaded, passages, components, seed, heads, devices, report)
         return factors
 
-    factors, _ = memo.answered(FACTORS, factors_recipe(loaded, passages, components, seed, heads), compute)
-    return factors
+    return memo.answered(FACTORS, factors_recipe(loaded, passages, components, seed, heads), compute).answer
 
 
 def compute_factors(
@@ -124,7 +122,8 @@ def compute_factors(
     moments = (*calibration.mlp_L, *calibration.attention_L)
     found = [layer_factors(m, each.covariance_KK, each.shared_KN) for m, each in zip(moments, networks, strict=True)]
     layers = len(calibration.mlp_L)
-    return calibration, LayerFactors(tuple(found[:layers]), tuple(found[layers:]))
+    recipe = factors_recipe(loaded, passages, components, seed, heads)
+    return calibration, LayerFactors(tuple(found[:layers]), tuple(found[layers:]), recipe)
 
 
 def check_components(

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from fnet_core.activations.reading import main_device
 from fnet_core.checks import check_choice
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths
+from fnet_core.models.running import main_device, running
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Calibrator
-from fnet_core.pruning.factors import FACTORS, check_components, compute_factors, factors_recipe
+from fnet_core.pruning.factors import FACTORS, check_components, compute_factors
 from fnet_core.pruning.methods import METHODS, Spread
 from fnet_core.pruning.request import check_scoring
 from fnet_core.pruning.units import LargestZ, Seen
@@ -66,15 +66,10 @@ class ScoreRequest:
 
     def recipe(self, loaded: LoadedModel, method: str) -> dict[str, Any]:
         """Everything that decides the scores of one method, JSON-able."""
-        recipe = {
-            "model": loaded.name,
-            "model_digest": loaded.digest,
-            "dtype": loaded.dtype,
-            "device": main_device(loaded.model).type,
+        recipe = running(loaded).recipe("torch", "transformers") | {
             "method": method,
             "heads": self.heads,
             "method_version": METHOD_VERSION,
-            "versions": memo.versions("torch", "transformers"),
         }
         if METHODS[method].seeded:
             recipe |= {"seed": self.seed}
@@ -88,7 +83,7 @@ class ScoreRequest:
             recipe |= {"components": self.components}
         if METHODS[method].signals == "published":
             recipe |= {"groups": self.used_groups}
-        return memo.stamped(recipe)
+        return recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +182,7 @@ def _computed(
     if "inputs" in kinds:
         settings = (request.passages, request.components, request.seed, request.heads)
         calibration, factors = compute_factors(loaded, *settings, devices, report)
-        memo.keep(FACTORS, factors_recipe(loaded, *settings), factors)
+        memo.keep(FACTORS, factors.recipe, factors)
     if "published" in kinds:
         calibration, largest = _published(loaded, request, report, devices)
     if kinds == {"none"}:

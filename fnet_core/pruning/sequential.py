@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from fnet_core.activations.hooks import touching_taps
-from fnet_core.activations.reading import Tokens, main_device, tokenize
+from fnet_core.activations.reading import Tokens, tokenize
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import Tap, attention_projections, decoder_layers, taps
+from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.compensation import Replacement, mean_replacement
 from fnet_core.texts import Passage

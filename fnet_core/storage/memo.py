@@ -55,6 +55,16 @@ class Kind(Generic[Kept]):
         return artifacts.artifact_path(self.name, self.key(recipe))
 
 
+@dataclass(frozen=True)
+class Found(Generic[Kept]):
+    """An answer, and the file that keeps it."""
+
+    answer: Kept
+    path: Path
+    computed: bool
+    """False when the store already had it."""
+
+
 def versions(*packages: str) -> dict[str, str]:
     """The installed versions of these packages, as they stand in recipes."""
     return {package: installed(package) for package in packages}
@@ -74,10 +84,10 @@ def stamped(recipe: dict[str, Any]) -> dict[str, Any]:
 def known(kind: Kind[Kept], recipe: dict[str, Any]) -> Kept | None:
     """The answer if the store has it in a file that can be read."""
     path = kind.path(recipe)
-    found, _ = _read(kind, path)
-    if found is not None:
+    answer, _ = _read(kind, path)
+    if answer is not None:
         log.info("%s: answered from the store, %s", kind.name, path)
-    return found
+    return answer
 
 
 def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
@@ -93,14 +103,18 @@ def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
     return path
 
 
-def answered(kind: Kind[Kept], recipe: dict[str, Any], compute: Callable[[], Kept]) -> tuple[Kept, bool]:
-    """The answer to a stored question, and whether it had to be computed; what `compute` raises leaves no trace."""
-    found = known(kind, recipe)
-    if found is not None:
-        return found, False
+def found(kind: Kind[Kept], recipe: dict[str, Any]) -> Found[Kept] | None:
+    """`known`, with the file that keeps it."""
+    answer = known(kind, recipe)
+    return None if answer is None else Found(answer, kind.path(recipe), computed=False)
+
+
+def answered(kind: Kind[Kept], recipe: dict[str, Any], compute: Callable[[], Kept]) -> Found[Kept]:
+    """The answer to a stored question, kept or computed; what `compute` raises leaves no trace."""
+    if kept := found(kind, recipe):
+        return kept
     made = compute()
-    keep(kind, recipe, made)
-    return made, True
+    return Found(made, keep(kind, recipe, made), computed=True)
 
 
 def _read(kind: Kind[Kept], path: Path) -> tuple[Kept | None, str]:

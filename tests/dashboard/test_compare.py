@@ -23,8 +23,9 @@ from fnet_core.jobs import manager
 from fnet_core.lineage import comparison
 from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.fingerprint import KIND, Fingerprint
-from fnet_core.lineage.taking import FingerprintRequest, FoundFingerprint, find_fingerprint
+from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
 from fnet_core.storage import artifacts
+from fnet_core.storage.memo import Found
 
 SIGNALS = waves(10)
 A = hand_fingerprint(SIGNALS, "base")
@@ -328,10 +329,10 @@ def test_the_map_of_a_network_is_opened_with_the_place_of_its_model(small_models
 
 
 def test_a_failed_side_is_one_sentence(monkeypatch, small_models):
-    def taken(request, report, **_) -> FoundFingerprint:
+    def taken(request, report, **_) -> Found[Fingerprint]:
         if request.model == "other":
             raise RequestError("The weights of [other] are damaged; fetch them again.")
-        return FoundFingerprint(A, artifacts.artifact_path(KIND, A.key), True)
+        return Found(A, artifacts.artifact_path(KIND, A.key), True)
 
     monkeypatch.setattr(jobs, "find_fingerprint", taken)
     at = page("compare", a="tiny", b="other")

@@ -29,7 +29,7 @@ def test_halves_are_tested_on_demand_and_then_stand_in_the_table():
     job: Job = remembered.call_args_list[0].args[0]
     assert manager().wait(job.id, 60).state == "done"
     at.run()
-    found = known_recurrence(find_atlas(request).atlas)
+    found = known_recurrence(find_atlas(request).answer)
     assert f"maps agree at {found.correlation_K[0]:.2f}" in said(at)
     assert at.dataframe(key="network_table").value["recurrence"].tolist() == pytest.approx(found.correlation_K.tolist())
     assert any("Does each network come back?" in chart.proto.spec for chart in at.get("plotly_chart"))

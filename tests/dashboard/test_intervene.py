@@ -24,7 +24,7 @@ PASSAGES, CONTROLS, THRESHOLD = 2, 2, 1.5
 
 def tiny_atlas() -> Atlas:
     """Two networks of the tiny starter, saved."""
-    return find_atlas(AtlasRequest("tiny", texts.bundled("find")[:2], components=2, restarts=2)).atlas
+    return find_atlas(AtlasRequest("tiny", texts.bundled("find")[:2], components=2, restarts=2)).answer
 
 
 def intervene_page(key: str, **query: str) -> AppTest:

@@ -15,9 +15,10 @@ from fnet_core.choices import site_title
 from fnet_core.cli.main import main
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import get_loaded
-from fnet_core.networks.atlas import KIND
-from fnet_core.networks.finding import AtlasRequest, FoundAtlas
+from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.networks.finding import AtlasRequest
 from fnet_core.storage import artifacts
+from fnet_core.storage.memo import Found
 
 
 def test_home_is_never_blank():
@@ -148,10 +149,10 @@ def test_every_tab_draws(tab):
 def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
     asked: list[AtlasRequest] = []
 
-    def found(request: AtlasRequest, report, **_) -> FoundAtlas:
+    def found(request: AtlasRequest, report, **_) -> Found[Atlas]:
         asked.append(request)
         report("capturing", 0.5)
-        return FoundAtlas(hand_atlas(), artifacts.artifact_path(KIND, save_atlas()), True)
+        return Found(hand_atlas(), artifacts.artifact_path(KIND, save_atlas()), True)
 
     monkeypatch.setattr(form, "find_atlas", found)
     at = page("networks")

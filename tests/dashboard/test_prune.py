@@ -90,7 +90,7 @@ def test_a_threshold_removes_what_scores_at_most_so_much():
 
 
 def test_what_networks_keep_is_what_the_core_counts():
-    atlas = find_atlas(AtlasRequest("tiny", texts.bundled("find")[:2], components=2, restarts=2)).atlas
+    atlas = find_atlas(AtlasRequest("tiny", texts.bundled("find")[:2], components=2, restarts=2)).answer
     at = scored(prune_page())
     at.slider(key="prune_threshold").set_value(1.5).run()
     plan, _ = expected()

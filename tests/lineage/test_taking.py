@@ -14,6 +14,7 @@ from fnet_core.lineage.request import STAGES
 from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
 from fnet_core.models import loading as models
 from fnet_core.models.folder import published_name
+from fnet_core.models.running import Running
 from fnet_core.storage import artifacts
 
 
@@ -31,7 +32,7 @@ def test_taken_once_and_then_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(taking.models, "get_loaded", forbidden)
     second = find_fingerprint(request)
-    assert not second.computed and second.fingerprint.content_digest() == first.fingerprint.content_digest()
+    assert not second.computed and second.answer.content_digest() == first.answer.content_digest()
 
 
 def test_a_damaged_file_of_the_store_is_made_again(tmp_path, monkeypatch):
@@ -47,7 +48,7 @@ def test_a_damaged_file_of_the_store_is_made_again(tmp_path, monkeypatch):
     unclocked = {"seconds": {}, "peak_memory_bytes": 0}
     assert (
         replace(Fingerprint.load(first.path), **unclocked).content_digest()
-        == replace(first.fingerprint, **unclocked).content_digest()
+        == replace(first.answer, **unclocked).content_digest()
     )
     assert not find_fingerprint(request).computed
 
@@ -56,13 +57,13 @@ def test_a_folder_is_published_by_its_own_name_and_answered_by_the_name_asked_fo
     folder = save_tiny(tmp_path / "secret place" / "model", **LONG)
     monkeypatch.setenv("FNET_ROOTS", str(tmp_path))
     first = find_fingerprint(FingerprintRequest(str(folder), **ASK))
-    assert (first.fingerprint.model.name, first.fingerprint.recipe["model"]) == ("model", "model")
+    assert (first.answer.model.name, first.answer.recipe["model"]) == ("model", "model")
     assert b"secret place" not in first.path.read_bytes()
     renamed = folder.rename(folder.parent / "renamed")
     second = find_fingerprint(FingerprintRequest(str(renamed), **ASK))
     assert not second.computed and second.path == first.path
-    assert (second.fingerprint.model.name, second.fingerprint.recipe["model"]) == ("renamed", "renamed")
-    assert second.fingerprint.model.digest == first.fingerprint.model.digest
+    assert (second.answer.model.name, second.answer.recipe["model"]) == ("renamed", "renamed")
+    assert second.answer.model.digest == first.answer.model.digest
     loaded = models.load(str(renamed))
     live = take(loaded)
     assert (live.model.name, live.recipe["model"]) == ("renamed", "renamed")
@@ -81,10 +82,10 @@ def test_published_names(tmp_path, monkeypatch):
 def test_a_model_loaded_elsewhere_than_expected_is_kept_where_it_ran(monkeypatch):
     """A machine that says it has an accelerator and loads on the CPU all the same."""
     first = find_fingerprint(FingerprintRequest("tiny", **ASK))
-    assert first.computed and first.fingerprint.recipe["device"] == "cpu"
-    loaded = replace(loaded_tiny(**LONG), digest=first.fingerprint.model.digest)
+    assert first.computed and first.answer.recipe["device"] == "cpu"
+    loaded = replace(loaded_tiny(**LONG), digest=first.answer.model.digest)
     monkeypatch.setattr(models, "get_loaded", lambda *_, **__: loaded)
-    monkeypatch.setattr(taking, "expected_device", lambda: "cuda")
+    monkeypatch.setattr("fnet_core.models.running.expected_device", lambda: "cuda")
     second = find_fingerprint(FingerprintRequest("tiny", **ASK))
     assert not second.computed and second.path == first.path
 
@@ -96,7 +97,7 @@ def test_a_model_loaded_elsewhere_than_expected_is_kept_where_it_ran(monkeypatch
 )  # fmt: skip
 def test_everything_that_affects_the_result_is_in_the_key(change):
     def key(request):
-        return taking.FINGERPRINTS.key(request.recipe("m", "d", "cpu", "float32"))
+        return taking.FINGERPRINTS.key(request.recipe(Running("m", "d", "cpu", "float32")))
 
     assert key(FingerprintRequest("m", **ASK)) != key(FingerprintRequest("m", **ASK | change))
     protocols = [FingerprintRequest("m", **ASK | extra).protocol() for extra in ({}, change)]

@@ -24,7 +24,7 @@ def ask(**changes) -> AtlasRequest:
 
 def test_an_atlas_is_computed_once_and_then_read(monkeypatch):
     first = find_atlas(ask())
-    assert first.computed and first.path.exists() and len(first.atlas) == 5
+    assert first.computed and first.path.exists() and len(first.answer) == 5
 
     def forbidden(*_, **__):
         raise AssertionError("the model was loaded again")
@@ -32,7 +32,7 @@ def test_an_atlas_is_computed_once_and_then_read(monkeypatch):
     monkeypatch.setattr(finding.models, "get_loaded", forbidden)
     second = find_atlas(ask())
     assert not second.computed and second.path == first.path
-    assert second.atlas.summary() == first.atlas.summary()
+    assert second.answer.summary() == first.answer.summary()
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_computed_twice_the_bits_are_the_same():
     first.path.unlink()
     second = find_atlas(ask())
     assert second.computed
-    for a, b in zip(first.atlas.maps + first.atlas.courses, second.atlas.maps + second.atlas.courses, strict=True):
+    for a, b in zip(first.answer.maps + first.answer.courses, second.answer.maps + second.answer.courses, strict=True):
         assert np.array_equal(a, b)
 
 
 def test_scope_layer_gives_networks_of_one_layer_each():
-    atlas = find_atlas(ask(scope="layer", components=3)).atlas
+    atlas = find_atlas(ask(scope="layer", components=3)).answer
     assert len(atlas) == 3 * atlas.layer_count
     table = atlas.table(2.0)
     assert (table["layers"] <= 1).all()
@@ -73,7 +73,7 @@ def test_scope_layer_gives_networks_of_one_layer_each():
 
 def test_networks_of_experts_and_a_site_that_a_mixture_lacks_refused_before_its_weights_are_read(tmp_path, monkeypatch):
     folder = str(save_tiny(tmp_path / "mixture", "mixtral", max_position_embeddings=2048))
-    atlas = find_atlas(ask(model=folder, site="experts", components=3)).atlas
+    atlas = find_atlas(ask(model=folder, site="experts", components=3)).answer
     assert atlas.widths_L == (5, 5, 5) and atlas.maps[0].shape == (3, 15)
     monkeypatch.setattr(finding.models, "get_loaded", None)
     with pytest.raises(RequestError, match="choose site mlp_out, residual, heads or experts"):
@@ -82,7 +82,7 @@ def test_networks_of_experts_and_a_site_that_a_mixture_lacks_refused_before_its_
 
 @pytest.mark.parametrize("site", ["mlp", "mlp_out", "residual", "heads"])
 def test_every_site_gives_an_atlas_of_its_own_widths(site):
-    atlas = find_atlas(ask(site=site, components=3)).atlas
+    atlas = find_atlas(ask(site=site, components=3)).answer
     assert sum(atlas.widths_L) == atlas.maps[0].shape[1]
     assert all(len(course) == len(offsets) for course, offsets in zip(atlas.courses, atlas.offsets, strict=True))
 
@@ -134,7 +134,7 @@ def test_a_dead_layer_is_named_and_more_text_is_not_asked_for(tmp_path):
 
 def test_a_kept_atlas_whose_shares_sum_to_more_than_the_whole_is_made_again(caplog):
     first = find_atlas(ask())
-    replace(first.atlas, variance_K=first.atlas.variance_K + 1).save(first.path)
+    replace(first.answer, variance_K=first.answer.variance_K + 1).save(first.path)
     again = find_atlas(ask())
     assert again.computed and again.path == first.path and "sum to more than the whole" in caplog.text
-    np.testing.assert_array_equal(again.atlas.variance_K, first.atlas.variance_K)
+    np.testing.assert_array_equal(again.answer.variance_K, first.answer.variance_K)

@@ -13,6 +13,7 @@ from support.loading import loaded_tiny
 from support.pruning_cases import PASSAGES, REQUEST
 from support.tiny_models import save_tiny
 
+from fnet_core._version import __version__
 from fnet_core.errors import Cancelled
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.lineage.taking import FingerprintRequest, find_fingerprint
@@ -38,11 +39,11 @@ def of_kind(kind: str, folder: Path) -> Asked:
     match kind:
         case "atlas":
             request = AtlasRequest(name, PASSAGES, components=2, restarts=2)
-            return Asked(lambda: find_atlas(request).atlas, "fnet_core.networks.finding.compute_atlas")
+            return Asked(lambda: find_atlas(request).answer, "fnet_core.networks.finding.compute_atlas")
         case "fingerprint":
             request = FingerprintRequest(name, PASSAGES[:2], PASSAGES[2:], components=2, threshold=1.0)
             taken = "fnet_core.lineage.taking.compute_fingerprint"
-            return Asked(lambda: find_fingerprint(request).fingerprint, taken)
+            return Asked(lambda: find_fingerprint(request).answer, taken)
         case "perplexity":
             yardstick = Yardstick(PASSAGES[:1])
             return Asked(lambda: baseline_perplexity(loaded, yardstick), "fnet_core.evaluation.yardstick.measure")
@@ -121,6 +122,13 @@ def own_copy(first_answers, tmp_path, monkeypatch) -> Callable[[str], tuple[Aske
         return of_kind(kind, model), home / kind / path.name, arrays
 
     return copy
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kept_answer_says_which_model_and_which_fnet_it_is_of(kind, first_answers):
+    _, path, _ = first_answers[kind]
+    recipe = artifacts.read_header(path)["recipe"]
+    assert recipe["fnet"] == __version__ and recipe["model"] and len(recipe["model_digest"]) == 64
 
 
 def notes(caplog) -> list[str]:
@@ -217,8 +225,9 @@ def test_what_the_computation_raises_leaves_no_trace():
     with pytest.raises(Cancelled):
         memo.answered(COUNTED, {"size": 4}, cancelled)
     assert memo.known(COUNTED, {"size": 4}) is None
-    assert memo.answered(COUNTED, {"size": 4}, lambda: Counted(7)) == (Counted(7), True)
-    assert memo.answered(COUNTED, {"size": 4}, cancelled) == (Counted(7), False)
+    path = COUNTED.path({"size": 4})
+    assert memo.answered(COUNTED, {"size": 4}, lambda: Counted(7)) == memo.Found(Counted(7), path, computed=True)
+    assert memo.answered(COUNTED, {"size": 4}, cancelled) == memo.Found(Counted(7), path, computed=False)
 
 
 def test_a_folder_in_the_way_is_moved_aside_with_all_it_holds():
