@@ -20,12 +20,12 @@ if TYPE_CHECKING:
         inhibit,
         load,
         measure,
-        passages,
         perplexity,
         plan_pruning,
         prune,
         recur,
     )
+    from fnet_core.given import passages
     from fnet_core.networks.atlas import Atlas
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "fnet_core.networks.atlas" if name == "Atlas" else "fnet_core.api"
+    home = {"Atlas": "fnet_core.networks.atlas", "passages": "fnet_core.given"}.get(name, "fnet_core.api")
     found = getattr(import_module(home), name)
     globals()[name] = found
     return found

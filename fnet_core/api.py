@@ -4,7 +4,7 @@ They call what the pages and the command line call and return the same frozen ob
 Texts are given as "find" or "score" (the bundled halves), as a path to a text file, as a text, or as several texts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from fnet_core.derivation import derive as derivations
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
+from fnet_core.given import Model, Texts, loaded_of, name_of, passages
 from fnet_core.interventions.edits import Edit, check_atlas, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
 from fnet_core.lineage import comparison
@@ -42,12 +43,6 @@ from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.texts import Passage
 
-Model = str | LoadedModel
-"""A model by name (starter, repository of the hub, folder, .gguf file) or loaded."""
-
-Texts = str | Path | Passage | Iterable[str | Passage]
-"""Texts as `passages` takes them."""
-
 
 def load(name: str, *, accept_licence: bool = False, report: Report = silent) -> LoadedModel:
     """The named model, ready to run; the two used last stay loaded. RequestError says why one cannot be.
@@ -59,48 +54,6 @@ def load(name: str, *, accept_licence: bool = False, report: Report = silent) ->
     return loading.get_loaded(name, accept_licence=accept_licence, report=report)
 
 
-def passages(source: Texts = "find") -> tuple[Passage, ...]:
-    """The passages that `source` means: a bundled half, a text file's, a text's, or one for each of several texts.
-
-    A string without white space, or one line that ends in ".txt" or is the name of a file, names a file.
-
-    Raises RequestError for an empty text, a file that is not text, and no text at all.
-
-    >>> len(passages("score")), passages("It rained all day.")[0].text
-    (24, 'It rained all day.')
-    >>> [passage.name for passage in passages(["One text.", "Another text."])]
-    ['text 1', 'text 2']
-    """
-    if isinstance(source, Passage):
-        return (source,)
-    if isinstance(source, Path):
-        return texts.from_file(source)
-    if isinstance(source, str):
-        if source in ("find", "score"):
-            return texts.bundled("find" if source == "find" else "score")
-        return texts.from_file(source) if _names_a_file(source) else texts.from_text(source)
-    found = [
-        each if isinstance(each, Passage) else Passage(f"text {number}", each, "given text")
-        for number, each in enumerate(source, start=1)
-    ]
-    if empty := [passage.name for passage in found if not passage.text.strip()]:
-        raise RequestError(f"{empty[0]} is empty; give at least a few sentences.")
-    if not found:
-        raise RequestError("There is no text; give at least one.")
-    return tuple(found)
-
-
-def _names_a_file(source: str) -> bool:
-    """Whether a string is meant as a path: a single word is no text to read."""
-    word = source.strip()
-    if not word or "\n" in word or "\0" in word or len(word) > 1000:
-        return False
-    try:
-        return not any(map(str.isspace, word)) or word.endswith(".txt") or Path(word).is_file()
-    except OSError:
-        return False
-
-
 def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent, **choices: Any) -> Atlas:
     """The functional networks of a model; `choices` are those of `AtlasRequest`, such as site, scope, components, seed.
 
@@ -110,7 +63,7 @@ def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent,
     >>> len(atlas), atlas.site, atlas.layer_count
     (4, 'mlp', 2)
     """
-    request = finding.AtlasRequest(_name(model), passages(source), **choices)
+    request = finding.AtlasRequest(name_of(model), passages(source), **choices)
     if isinstance(model, str):
         return finding.find_atlas(request, report).answer
     return finding.atlas_of(model, request, report).answer
@@ -137,7 +90,7 @@ def recur(
     if second is None:
         if isinstance(first, Atlas):
             raise RequestError("An atlas holds no text to split; give its model, or a second atlas.")
-        request = finding.AtlasRequest(_name(first), passages(source), **choices)
+        request = finding.AtlasRequest(name_of(first), passages(source), **choices)
         return split_half(request, threshold, report)[1]
     a, b = (
         each if isinstance(each, Atlas) else find_atlas(each, source, report=report, **choices)
@@ -195,7 +148,7 @@ def measure(
     >>> found.edited.value != found.baseline.value, len(found.controls)
     (True, 2)
     """
-    loaded = _loaded(model, report)
+    loaded = loaded_of(model, report)
     if atlas is not None:
         check_atlas(loaded, atlas)
     chosen = (edits,) if isinstance(edits, Edit) else tuple(edits)
@@ -218,7 +171,7 @@ def perplexity(
     45
     """
     yardstick = Yardstick(passages(source), definition, window, stride)
-    return baseline_perplexity(_loaded(model, report), yardstick, report)
+    return baseline_perplexity(loaded_of(model, report), yardstick, report)
 
 
 def plan_pruning(
@@ -242,7 +195,7 @@ def plan_pruning(
     """
     asked = PlanRequest(ratio=ratio, **choices)
     request = ScoreRequest(passages(source), asked.heads, seed, components)
-    return plan_for(_loaded(model, report), asked, request, report)
+    return plan_for(loaded_of(model, report), asked, request, report)
 
 
 def prune(
@@ -268,7 +221,7 @@ def prune(
     >>> round(found.effect.value, 6) == round(found.pruned.value / found.baseline.value, 6)
     True
     """
-    loaded = _loaded(model, report)
+    loaded = loaded_of(model, report)
     pruning = _prepared(loaded, plan, compensation, (passages(calibration), components, seed), report)
     return measure_pruning(loaded, pruning, Yardstick(passages(source)), report)
 
@@ -294,7 +247,7 @@ def export(
     >>> load(str(folder.resolve())).model.num_parameters() == plan.parameters
     True
     """
-    loaded = _loaded(model, report)
+    loaded = loaded_of(model, report)
     pruning = _prepared(loaded, plan, compensation, (passages(calibration), components, seed), report)
     perplexities = {"before": result.baseline, "after": result.pruned} if result else {}
     return exporting.export(loaded, pruning, Path(folder), perplexities, report, result.yardstick if result else None)
@@ -310,7 +263,7 @@ def fingerprint(
     >>> len(fingerprint("tiny", components=4, threshold=2.0))
     4
     """
-    request = FingerprintRequest(_name(model), passages(find), passages(score), **choices)
+    request = FingerprintRequest(name_of(model), passages(find), passages(score), **choices)
     if isinstance(model, str):
         return find_fingerprint(request, report).answer
     return fingerprint_of(model, request, report).answer
@@ -355,7 +308,7 @@ def independence(
     ([0, 1], ['Layers 0 and 1 of B match layers 0 and 1 of A.'])
     """
     read = texts.bundled("score")[:TEST_PASSAGES] if source is None else passages(source)
-    first, second = (_loaded(model, report) for model in (a, b))
+    first, second = (loaded_of(model, report) for model in (a, b))
     return testing.independence(first, second, read, neurons=neurons, seed=seed, report=report)
 
 
@@ -369,15 +322,7 @@ def derive(
     >>> derive("tiny", "noise:0.1", "noisy").how
     'noise:0.1'
     """
-    return derivations.derive(_name(model), how, Path(folder), seed=seed, report=report)
-
-
-def _name(model: Model) -> str:
-    return model if isinstance(model, str) else str(model.path)
-
-
-def _loaded(model: Model, report: Report) -> LoadedModel:
-    return load(model, report=report) if isinstance(model, str) else model
+    return derivations.derive(name_of(model), how, Path(folder), seed=seed, report=report)
 
 
 def _prepared(
