@@ -4,10 +4,11 @@ from html import escape
 
 import streamlit as st
 
-from dashboard import atlases, charts, notices, selection, threshold, words
-from dashboard.networks import table, views
+from dashboard import atlases, notices, selection, threshold
+from dashboard.networks import scan, table, views
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.contexts import led_by_position
 from fnet_core.plotting import networks as figures
 
 _THRESHOLD = "threshold_slider"
@@ -26,7 +27,7 @@ def explorer(key: str) -> None:
     with right:
         beyond = _head(atlas)
         network = selection.current().network
-        charts.draw(figures.network_map(atlas, network, beyond), "network_map", _map_caption(atlas))
+        scan.draw(key, atlas, network, beyond)
     with left:
         networks = table.layer_filter(atlas)
         table.pick(atlas, networks)
@@ -55,17 +56,6 @@ def _head(atlas: Atlas) -> float:
     verb = "is a key neuron" if kept == 1 else "are key neurons"
     share = 100 * kept / total
     st.markdown(f"**{kept:,} of {total:,} neurons** {verb} ({share:.2f} %), |z| > {beyond:.1f}")
+    if sentence := led_by_position(atlas, network):
+        st.caption(f":material/low_priority: {sentence}")
     return beyond
-
-
-def _map_caption(atlas: Atlas) -> str:
-    size = figures.bin_size(max(atlas.widths_L))
-    bins = (
-        f" Each column stands for {words.count(size, 'neighbouring neuron')} and shows the strongest of them."
-        if size > 1
-        else ""
-    )
-    return (
-        "The network's spatial map: red neurons are active when the network is, blue ones when it is not; "
-        f"grey ones stay below the threshold.{bins}"
-    )

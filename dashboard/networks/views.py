@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from dashboard import atlases, charts, coloured_text, selection, stepper, words
-from dashboard.networks import halves
+from dashboard.networks import contexts, halves, own_text
 from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.plotting import networks
@@ -14,6 +14,18 @@ from fnet_core.storage import artifacts
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
 _SHOWN = "passage_shown"
+
+
+def spatial_map(atlas: Atlas, network: int, threshold: float) -> None:
+    """The network's z-values by the neurons' own numbers."""
+    size = networks.bin_size(max(atlas.widths_L))
+    bins = f" Each column stands for {words.count(size, 'neighbouring neuron')} and shows the strongest of them."
+    charts.draw(
+        networks.network_map(atlas, network, threshold),
+        "network_map",
+        "Neurons in the order of their numbers, which has no meaning of its own: red neurons are active when the "
+        "network is, blue ones when it is not; grey ones stay below the threshold." + (bins if size > 1 else ""),
+    )
 
 
 def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
@@ -36,15 +48,13 @@ def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
 
 
 def in_text(atlas: Atlas, network: int, threshold: float) -> None:
-    """A passage coloured by the network's time course, and the course as a curve."""
+    """A passage or a text of the person's own coloured by the network's time course, and the course as a curve."""
+    if own_text.chosen():
+        own_text.draw(atlas, network)
+        return
     at = _passage_picker(atlas, network)
     course_T = atlas.courses[at][:, network] / atlas.course_scale(network)
-    with st.container(border=True, key="coloured_text"):
-        st.html(coloured_text.by_course(atlas.passages[at].text, atlas.offsets[at], course_T))
-    st.caption(
-        "Red tokens are where the network is active, blue ones where it is below its mean, in standard "
-        f"deviations (SD) over all {words.count(atlas.tokens, 'token')}. Point at a token for its value."
-    )
+    own_text.coloured(atlas, atlas.passages[at].text, atlas.offsets[at], course_T)
     charts.draw(
         networks.time_course(atlas, network, at),
         "time_course",
@@ -166,8 +176,10 @@ def recipe(atlas: Atlas, network: int, threshold: float) -> None:
 
 
 TABS = {
-    "By layer": by_layer,
     "In text": in_text,
+    "Contexts": contexts.draw,
+    "By layer": by_layer,
+    "Map": spatial_map,
     "Key neurons": key_neurons,
     "Parcellation": parcellation,
     "Connectivity": connectivity,

@@ -262,6 +262,18 @@ class Atlas(Described):
         passage = _existing(passage, len(self.passages), "passage")
         return drawn("networks.time_course", self, self._existing(network), passage)
 
+    def plot_scan(self, threshold: float = DEFAULT_THRESHOLD, network: int | None = None) -> Any:
+        """The plotly figure of every layer's neurons grouped by the network that owns them; IndexError as `plot_map`.
+
+        With `network` the others step back to grey.
+
+        >>> import fnet_core as fn
+        >>> atlas = fn.find_atlas("tiny", components=4)
+        >>> atlas.plot_scan(threshold=2.0).data[0].type
+        'bar'
+        """
+        return drawn("scan.scan", self, threshold, None if network is None else self._existing(network))
+
     def plot_networks(self, threshold: float = DEFAULT_THRESHOLD) -> Any:
         """The plotly figure of all networks at once: every neuron in the colour of its strongest network.
 

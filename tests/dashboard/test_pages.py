@@ -1,24 +1,30 @@
 """The pages as a browser's server runs them: the numbers and sentences that they show."""
 
+import base64
 import json
 import shutil
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 from support.atlases import hand_atlas
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
 
-from dashboard import model_access
-from dashboard.networks import form
+from dashboard import jobs, model_access
+from dashboard.networks import form, own_text
 from fnet_core.choices import site_title
 from fnet_core.cli.main import main
 from fnet_core.errors import RequestError
+from fnet_core.jobs import manager
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.finding import AtlasRequest
+from fnet_core.networks.listening import Heard
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Found
+from fnet_core.texts import Passage
 
 
 def test_home_is_never_blank():
@@ -129,7 +135,25 @@ def test_an_atlas_of_layers_lists_one_layer_at_a_time():
     assert "**2 of 5 neurons** are key neurons (40.00 %)" in said(at)
 
 
-@pytest.mark.parametrize("tab", ["In text", "Key neurons", "Parcellation", "Connectivity", "Recurrence", "Recipe"])
+def test_the_scan_is_sent_with_the_page():
+    key = save_atlas()
+    at = page("networks", atlas=key, threshold="2.5")
+    (sent,) = [json.loads(element.proto.mixed.json or element.proto.json) for element in at.get("bidi_component")]
+    assert sent["selected"] == 0 and sent["networks"] == 3 and sent["widths"] == [4, 6, 5]
+    areas = {network: 0 for network in range(3)}
+    for runs in sent["runs"]:
+        for network, core, _ in runs:
+            areas[network] += core
+    assert areas == {0: 3, 1: 3, 2: 0}
+    neurons = np.frombuffer(base64.b64decode(sent["neurons"]), dtype=np.int32)
+    assert sorted(neurons[:4].tolist()) == [0, 1, 2, 3]
+    assert [len(places) for places in sent["elsewhere"]] == [0, 1, 0]
+    assert sorted(sent["order"]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "tab", ["In text", "Map", "Key neurons", "Parcellation", "Connectivity", "Recurrence", "Recipe"]
+)
 def test_every_tab_draws(tab):
     at = page("networks", atlas=save_atlas())
     at.session_state["view"] = tab
@@ -137,10 +161,11 @@ def test_every_tab_draws(tab):
     assert not at.exception
     shown = {
         "In text": lambda: "token 0: +1.5 SD" in said(at),
+        "Map": lambda: "Map of network 0" in at.get("plotly_chart")[0].proto.spec,
         "Key neurons": lambda: at.dataframe[1].value["z"].tolist() == [9.0, 5.0, -3.5],
-        "Parcellation": lambda: '"Parcellation"' in at.get("plotly_chart")[1].proto.spec,
-        "Connectivity": lambda: "Connectivity of networks" in at.get("plotly_chart")[1].proto.spec,
-        "Recurrence": lambda: "Where network 0 works" in at.get("plotly_chart")[1].proto.spec,
+        "Parcellation": lambda: '"Parcellation"' in at.get("plotly_chart")[0].proto.spec,
+        "Connectivity": lambda: "Connectivity of networks" in at.get("plotly_chart")[0].proto.spec,
+        "Recurrence": lambda: "Where network 0 works" in at.get("plotly_chart")[0].proto.spec,
         "Recipe": lambda: '"site": "mlp"' in at.code[0].value and "2.0 s" in str(at.table[0].value),
     }
     assert shown[tab]()
@@ -285,3 +310,43 @@ def test_only_the_sites_of_the_model_are_offered():
     model_access.cards.clear()
     at = page("networks", model="tiny")
     assert at.selectbox(key="site").options == [site_title(name) for name in ("mlp", "mlp_out", "residual", "heads")]
+
+
+def test_places_and_the_networks_of_a_word_are_listed():
+    at = page("networks", atlas=save_atlas())
+    at.session_state["view"] = "Contexts"
+    at.run()
+    places = at.dataframe[1].value
+    assert places["word"].iloc[0] == "abc" and places["activity"].is_monotonic_decreasing
+    at.segmented_control(key="contexts_which").set_value("Silent").run()
+    assert at.dataframe[1].value["activity"].is_monotonic_increasing
+    at.text_input(key="word_sought").set_value("gh").run()
+    assert at.dataframe(key="networks_of_word").value["network"].tolist()[0] == 2
+    at.text_input(key="word_sought").set_value("<b>zebra").run()
+    assert any("is no word of the text" in notice.value for notice in at.info)
+
+
+def test_a_text_of_ones_own_is_coloured(monkeypatch):
+    asked = []
+
+    def heard(loaded, atlas, text, report):
+        asked.append(text)
+        courses_TK = np.array([[0.0, 1.0, 0.5], [2.5, 0.0, 0.0]], dtype=np.float32)
+        return Heard(Passage("your text", text, "typed"), np.array([[0, 3], [4, 7]]), courses_TK, atlas.labels)
+
+    monkeypatch.setattr(own_text, "listen", heard)
+    monkeypatch.setattr("dashboard.jobs.get_loaded", lambda *_, **__: None)
+    at = page("networks", atlas=save_atlas())
+    at.session_state["view"] = "In text"
+    at.run()
+    at.segmented_control(key="text_shown").set_value("Your own text").run()
+    at.text_area(key="own_text").set_value("Tea <i>time").run()
+    with patch.object(jobs, "remember", wraps=jobs.remember) as remembered:
+        at.button(key="listen").click().run()
+    manager().wait(remembered.call_args.args[0].id, 20)
+    at.run()
+    assert asked == ["Tea <i>time"]
+    assert "token 1: +2.5 SD" in said(at) and "<i>" not in said(at)
+    assert at.dataframe(key="heard_networks").value["network"].tolist() == [0, 1, 2]
+    at.selectbox(key="second_network").set_value(1).run()
+    assert "token 0: +1.0 SD" in said(at)

@@ -70,6 +70,8 @@ def test_first_visit(server: str, page: Page, tmp_path: Path):
     expect(second.get_by_role("tab", name="By layer")).to_be_visible(timeout=10 * MINUTES)
     second.close()
     expect(page.get_by_role("tab", name="By layer")).to_be_visible(timeout=10 * MINUTES)
+    expect(page.get_by_role("slider", name="Scan")).to_be_visible()
+    page.get_by_role("tab", name="Map").click()
     expect(page.get_by_text("Map of network 0")).to_be_visible()
 
     on_page = counts_on_page(page, 3.0)
@@ -96,6 +98,26 @@ def test_first_visit(server: str, page: Page, tmp_path: Path):
     copied.goto(link)
     expect(copied.get_by_text(f"Network {NETWORKS - 1}", exact=True)).to_be_visible()
     expect(copied.get_by_text(f"|z| > {HIGHER}")).to_be_visible()
+
+
+def test_the_scan_tells_and_selects(server: str, page: Page, tmp_path: Path):
+    text = tmp_path / "reduced.txt"
+    text.write_text("\n\n".join(p.text for p in texts.bundled("find")[:2]), encoding="utf-8")
+    page.goto(f"{server}/networks?atlas={Path(atlas_of_command_line(text, 3.0)['artifact']).stem}")
+    scan = page.get_by_role("slider", name="Scan")
+    expect(scan).to_have_attribute("aria-valuenow", "0")
+    scan.hover(position={"x": 200, "y": 150})
+    expect(page.get_by_text(re.compile(r"layer \d+ · neuron [\d,]+ · z = -?\d+\.\d"))).to_be_visible()
+    scan.press("ArrowRight")
+    expect(page).to_have_url(re.compile("network=[1-9]"))
+    of_arrow = scan.get_attribute("aria-valuenow")
+    expect(page.get_by_text(f"Network {of_arrow}", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name=f"Network {of_arrow} alone")).to_have_attribute("aria-pressed", "true")
+    told = page.locator(".tip b").inner_text()
+    scan.click(position={"x": 200, "y": 150})
+    chosen = re.match(r"Network (\d+)", told).group(1)
+    expect(scan).to_have_attribute("aria-valuenow", chosen)
+    expect(page.get_by_text(f"Network {chosen}", exact=True)).to_be_visible()
 
 
 def test_a_wrong_address_is_a_sentence_in_the_browser(server: str, page: Page):

@@ -1,0 +1,87 @@
+"""What drives the network: its strongest places in the text, or where it falls silent, and the networks of a word."""
+
+import streamlit as st
+
+from dashboard import notices, selection, words
+from fnet_core.errors import RequestError
+from fnet_core.networks import contexts
+from fnet_core.networks.atlas import Atlas
+
+_STRONGEST, _SILENT = "Strongest", "Silent"
+_WHICH, _WORD, _FOUND = "contexts_which", "word_sought", "networks_of_word"
+LISTED = 30
+
+
+def draw(atlas: Atlas, network: int, threshold: float) -> None:
+    """The places as a table with what stands around each, beside the search for a word."""
+    places, search = st.columns([7, 4], gap="medium")
+    with places:
+        which = st.segmented_control(
+            "Places",
+            [_STRONGEST, _SILENT],
+            key=_WHICH,
+            default=_STRONGEST,
+            required=True,
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        st.dataframe(
+            contexts.contexts(atlas, network, LISTED, silent=which == _SILENT),
+            key="context_table",
+            hide_index=True,
+            height=420,
+            column_config={
+                "activity": st.column_config.NumberColumn(
+                    "Activity", format="%.1f SD", width=70, help="In standard deviations over all tokens."
+                ),
+                "before": st.column_config.TextColumn("Before", width=190, alignment="right"),
+                "word": st.column_config.TextColumn("Word", width=90),
+                "after": st.column_config.TextColumn("After", width=190),
+                "passage": st.column_config.TextColumn("Passage", width=110),
+                "token": None,
+            },
+            alt=f"{which} places of network {network} in the text, the most extreme first",
+        )
+        if which == _STRONGEST:
+            st.caption(f"The {LISTED} words of the text at which this network is most active.")
+        else:
+            st.caption(f"The {LISTED} words of the text at which this network is farthest below its mean.")
+    with search:
+        _search(atlas)
+
+
+def _search(atlas: Atlas) -> None:
+    sought = st.text_input(
+        "Which networks answer to a word?", key=_WORD, placeholder="with", persist_state="session", max_chars=60
+    )
+    if not sought.strip():
+        st.caption("Type a word of the text: every network is listed by its mean activity there.")
+        return
+    try:
+        found = contexts.networks_of_word(atlas, sought)
+    except RequestError as error:
+        notices.info(str(error), icon=":material/search_off:")
+        return
+
+    def choose() -> None:
+        rows = st.session_state[_FOUND].selection.rows
+        if rows:
+            selection.choose(network=int(found["network"][rows[0]]))
+
+    st.caption(f"At {words.count(int(found['times'][0]), 'token')} of this word. Click a row to see its network.")
+    st.dataframe(
+        found,
+        key=_FOUND,
+        hide_index=True,
+        height=340,
+        on_select=choose,
+        selection_mode="single-row",
+        column_config={
+            "network": st.column_config.NumberColumn("#", width=36),
+            "label": st.column_config.TextColumn("Label", width=120),
+            "activity": st.column_config.NumberColumn("Mean", format="%.2f SD", width=70),
+            "error": st.column_config.NumberColumn("±", format="%.2f", width=46, help="Standard error of the mean."),
+            "times": None,
+        },
+        alt=f"Networks by their mean activity at the word {sought.strip()}",
+    )

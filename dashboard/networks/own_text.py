@@ -1,0 +1,150 @@
+"""A text of the person's own under the networks of an atlas: typed, read by the model, coloured."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from dashboard import coloured_text, jobs, selection, words
+from fnet_core.jobs import Job, JobReport
+from fnet_core.models.loading import LoadedModel
+from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.listening import MOST_CHARACTERS, Heard, listen
+
+KIND = "listening"
+_PASSAGES, _OWN = "Passages", "Your own text"
+_SOURCE, _TEXT, _SECOND, _HEARD = "text_shown", "own_text", "second_network", "heard_networks"
+_START = "She locked the door, walked down to the harbour, and counted the boats: one, two, three."
+
+
+@dataclass(frozen=True)
+class Request:
+    """A text for the networks of one model."""
+
+    model: str
+    text: str
+
+
+def chosen() -> bool:
+    """Draw the choice between the atlas's passages and a text of one's own; True for the latter."""
+    return (
+        st.segmented_control(
+            "Text",
+            [_PASSAGES, _OWN],
+            key=_SOURCE,
+            default=_PASSAGES,
+            required=True,
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        == _OWN
+    )
+
+
+def coloured(atlas: Atlas, text: str, offsets_T2: np.ndarray, course_T: np.ndarray) -> None:
+    """A text coloured by a course in standard deviations, with what the colours mean."""
+    with st.container(border=True, key="coloured_text"):
+        st.html(coloured_text.by_course(text, offsets_T2, course_T))
+    st.caption(
+        "Red tokens are where the network is active, blue ones where it is below its mean, in standard "
+        f"deviations (SD) over all {words.count(atlas.tokens, 'token')}. Point at a token for its value."
+    )
+
+
+def draw(atlas: Atlas, network: int) -> None:
+    """The text box, and once the text was read: its colours, a second network, and the networks that answer most."""
+    job = jobs.remembered(KIND)
+    st.session_state.setdefault(_TEXT, _START)
+    box, button = st.columns([6, 1], vertical_alignment="bottom")
+    box.text_area("Your text", key=_TEXT, height=90, max_chars=MOST_CHARACTERS, persist_state="session")
+    button.button(
+        "Listen",
+        key="listen",
+        type="primary",
+        icon=":material/hearing:",
+        width="stretch",
+        disabled=jobs.under_way(job),
+        on_click=_submit,
+        args=(atlas,),
+        help="The model reads the text and every network's activity is followed in it.",
+    )
+    if jobs.under_way(job):
+        jobs.live(job.id, jobs.progress)
+        return
+    jobs.ended(job)
+    heard = _heard(job, atlas)
+    if heard is None:
+        st.caption("Every neuron is measured against its own mean over this text: a few sentences show more than one.")
+        return
+    _show(atlas, heard, network)
+
+
+def _submit(atlas: Atlas) -> None:
+    request = Request(atlas.model_name, st.session_state[_TEXT])
+
+    def compute(loaded: LoadedModel, report: JobReport, _publish) -> tuple[str, Heard]:
+        return atlas.key, listen(loaded, atlas, request.text, report)
+
+    jobs.remember(jobs.submit(KIND, f"{atlas.key}:{request.text}", request, compute, "Listening"))
+
+
+def _heard(job: Job | None, atlas: Atlas) -> Heard | None:
+    found = jobs.outcome(job)
+    if found is None:
+        return None
+    key, heard = found.value
+    return heard if key == atlas.key else None
+
+
+def _show(atlas: Atlas, heard: Heard, network: int) -> None:
+    text, ranking = st.columns([7, 4], gap="medium")
+    table = heard.table()
+    with text:
+        st.caption(f"Network {network}: {words.plain(atlas.labels[network])}")
+        coloured(atlas, heard.passage.text, heard.offsets_T2, heard.courses_TK[:, network])
+        others = [other for other in table["network"].tolist() if other != network]
+        if second := _second(atlas, others):
+            with st.container(border=True, key="coloured_text_second"):
+                st.html(coloured_text.by_course(heard.passage.text, heard.offsets_T2, heard.courses_TK[:, second[0]]))
+    with ranking:
+
+        def choose() -> None:
+            rows = st.session_state[_HEARD].selection.rows
+            if rows:
+                selection.choose(network=int(table["network"][rows[0]]))
+
+        st.caption("The networks that answer most to this text. Click a row to see its network.")
+        st.dataframe(
+            table,
+            key=_HEARD,
+            hide_index=True,
+            height=340,
+            on_select=choose,
+            selection_mode="single-row",
+            column_config={
+                "network": st.column_config.NumberColumn("#", width=36),
+                "label": st.column_config.TextColumn("Label", width=120),
+                "peak": st.column_config.NumberColumn(
+                    "Peak", format="%.1f SD", width=64, help="The network's highest activity in this text."
+                ),
+                "word": st.column_config.TextColumn("at", width=70),
+                "token": None,
+            },
+            alt="Networks by their highest activity in your text",
+        )
+
+
+def _second(atlas: Atlas, others: list[int]) -> tuple[int] | None:
+    """The network to show below the selected one, if one is picked."""
+    if st.session_state.get(_SECOND) not in others:
+        st.session_state[_SECOND] = None
+    picked = st.selectbox(
+        "Second network",
+        others,
+        index=None,
+        key=_SECOND,
+        placeholder="Show a second network below",
+        format_func=lambda other: f"{other} · {atlas.labels[other]}",
+        label_visibility="collapsed",
+    )
+    return None if picked is None else (picked,)

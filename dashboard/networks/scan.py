@@ -1,0 +1,98 @@
+"""The scan on the page: a canvas of territories that tells at a point and selects at a click or an arrow key.
+
+Plotly gives no click on a heat map and takes seconds to paint one neuron by neuron; runs of neurons on a canvas are
+painted in one frame, and the page sends one number for each neuron.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dashboard import atlases, selection
+from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.territories import Territories, territories
+from fnet_core.plotting.networks import colour_of
+
+KEY = "scan"
+MOST_NEURONS = 400_000
+"""Up to so many neurons the page gets each one's number and z-value; of larger models the territories alone."""
+
+_HERE = Path(__file__).parent
+_HTML = """
+<div class="scan">
+  <div class="head"><strong>Scan</strong>
+    <button type="button" class="all" title="Every network in its colour">All networks</button>
+    <button type="button" class="one" title="The selected network alone; the others step back to grey"></button>
+  </div>
+  <canvas tabindex="0" role="slider" aria-label="Scan: select a network with the arrow keys" aria-valuemin="0"></canvas>
+  <div class="tip" hidden><b></b><span></span><small></small></div>
+</div>
+"""
+_scan = st.components.v2.component(
+    "fnet_scan", html=_HTML, css=(_HERE / "scan.css").read_text(), js=(_HERE / "scan.js").read_text()
+)
+
+
+def draw(key: str, atlas: Atlas, network: int, threshold: float) -> None:
+    """Draw the scan of the atlas under this key with a network selected."""
+    _scan(
+        key=KEY,
+        data=_sent(key, threshold) | _selected(atlas, _ordered(key, threshold), network),
+        on_network_change=_clicked,
+    )
+    st.caption(
+        "Each row is a layer. Its neurons stand with the network in which they are strongest: key neurons in full "
+        "colour, those below the threshold pale. Networks that work at the same tokens are neighbours. Point for a "
+        "neuron, click for its network."
+        + ("" if sum(atlas.widths_L) <= MOST_NEURONS else " The model is large: pointing tells the network alone.")
+    )
+
+
+def _clicked() -> None:
+    network = st.session_state[KEY].network
+    if isinstance(network, int) and network >= 0:
+        selection.choose(network=network)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _ordered(key: str, threshold: float) -> Territories:
+    return territories(atlases.load(key), threshold)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _sent(key: str, threshold: float) -> dict[str, Any]:
+    """What the canvas needs that does not depend on the selected network."""
+    atlas, ordered = atlases.load(key), _ordered(key, threshold)
+    each = sum(atlas.widths_L) <= MOST_NEURONS
+    return {
+        "widths": list(atlas.widths_L),
+        "networks": len(atlas),
+        "labels": list(atlas.labels),
+        "colours": [_channels(colour_of(atlas, network)) for network in range(len(atlas))],
+        "runs": [[[run.network, run.core, run.rim] for run in runs] for runs in ordered.runs],
+        "order": _order(ordered),
+        "neurons": _packed(ordered.neurons, np.int32) if each else None,
+        "z": _packed(ordered.z, np.float32) if each else None,
+    }
+
+
+def _selected(atlas: Atlas, ordered: Territories, network: int) -> dict[str, Any]:
+    return {"selected": network, "elsewhere": [places.tolist() for places in ordered.elsewhere(atlas, network)]}
+
+
+def _order(ordered: Territories) -> list[int]:
+    """Networks as they stand from left to right, each once, then upward; those without a neuron last."""
+    return list(dict.fromkeys(run.network for runs in ordered.runs for run in runs))
+
+
+def _packed(rows: Sequence[np.ndarray], kind: type[np.number]) -> str:
+    return b64encode(np.concatenate(rows).astype(kind).tobytes()).decode()
+
+
+def _channels(colour: str) -> str:
+    """'#2a78c2' as '42,120,194'."""
+    return ",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))

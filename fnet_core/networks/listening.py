@@ -1,0 +1,82 @@
+"""Listening: the time courses of known networks in any text.
+
+Shape legend: T tokens, K networks, N neurons.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fnet_core.activations.reading import read_subjects
+from fnet_core.decomposition.canica import standardize
+from fnet_core.errors import RequestError
+from fnet_core.models.loading import LoadedModel
+from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.labels import words_of_tokens
+from fnet_core.progress import Report, silent
+from fnet_core.texts import Passage
+
+MOST_CHARACTERS = 20_000
+"""A text to listen to is read in one piece."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A text with the activity of every network of an atlas in it."""
+
+    passage: Passage
+    offsets_T2: np.ndarray
+    """int64, start and end character of each token."""
+    courses_TK: np.ndarray
+    """float32, in standard deviations of each network's time course over the atlas's own text."""
+    labels: tuple[str, ...]
+
+    def table(self) -> pd.DataFrame:
+        """One row per network, the highest peak first: network, label, peak (standard deviations), word, token."""
+        peak_K = self.courses_TK.argmax(axis=0)
+        words = words_of_tokens(self.passage.text, self.offsets_T2)
+        found = pd.DataFrame(
+            {
+                "network": np.arange(self.courses_TK.shape[1]),
+                "label": self.labels,
+                "peak": self.courses_TK.max(axis=0),
+                "word": [words[token] for token in peak_K],
+                "token": peak_K,
+            }
+        )
+        return found.sort_values("peak", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def listen(loaded: LoadedModel, atlas: Atlas, text: str, report: Report = silent) -> Heard:
+    """Read a text and follow every network of an atlas in it.
+
+    As in the atlas, each neuron is z-scored over the text's own tokens, so a passage of the atlas gives its own time
+    courses again, and a short text shows only what changes within it. Raises RequestError for the atlas of another
+    model, an empty text, one of a single token, and one that is longer than MOST_CHARACTERS or than the model reads.
+
+    >>> import fnet_core as fn
+    >>> from fnet_core.networks.listening import listen
+    >>> heard = listen(fn.load("tiny"), fn.find_atlas("tiny", components=4), "The rain fell. The sun came out.")
+    >>> heard.courses_TK.shape[1]
+    4
+    """
+    if atlas.recipe["model_digest"] != loaded.digest:
+        raise RequestError(f"This atlas was found in another model than {loaded.name}; load the one it was found in.")
+    if not text.strip():
+        raise RequestError("There is no text to listen to; type a sentence.")
+    if len(text) > MOST_CHARACTERS:
+        raise RequestError(
+            f"The text has {len(text):,} characters and at most {MOST_CHARACTERS:,} are listened to; take a part of it."
+        )
+    (subject,) = read_subjects(loaded, (Passage("your text", text, "typed"),), atlas.site, report)
+    z_TN = standardize(subject.activations_TN)
+    courses, start = [], 0
+    for maps_KN in atlas.maps:
+        block_TN = z_TN[:, start : start + maps_KN.shape[1]] if atlas.scope == "layer" else z_TN
+        start += maps_KN.shape[1]
+        inverse_NK = torch.linalg.pinv(torch.from_numpy(maps_KN).to(z_TN.device, torch.float64)).float()
+        courses.append((block_TN @ inverse_NK).cpu().numpy())
+    scale_K = np.array([atlas.course_scale(network) for network in range(len(atlas))], dtype=np.float32)
+    return Heard(subject.passage, subject.offsets_T2.numpy(), np.concatenate(courses, axis=1) / scale_K, atlas.labels)
