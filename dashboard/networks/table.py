@@ -91,6 +91,10 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
         rows["recurrence"] = found.correlation_K[list(networks)]
     chosen = networks.index(selection.current().network)
     selection.mirror(_TABLE, {"selection": {"rows": [chosen], "columns": [], "cells": []}})
+    st.caption(
+        f"{words.count(len(networks), 'network')}, largest variance first. Click one to see it; sort by a "
+        "column's head. The label is made of the words at which a network peaks."
+    )
     st.dataframe(
         rows[columns],
         key=_TABLE,
@@ -100,10 +104,6 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
         on_select=lambda: _selected(networks),
         selection_mode=["single-row-required", "single-cell"],
         alt="Networks of the model with label, variance, stability, key neurons and layers",
-    )
-    st.caption(
-        f"{words.count(len(networks), 'network')}, largest variance first. Click one to see it; sort by a "
-        "column's head. The label is made of the words at which a network peaks."
     )
 
 
