@@ -10,7 +10,16 @@ from transformers import PretrainedConfig
 
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base, is_adapter, read_settings
-from fnet_core.models.folder import context, mlp_width, read_card, read_config, read_licence, wrapper_note
+from fnet_core.models.folder import (
+    check_quantised,
+    context,
+    mlp_width,
+    quantisation_note,
+    read_card,
+    read_config,
+    read_licence,
+    wrapper_note,
+)
 from fnet_core.models.licences import is_accepted
 from fnet_core.models.memory import MemoryEstimate, estimate
 from fnet_core.models.naming import Kind, locate
@@ -147,17 +156,19 @@ def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
 
 
 def _described_card(name: str, kind: Kind, folder: Path) -> ModelCard:
-    note, licence = read_card(folder), read_licence(folder)
+    note, licence, config = read_card(folder), read_licence(folder), read_config(folder)
+    quantised = quantisation_note(folder)
+    check_quantised(folder, name)
     return _configured_card(
         name,
         kind,
         title=str(note.get("title") or folder.name),
-        description=f"A model on this machine. {wrapper_note(folder)}".strip(),
+        description=f"A model on this machine. {quantised} {wrapper_note(folder)}".replace("  ", " ").strip(),
         licence=licence.name,
         licence_url=licence.url,
         download_bytes=0,
-        config=read_config(folder),
-        memory=estimate(folder),
+        config=config,
+        memory=estimate(config if quantised else folder),
     )
 
 

@@ -19,6 +19,7 @@ from fnet_core.models.adapters import adapter_and_base, is_adapter
 from fnet_core.models.families import family_for
 from fnet_core.models.licences import Licence
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
+from fnet_core.models.quantised import Quantisation, check_readable, quantisation
 from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.models.tokenizers import differs_from_its_file
 from fnet_core.models.wrappers import WRAPPERS, text_config, text_tensor, text_type
@@ -44,7 +45,7 @@ class TensorHeader:
 
 
 def check_config(config: Any, name: str) -> str:
-    """The `model_type` of a parsed config.json; `RequestError` if unsupported or quantised."""
+    """The `model_type` of a parsed config.json; `RequestError` if unsupported."""
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise RequestError(f"The config.json of {name} names no model_type; choose a causal language model.")
     family_for(text_type(config))
@@ -52,13 +53,6 @@ def check_config(config: Any, name: str) -> str:
         raise RequestError(
             f"The config.json of {name} names a weights file of its own ({named}); rename it to {SINGLE} and take "
             "'transformers_weights' out."
-        )
-    if quantised := config.get("quantization_config") or config.get("quantization"):
-        method = quantised.get("quant_method") if isinstance(quantised, dict) else None
-        method = method or ("MLX" if "quantization" in config else "some method")
-        raise RequestError(
-            f"{name} holds weights quantised by {method}, and FNet reads and changes plain ones; choose the "
-            "unquantised model or a .gguf file."
         )
     return config["model_type"]
 
@@ -81,6 +75,8 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config  # what is read is the plain model that the folder is turned into
     for part in (config, config.get_text_config()):
         if (getattr(part, "pad_token_id", None) or 0) >= part.vocab_size:
             part.pad_token_id = None  # no text is padded, and the library would not build the embedding
@@ -91,6 +87,25 @@ def wrapper_of(folder: Path) -> str | None:
     """The type of the model in a folder that has a text model inside, which alone is read; None for any other."""
     named = _read_json(folder / "config.json", folder).get("model_type")
     return named if named in WRAPPERS else None
+
+
+def quantisation_of(folder: Path) -> Quantisation | None:
+    """How the weights in a folder are quantised; None for plain ones."""
+    return quantisation(_read_json(folder / "config.json", folder))
+
+
+def check_quantised(folder: Path, name: str) -> None:
+    """`RequestError`, calling the model `name`, for quantised weights that cannot be read with what is installed."""
+    check_readable(_read_json(folder / "config.json", folder), name)
+
+
+def quantisation_note(folder: Path) -> str:
+    """That quantised weights are used as plain ones, as a sentence; empty for plain ones."""
+    if (found := quantisation_of(folder)) is None:
+        return ""
+    note = f"Its weights are quantised by {found.method}; they are turned into float32 once and kept so on disk"
+    rest = ", and the rounding of activations that its own kernels do is left out" if found.rounds_inputs else ""
+    return f"{note}{rest}."
 
 
 def wrapper_note(folder: Path) -> str:
@@ -249,7 +264,10 @@ def published_name(name: str, path: Path) -> str:
     adapter = Path(adapter_and_base(name)[0]).expanduser()
     if name.lower().endswith(".gguf") or is_adapter(adapter):
         return adapter.name
-    return Path(path).name if Path(name).expanduser().resolve() == Path(path).resolve() else name
+    given = Path(name).expanduser().resolve()
+    if Path(path).resolve().is_relative_to(given) or given == Path(path).resolve() / SINGLE:
+        return Path(path).name
+    return given.name if given.is_dir() and quantisation_of(given) else name
 
 
 def check_resized(config: PretrainedConfig, name: str) -> None:

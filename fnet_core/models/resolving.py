@@ -9,7 +9,17 @@ from pathlib import Path
 
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import SETTINGS, WEIGHTS, adapter_and_base, deciding, is_adapter, merge, read_settings
-from fnet_core.models.folder import CARD, check_folder, model_digest, read_card, read_licence, wrapper_note, write_card
+from fnet_core.models.folder import (
+    CARD,
+    check_folder,
+    check_quantised,
+    model_digest,
+    quantisation_note,
+    read_card,
+    read_licence,
+    wrapper_note,
+    write_card,
+)
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
@@ -75,6 +85,10 @@ def resolve(
                     f"adapter onto it, move {SETTINGS} and {WEIGHTS} into a folder of their own and give --base."
                 )
     check_folder(folder)
+    licence = read_licence(folder).name
+    if note := quantisation_note(folder):
+        folder = _dequantised(folder, name, report)
+        log.warning(note)
     if kind == "folder" and _is_old_conversion(folder):
         log.warning(
             f"{name} was converted from a .gguf file before all of its metadata was compared, so that its numbers may "
@@ -82,7 +96,7 @@ def resolve(
         )
     if inside := wrapper_note(folder):
         log.warning(inside)
-    return ModelFolder(name, folder, kind, read_licence(folder).name)
+    return ModelFolder(name, folder, kind, licence)
 
 
 def gguf_folder(path: Path, report: Report = silent) -> Path:
@@ -129,7 +143,7 @@ def _with_base(
     texts = tokenizer_files(adapter) if (adapter / "tokenizer.json").is_file() else []
     files = {path.name: cached_file_digest(path, report) for path in (adapter / WEIGHTS, *texts)}
     key = digest({"base": model_digest(base, report), "settings": deciding(settings), "files": files})
-    folder = home() / "models" / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', adapter.name)[:80].strip('.-')}-{key[:12]}"
+    folder = home() / "models" / f"{_stem(adapter)}-{key[:12]}"
     if not (folder / CARD).is_file():
         with exclusive(folder.name, report):
             if not (folder / CARD).is_file():
@@ -140,6 +154,32 @@ def _with_base(
                     facts = {"name": folder.name, "title": adapter.name, "source": source, "licence": licence.name}
                     write_card(temporary, facts | {"licence_url": licence.url})
     return folder
+
+
+def dequantised_folder(source: Path, report: Report = silent) -> Path:
+    """Where the plain model of a quantised folder is, or will be: named after the folder and its content."""
+    return home() / "models" / f"{_stem(source)}-{model_digest(source, report)[:12]}"
+
+
+def _dequantised(source: Path, name: str, report: Report) -> Path:
+    """The folder of a quantised model's weights as plain ones, made once; `RequestError` if it cannot."""
+    check_quantised(source, name)
+    folder = dequantised_folder(source, report)
+    if not (folder / CARD).is_file():
+        with exclusive(folder.name, report):
+            if not (folder / CARD).is_file():
+                from fnet_core.models.dequantising import dequantise
+
+                with atomic_folder(folder) as temporary:
+                    dequantise(source, temporary, report)
+                    licence, origin = read_licence(source), {"quantised": source.name, "digest": model_digest(source)}
+                    facts = {"name": folder.name, "title": source.name, "source": origin, "licence": licence.name}
+                    write_card(temporary, facts | {"licence_url": licence.url})
+    return folder
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", path.name)[:80].strip(".-") or "model"
 
 
 def _is_old_conversion(folder: Path) -> bool:

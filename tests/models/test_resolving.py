@@ -135,11 +135,6 @@ def test_an_unsupported_architecture(folder):
     assert "The architecture 'rwkv' is not supported; choose a model of one of these: llama" in refusal(folder)
 
 
-def test_quantised_weights(folder):
-    changed_config(folder, quantization_config={"quant_method": "gptq", "bits": 4})
-    assert "holds weights quantised by gptq, and FNet reads and changes plain ones" in refusal(folder)
-
-
 def test_a_folder_without_weights(folder):
     (folder / "model.safetensors").unlink()
     assert refusal(folder) == f"{folder} has no *.safetensors file; choose a folder with weights."
@@ -337,8 +332,3 @@ def test_the_meant_folder_too_must_lie_in_the_roots(folder, tmp_path):
     run.mkdir(parents=True)
     (run / "checkpoint-7").symlink_to(folder)
     assert "outside the folders that this server may read" in refusal(run, roots=[tmp_path / "served"])
-
-
-def test_weights_quantised_by_mlx(folder):
-    changed_config(folder, quantization={"group_size": 64, "bits": 4})
-    assert "holds weights quantised by MLX" in refusal(folder)

@@ -25,7 +25,7 @@ from huggingface_hub.utils import filter_repo_objects
 from transformers import PretrainedConfig
 
 from fnet_core.errors import RequestError
-from fnet_core.models.folder import PICKLES, check_folder, read_config
+from fnet_core.models.folder import PICKLES, check_folder, check_quantised, read_config
 from fnet_core.models.memory import gigabytes
 from fnet_core.models.sources.child import run_module
 from fnet_core.models.sources.hub_download import WANTED
@@ -118,7 +118,9 @@ def _look_up(name: str) -> Repository:
     wanted = list(filter_repo_objects(sizes, allow_patterns=list(WANTED)))
     if "config.json" not in sizes:
         raise RequestError(f"{name} on the hub has no config.json, so it is not a model; choose another.")
-    config = read_config(Path(api.hf_hub_download(name, "config.json", revision=info.sha)).parent, name)
+    described = Path(api.hf_hub_download(name, "config.json", revision=info.sha)).parent
+    config = read_config(described, name)
+    check_quantised(described, name)
     if not any(file.endswith(".safetensors") for file in wanted):
         raise RequestError(_no_weights(name, sizes))
     licence = getattr(info.card_data, "license", None)
