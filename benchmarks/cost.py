@@ -1,22 +1,23 @@
 """What an atlas costs: seconds against a bare forward pass, agreement of two seeds, peak memory.
 
-    python -m benchmarks.cost [MODEL] [--components 32] [--site mlp] [--rounds 3]
+    python -m benchmarks.cost [MODEL] [--components 32] [--site mlp] [--rounds 5] [--peaks 24 384]
 
 The bare pass is `model(ids)` over the same tokens, passage by passage, logits included, cache off. Bare pass and
-atlas alternate in one process, after one warm-up of each; the median of the rounds is reported. Peak memory
-is that of fresh processes with 24 and with 96 passages (the bundled ones, repeated).
+atlas alternate in one process, after one warm-up of each; the overhead is that of each round with the bare pass
+beside it, the median over the rounds and the lowest and highest. The same is said in seconds of the processors, which
+other processes on the machine disturb less. Peak memory is that of fresh processes with so many passages (the bundled
+ones, repeated), and left out with `--peaks` alone.
 """
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 from dataclasses import replace
-from time import perf_counter
 
 import torch
 
+from benchmarks.timing import spread, timed
 from fnet_core import texts
 from fnet_core.activations.reading import tokenize
 from fnet_core.models import loading as models
@@ -25,15 +26,13 @@ from fnet_core.networks.finding import AtlasRequest, compute_atlas
 from fnet_core.networks.matching import matched_correlation
 
 
-def bare_pass(loaded: models.LoadedModel, ids: list[torch.Tensor]) -> float:
-    """Seconds of a plain forward pass over all passages."""
-    start = perf_counter()
+def bare_pass(loaded: models.LoadedModel, ids: list[torch.Tensor]) -> None:
+    """A plain forward pass over all passages."""
     with torch.no_grad():
         for passage in ids:
             loaded.model(input_ids=passage, use_cache=False)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return perf_counter() - start
 
 
 def peak_memory(arguments: list[str], passages: int) -> int:
@@ -58,7 +57,10 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="smollm2-135m")
     parser.add_argument("--components", type=int, default=32)
     parser.add_argument("--site", default="mlp")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--peaks", type=int, nargs="*", default=[24, 384], help="passages whose peak memory is compared"
+    )
     options = parser.parse_args()
 
     loaded = models.get_loaded(options.model)
@@ -67,40 +69,38 @@ def main() -> None:
     ids = [tokenize(loaded, passage).ids_T[None].to(device) for passage in request.passages]
     recipe = {"site": options.site, "scope": "model"}
 
-    bare, whole, stages = [], [], []
-    for round_number in range(options.rounds + 1):
-        seconds = bare_pass(loaded, ids)
-        start = perf_counter()
-        atlas = compute_atlas(loaded, request, recipe)
-        if round_number:
-            bare.append(seconds)
-            whole.append(perf_counter() - start)
-            stages.append(atlas.seconds)
-    bare_s, whole_s = statistics.median(bare), statistics.median(whole)
+    bare_pass(loaded, ids)
+    compute_atlas(loaded, request, recipe)
+    rounds, stages = [], []
+    for _ in range(options.rounds):
+        _, bare, bare_cpu = timed(lambda: bare_pass(loaded, ids))
+        atlas, whole, whole_cpu = timed(lambda: compute_atlas(loaded, request, recipe))
+        rounds.append((bare, whole, whole / bare - 1, whole_cpu / bare_cpu - 1))
+        stages.append({stage: seconds / bare for stage, seconds in atlas.seconds.items()})
+    bare_s, whole_s, overhead, overhead_cpu = (spread(values) for values in zip(*rounds, strict=True))
     other = compute_atlas(loaded, replace(request, seed=1), recipe)
     agreement = matched_correlation(atlas.maps[0], other.maps[0])
 
     arguments = [options.model, options.site, str(options.components)]
-    peaks = {n: peak_memory(arguments, n) for n in (24, 96)}
-    print(
-        json.dumps(
-            {
-                "model": options.model,
-                "site": options.site,
-                "components": options.components,
-                "tokens": atlas.tokens,
-                "bare_seconds": [round(s, 2) for s in bare],
-                "atlas_seconds": [round(s, 2) for s in whole],
-                "overhead": round((whole_s - bare_s) / bare_s, 3),
-                "stages": stages[-1],
-                "two_seeds_mean_matched_abs_r": round(float(agreement.mean()), 4),
-                "two_seeds_min_matched_abs_r": round(float(agreement.min()), 4),
-                "peak_bytes": peaks,
-                "peak_ratio_96_to_24": round(peaks[96] / peaks[24], 3),
-            },
-            indent=2,
-        )
-    )
+    peaks = {n: peak_memory(arguments, n) for n in options.peaks}
+    found = {
+        "model": options.model,
+        "site": options.site,
+        "components": options.components,
+        "tokens": atlas.tokens,
+        "threads": torch.get_num_threads(),
+        "bare_seconds": bare_s,
+        "atlas_seconds": whole_s,
+        "overhead": overhead,
+        "overhead_in_processor_seconds": overhead_cpu,
+        "stages_over_bare": {stage: spread([each[stage] for each in stages]) for stage in stages[0]},
+        "two_seeds_mean_matched_abs_r": round(float(agreement.mean()), 4),
+        "two_seeds_min_matched_abs_r": round(float(agreement.min()), 4),
+        "peak_bytes": peaks,
+    }
+    if len(peaks) > 1:
+        found["peak_ratio_last_to_first"] = round(peaks[options.peaks[-1]] / peaks[options.peaks[0]], 3)
+    print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Shape legend: T tokens, N neurons (all layers side by side), L layers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,9 @@ from fnet_core.models.modules import head_size, site_widths
 from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
+
+Write = Callable[[Tensor, Tensor], object]
+"""Called with a layer's values on the text, (T, its neurons), and their place in the subject, which it fills."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,26 @@ def tokenize(loaded: LoadedModel, passage: Passage) -> Tokens:
     return Tokens(ids, text, torch.tensor(encoded["offset_mapping"]))
 
 
+def _copied(values_TN: Tensor, place_TN: Tensor) -> None:
+    place_TN.copy_(values_TN)
+
+
 @torch.no_grad()
 def read_subjects(
-    loaded: LoadedModel, passages: Sequence[Passage], site: Site, report: Report = silent
+    loaded: LoadedModel,
+    passages: Sequence[Passage],
+    site: Site,
+    report: Report = silent,
+    *,
+    write: Write = _copied,
+    reuse: bool = False,
 ) -> Iterator[Subject]:
     """Run each passage through the model and yield its activations at `site`, one subject at a time.
 
     The language-model head is not computed. A passage that cannot be read raises RequestError before any is run;
     activations that are not finite raise it too. `report` is called at every layer as stage "capturing" and may
-    raise to stop.
+    raise to stop. `write` may work on a layer's values while they are in the processor's cache. With `reuse` all
+    subjects lie in the same memory, so that each holds until the next is asked for.
     """
     tokens = [tokenize(loaded, passage) for passage in passages]
     widths = site_widths(loaded.model, site)
@@ -98,20 +112,25 @@ def read_subjects(
     device = main_device(loaded.model)
     body = loaded.model.base_model
     starts = [sum(widths[:layer]) for layer in range(len(widths))]
+    longest = max((int(token.text_T.sum()) for token in tokens), default=0) if reuse else 0
+    memory_TN = torch.empty(longest, sum(widths), device=device)
     for i, (passage, token) in enumerate(zip(passages, tokens, strict=True)):
         keep = token.text_T
-        activations_TN = torch.empty(int(keep.sum()), sum(widths), device=device)
+        kept = int(keep.sum())
+        activations_TN = memory_TN[:kept] if reuse else torch.empty(kept, sum(widths), device=device)
+        total = torch.zeros((), device=device)
 
-        def store(layer: int, activation: Tensor, i=i, token=token, out_TN=activations_TN) -> None:
+        def store(layer: int, activation: Tensor, i=i, token=token, out_TN=activations_TN, total=total) -> None:
             report("capturing", (i + layer / len(widths)) / len(passages))
             values = token.of_text(activation.reshape(-1, activation.shape[-1]))
             if site == "heads":
                 values = values.unflatten(-1, (-1, size)).mean(dim=-1)
-            out_TN[:, starts[layer] : starts[layer] + widths[layer]].copy_(values)
+            total.add_(values.sum(dtype=torch.float32).to(total.device))
+            write(values, out_TN[:, starts[layer] : starts[layer] + widths[layer]])
 
         with touching(loaded.model, site, store):
             body(input_ids=token.ids_T[None].to(device), use_cache=False)
-        if not torch.isfinite(activations_TN.sum()):
+        if not torch.isfinite(total):
             raise RequestError(
                 f"{loaded.name} gives infinite activations at site {site} on the passage '{passage.name}'; "
                 "its weights are damaged, or its numbers are too large for this precision."

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fnet_core.choices import Contrast
 from fnet_core.decomposition.ica import fastica, random_starts, whiten
+from fnet_core.decomposition.products import COLUMNS_IN_CACHE, gram
 from fnet_core.decomposition.spill import Spill
 from fnet_core.errors import RequestError
 from fnet_core.profiling import Stopwatch
@@ -24,9 +25,6 @@ SKETCH_FACTOR = 4
 
 SHARE_ROUNDING = 1e-4
 """Shares of variance that sum to more than 1 by no more than this do so by rounding."""
-
-_ROWS_IN_CACHE = 16
-"""Tokens squared at a time, so that no second copy of the recording is made."""
 
 _RANK_TOLERANCE = 1e-5
 """Eigenvalues below this share of the largest are rounding noise of float32 products, not directions."""
@@ -52,28 +50,28 @@ class Networks:
 
 def standardize(activations_TN: Tensor, out_TN: Tensor | None = None) -> Tensor:
     """Z-score each neuron over tokens, (T, N) float32, into `out_TN` if given; a constant neuron becomes 0."""
-    mean = activations_TN.mean(dim=0)
-    z = torch.sub(activations_TN, mean, out=out_TN)
-    square = torch.zeros_like(mean)
-    for rows in z.split(_ROWS_IN_CACHE):
-        square += rows.square().sum(dim=0)
-    spread = (square / len(z)).sqrt()
-    varies = spread > 1e-6 * mean.abs() + torch.finfo(spread.dtype).tiny
-    return z.mul_(torch.where(varies, spread.reciprocal(), 0))
+    z_TN = torch.empty_like(activations_TN) if out_TN is None else out_TN
+    parts = activations_TN.split(COLUMNS_IN_CACHE, dim=1)
+    for part, z in zip(parts, z_TN.split(COLUMNS_IN_CACHE, dim=1), strict=True):
+        mean = part.mean(dim=0, dtype=z.dtype)
+        torch.sub(part, mean, out=z)
+        spread = (z.square().sum(dim=0) / len(z)).sqrt()
+        varies = spread > 1e-6 * mean.abs() + torch.finfo(spread.dtype).tiny
+        z.mul_(torch.where(varies, spread.reciprocal(), 0))
+    return z_TN
 
 
-def _gram(rows_RN: Tensor) -> Tensor:
-    """Products of all pairs of rows, (R, R) float64 from float32 products; the block below the diagonal is mirrored."""
-    first, second = rows_RN.tensor_split(2)
-    cross = first @ second.T
-    return torch.cat(
-        [torch.cat([first @ first.T, cross], dim=1), torch.cat([cross.T, second @ second.T], dim=1)]
-    ).double()
+def _varies(z_TN: Tensor) -> Tensor:
+    """Which z-scored neurons vary, (N,) bool: a constant one is 0 at every token."""
+    varies_N = z_TN[0] != 0
+    unsure = (~varies_N).nonzero().flatten()
+    varies_N[unsure] = (z_TN[:, unsure] != 0).any(dim=0)
+    return varies_N
 
 
-def _leading(gram: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _leading(products: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Eigenvectors (columns) and singular values of the leading directions that carry variance."""
-    values, vectors = torch.linalg.eigh(gram)
+    values, vectors = torch.linalg.eigh(products)
     keep = values > values[-1].clamp_min(1e-30) * _RANK_TOLERANCE
     keep[: max(0, len(values) - count)] = False
     order = keep.nonzero().flatten().flip(0)
@@ -88,11 +86,11 @@ def leading_directions(rows_RN: Tensor, count: int, out_kN: Tensor | None = None
     """
     rows, columns = rows_RN.shape
     if rows > columns:
-        vectors, _ = _leading(_gram(rows_RN.T), count)
+        vectors, _ = _leading(gram(rows_RN.T), count)
         mix = vectors.T
         directions = mix.to(rows_RN.dtype)
         return directions if out_kN is None else out_kN[: len(mix)].copy_(directions)
-    vectors, singular = _leading(_gram(rows_RN), count)
+    vectors, singular = _leading(gram(rows_RN), count)
     mix = (vectors / singular).T.to(rows_RN.dtype)
     return torch.matmul(mix, rows_RN, out=None if out_kN is None else out_kN[: len(mix)])
 
@@ -110,24 +108,26 @@ class GroupBasis:
         self._alive = torch.zeros(neurons, dtype=torch.bool, device=device)
         self._limit = SKETCH_FACTOR * components
         self._per_subject = 2 * components
-        self._sketch, self._spare = torch.empty(2, self._limit + self._per_subject, neurons, device=device).unbind()
+        self._sketch = torch.empty(self._limit + self._per_subject, neurons, device=device)
         self._singular = torch.empty(0, dtype=torch.float64, device=device)
 
-    def add(self, z_TN: Tensor) -> None:
-        """Reduce one subject to its leading unit-norm directions and merge them."""
+    def add(self, z_TN: Tensor) -> int:
+        """Reduce one subject to its leading unit-norm directions and merge them; how many of its neurons vary."""
         held = len(self._singular)
-        self._alive |= z_TN.any(dim=0)
+        varies_N = _varies(z_TN)
+        self._alive |= varies_N
         new = leading_directions(z_TN, self._per_subject, self._sketch[held:])
-        if held + len(new) == 0:
-            return
         rows = self._sketch[: held + len(new)]
-        gram = torch.eye(len(rows), dtype=torch.float64, device=rows.device)
-        gram[:held, :held] = torch.diag(self._singular.square())
-        cross = (rows[:held] @ new.T).double()
-        gram[:held, held:], gram[held:, :held] = cross, cross.T
-        vectors, self._singular = _leading(gram, self._limit)
-        torch.matmul(vectors.T.to(rows.dtype), rows, out=self._spare[: len(self._singular)])
-        self._sketch, self._spare = self._spare, self._sketch
+        if len(rows):
+            products = torch.eye(len(rows), dtype=torch.float64, device=rows.device)
+            products[:held, :held] = torch.diag(self._singular.square())
+            cross = (rows[:held] @ new.T).double()
+            products[:held, held:], products[held:, :held] = cross, cross.T
+            vectors, self._singular = _leading(products, self._limit)
+            mix = vectors.T.to(rows.dtype)
+            for part in rows.split(COLUMNS_IN_CACHE, dim=1):
+                part[: len(mix)] = mix @ part
+        return int(varies_N.sum())
 
     def result(self) -> Tensor:
         """The leading K directions of all subjects, (K, N) with unit norm; RequestError if there are fewer."""
@@ -223,18 +223,20 @@ def canica(
     seed: int = 0,
     restarts: int = 10,
     contrast: Contrast = "cube",
+    standardized: bool = False,
     report: Report = silent,
     clock: Stopwatch | None = None,
 ) -> list[Networks]:
     """The functional networks of each block of neurons, found across subjects.
 
-    `subjects` yields (T, N) float32 activations, one at a time; `widths` cuts the N neurons into blocks
-    that are decomposed on their own (one block of all neurons, or one per layer). Returns one `Networks`
-    per block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than `components`
-    directions.
+    `subjects` yields (T, N) float32 activations, one at a time, z-scored already if `standardized`; `widths` cuts the N
+    neurons into blocks that are decomposed on their own (one block of all neurons, or one per layer). Returns one
+    `Networks` per block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than
+    `components` directions.
     """
     clock = clock or Stopwatch()
     bases: list[GroupBasis] = []
+    varying: list[list[int]] = []
     buffer = torch.empty(0)
     with Spill() as spill:
         iterator = iter(subjects)
@@ -248,22 +250,26 @@ def canica(
                     names = [f"layer {i}" for i in range(len(widths))] if len(widths) > 1 else ["the model"]
                     device = activations_TN.device
                     bases = [GroupBasis(components, w, device, name) for w, name in zip(widths, names, strict=True)]
-                if buffer.numel() < activations_TN.numel():
-                    buffer = torch.empty_like(activations_TN).flatten()
-                z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))
-                for basis, block_TN in zip(bases, z_TN.split(list(widths), dim=1), strict=True):
-                    basis.add(block_TN)
+                if standardized:
+                    z_TN = activations_TN
+                else:
+                    if buffer.numel() < activations_TN.numel():
+                        buffer = torch.empty_like(activations_TN).flatten()
+                    z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))
+                blocks = zip(bases, z_TN.split(list(widths), dim=1), strict=True)
+                varying.append([basis.add(block_TN) for basis, block_TN in blocks])
             with clock.stage("spilling"):
                 spill.append(z_TN)
         with clock.stage("separating"):
             found = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
         with clock.stage("projecting"):
-            return _project(spill, widths, found, report)
+            return _project(spill, widths, torch.tensor(varying), found, report)
 
 
 def _project(
     spill: Spill,
     widths: Sequence[int],
+    varying_SB: Tensor,
     found: Sequence[tuple[Tensor, Tensor, float]],
     report: Report,
 ) -> list[Networks]:
@@ -273,18 +279,17 @@ def _project(
     power = [m.double().square().sum(dim=1).cpu() for m in maps]
     courses: list[list[Tensor]] = [[] for _ in maps]
     carried: list[list[Tensor]] = [[] for _ in maps]
-    total: list[list[int]] = [[] for _ in maps]
-    for i, z_TN in enumerate(spill):
+    for i, z_TN in enumerate(spill.halves()):
         report("projecting", i / len(spill))
         for b, block_TN in enumerate(z_TN.to(maps[0].device).split(list(widths), dim=1)):
-            course_TK = (block_TN @ inverses[b]).cpu()
+            course_TK = _on_inverse(block_TN, inverses[b]).cpu()
             courses[b].append(course_TK)
             carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
-            total[b].append(len(block_TN) * _varying(block_TN))
+    tokens_S = torch.tensor([len(course_TK) for course_TK in courses[0]])
     results = []
     for b, maps_KN in enumerate(maps):
         carried_SK = torch.stack(carried[b])
-        total_S = torch.tensor(total[b]).clamp_min(1e-30)
+        total_S = (tokens_S * varying_SB[:, b]).clamp_min(1e-30)
         if (carried_SK.sum(dim=1) > total_S * (1 + SHARE_ROUNDING)).any():
             courses[b] = _untangled(courses[b], maps_KN)
             carried_SK = torch.stack([c.double().square().sum(dim=0) * power[b] for c in courses[b]])
@@ -304,10 +309,13 @@ def _project(
     return results
 
 
-def _varying(z_TN: Tensor) -> int:
-    """How many z-scored neurons vary: a constant one is 0 at every token."""
-    unsure = (z_TN[0] == 0).nonzero().flatten()
-    return z_TN.shape[1] - len(unsure) + int((z_TN[:, unsure] != 0).any(dim=0).sum())
+def _on_inverse(z_TN: Tensor, inverse_NK: Tensor) -> Tensor:
+    """Float16 z-scores times a float32 matrix, (T, K) float32, without a float32 copy of all of them."""
+    course_TK = inverse_NK.new_zeros(len(z_TN), inverse_NK.shape[1])
+    parts = zip(z_TN.split(COLUMNS_IN_CACHE, dim=1), inverse_NK.split(COLUMNS_IN_CACHE), strict=True)
+    for part_TN, part_NK in parts:
+        course_TK.addmm_(part_TN.float(), part_NK)
+    return course_TK
 
 
 def _untangled(courses: Sequence[Tensor], maps_KN: Tensor) -> list[Tensor]:

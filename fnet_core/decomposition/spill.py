@@ -24,6 +24,7 @@ class Spill:
         self._shapes: list[tuple[int, int]] = []
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="spill")
         self._pending: Future[None] | None = None
+        self._buffer = torch.empty(0, dtype=torch.float16)
 
     def __enter__(self) -> "Spill":
         with disk_errors(home()):
@@ -41,9 +42,16 @@ class Spill:
     def append(self, array_TN: Tensor) -> None:
         """Write a copy of one array behind the others, once the one before is written."""
         self._settle()
-        self._pending = self._writer.submit(self._write, array_TN.half().cpu().numpy())
         tokens, signals = array_TN.shape
+        copy = self._place(tokens, signals).copy_(array_TN)
+        self._pending = self._writer.submit(self._write, copy.numpy())
         self._shapes.append((tokens, signals))
+
+    def _place(self, tokens: int, signals: int) -> Tensor:
+        """Room for one array, the same for all of them, since fresh memory costs as much as the copy."""
+        if self._buffer.numel() < tokens * signals:
+            self._buffer = torch.empty(tokens * signals, dtype=torch.float16)
+        return self._buffer[: tokens * signals].view(tokens, signals)
 
     def _write(self, array: np.ndarray) -> None:
         self._file.write(array.data)
@@ -58,9 +66,13 @@ class Spill:
 
     def __iter__(self) -> Iterator[Tensor]:
         """The arrays in order, as float32 on the CPU."""
+        return (array_TN.float() for array_TN in self.halves())
+
+    def halves(self) -> Iterator[Tensor]:
+        """The arrays in order, as float16 on the CPU; each holds until the next is asked for."""
         self._settle()
         self._file.seek(0)
-        for shape in self._shapes:
-            array = np.empty(shape, dtype=np.float16)
-            self._file.readinto(array.data)
-            yield torch.from_numpy(array).float()
+        for tokens, signals in self._shapes:
+            array_TN = self._place(tokens, signals)
+            self._file.readinto(array_TN.numpy().data)
+            yield array_TN

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fnet_core.activations.reading import read_subjects, tokenize
-from fnet_core.decomposition.canica import canica, largest_components
+from fnet_core.decomposition.canica import canica, largest_components, standardize
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.families import check_site
@@ -55,7 +55,7 @@ def compute_atlas(
             f"{request.components} components are more than these texts and neurons allow ({most}); ask for fewer"
             + (" or choose scope model." if request.scope == "layer" else " or give more text.")
         )
-    subjects = read_subjects(loaded, request.passages, request.site, report)
+    subjects = read_subjects(loaded, request.passages, request.site, report, write=standardize, reuse=True)
     found = canica(
         (subject.activations_TN for subject in subjects),
         blocks,
@@ -63,6 +63,7 @@ def compute_atlas(
         seed=request.seed,
         restarts=request.restarts,
         contrast=request.contrast,
+        standardized=True,
         report=report,
         clock=clock,
     )

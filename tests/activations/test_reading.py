@@ -8,6 +8,7 @@ from support.tiny_models import ALL_FAMILIES, NO_MLP, starting_tokenizer, tiny_m
 from torch.nn import functional as F
 
 from fnet_core.activations.reading import Tokens, read_subjects, tokenize
+from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.texts import Passage
 
@@ -155,3 +156,20 @@ def test_activations_that_are_not_finite_are_refused_by_name():
     loaded.model.model.layers[1].mlp.up_proj.weight.data[3] = float("inf")
     with pytest.raises(RequestError, match="tiny-llama gives infinite activations at site mlp on the passage 'one'"):
         list(read_subjects(loaded, PASSAGES, "mlp"))
+
+
+def test_subjects_that_share_memory_hold_the_same_numbers_until_the_next_is_asked_for():
+    loaded = loaded_tiny("llama")
+    apart = list(read_subjects(loaded, PASSAGES, "mlp"))
+    places = set()
+    for expected, got in zip(apart, read_subjects(loaded, PASSAGES, "mlp", reuse=True), strict=True):
+        assert torch.equal(got.activations_TN, expected.activations_TN)
+        places.add(got.activations_TN.data_ptr())
+    assert len(places) == 1
+
+
+def test_what_a_layer_shows_can_be_worked_on_as_it_passes():
+    loaded = loaded_tiny("llama")
+    apart = read_subjects(loaded, PASSAGES, "mlp")
+    for expected, got in zip(apart, read_subjects(loaded, PASSAGES, "mlp", write=standardize, reuse=True), strict=True):
+        torch.testing.assert_close(got.activations_TN, standardize(expected.activations_TN))

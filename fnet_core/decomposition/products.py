@@ -1,0 +1,16 @@
+"""Products of many rows with each other, and how many columns of a large matrix are worked on at a time."""
+
+import torch
+from torch import Tensor
+
+COLUMNS_IN_CACHE = 2048
+"""Neurons of a passage that are read, worked on and written while they are in the processor's cache."""
+
+
+def gram(rows_RN: Tensor) -> Tensor:
+    """Products of all pairs of rows, (R, R) float64 from float32 products; the block below the diagonal is mirrored."""
+    first, second = rows_RN.tensor_split(2)
+    cross = first @ second.T
+    return torch.cat(
+        [torch.cat([first @ first.T, cross], dim=1), torch.cat([cross.T, second @ second.T], dim=1)]
+    ).double()
