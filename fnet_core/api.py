@@ -30,9 +30,10 @@ from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.taking import find_fingerprint, fingerprint_of
 from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
-from fnet_core.networks import finding
+from fnet_core.networks import finding, listening
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import split_half
+from fnet_core.networks.listening import Heard
 from fnet_core.networks.recurrence import Recurrence, compare_atlases
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import export as exporting
@@ -97,6 +98,18 @@ def recur(
         for each in (first, second)
     )
     return compare_atlases(a, b, threshold)
+
+
+def listen(model: Model, atlas: Atlas, text: str, *, report: Report = silent) -> Heard:
+    """The activity of every network of an atlas, token by token, in a text of your own.
+
+    Raises RequestError for the atlas of another model, and a text that is empty, of one token, or too long.
+
+    >>> heard = listen("tiny", find_atlas("tiny", components=4), "The rain fell. The sun came out.")
+    >>> heard.courses_TK.shape[1], len(heard.table())
+    (4, 4)
+    """
+    return listening.listen(loaded_of(model, report), atlas, text, report)
 
 
 def inhibit(atlas: Atlas, *networks: int, threshold: float = DEFAULT_THRESHOLD) -> Edit:

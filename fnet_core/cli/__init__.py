@@ -13,6 +13,7 @@ from fnet_core.cli import (
     edit,
     fingerprint,
     independence,
+    listen,
     models,
     perplexity,
     prune,
@@ -20,6 +21,19 @@ from fnet_core.cli import (
 )
 from fnet_core.cli.arguments import Parser
 
-COMMANDS = (models, atlas, recur, perplexity, edit, prune, fingerprint, compare, independence, derive, dashboard)
+COMMANDS = (
+    models,
+    atlas,
+    recur,
+    listen,
+    perplexity,
+    edit,
+    prune,
+    fingerprint,
+    compare,
+    independence,
+    derive,
+    dashboard,
+)
 
 __all__ = ["COMMANDS", "Parser"]

@@ -4,6 +4,7 @@ Shape legend: T tokens, K networks, N neurons.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,26 @@ class Heard:
             }
         )
         return found.sort_values("peak", ascending=False, kind="stable").reset_index(drop=True)
+
+    def summary(self) -> dict[str, Any]:
+        """The JSON object that the command line prints: text, tokens with their characters, networks with courses."""
+        return {
+            "text": self.passage.text,
+            "tokens": [
+                {"start": start, "end": end, "text": self.passage.text[start:end]}
+                for start, end in self.offsets_T2.tolist()
+            ],
+            "networks": [
+                {
+                    "id": int(row["network"]),
+                    "label": row["label"],
+                    "peak": float(row["peak"]),
+                    "word": row["word"],
+                    "course": [round(float(value), 4) for value in self.courses_TK[:, row["network"]]],
+                }
+                for row in self.table().to_dict("records")
+            ],
+        }
 
 
 def listen(loaded: LoadedModel, atlas: Atlas, text: str, report: Report = silent) -> Heard:

@@ -19,7 +19,7 @@ def loaded():
 @pytest.mark.parametrize("scope", ["model", "layer"])
 def test_a_passage_of_the_atlas_gives_its_time_courses_again(loaded, scope):
     passages = texts.bundled("find")[:3]
-    atlas = atlas_of(loaded, AtlasRequest(loaded.name, passages, scope=scope, components=4)).atlas
+    atlas = atlas_of(loaded, AtlasRequest(loaded.name, passages, scope=scope, components=4)).answer
     heard = listen(loaded, atlas, passages[1].text)
     scale_K = np.array([atlas.course_scale(network) for network in range(len(atlas))])
     np.testing.assert_allclose(heard.courses_TK, atlas.courses[1] / scale_K, rtol=2e-3, atol=2e-3)
@@ -41,13 +41,13 @@ def test_a_passage_of_the_atlas_gives_its_time_courses_again(loaded, scope):
     ],
 )
 def test_what_cannot_be_heard_is_refused(loaded, text, sentence):
-    atlas = atlas_of(loaded, AtlasRequest(loaded.name, texts.bundled("find")[:3], components=4)).atlas
+    atlas = atlas_of(loaded, AtlasRequest(loaded.name, texts.bundled("find")[:3], components=4)).answer
     with pytest.raises(RequestError, match=sentence):
         listen(loaded, atlas, text)
 
 
 def test_the_atlas_of_another_model_is_refused(loaded):
-    atlas = atlas_of(loaded, AtlasRequest(loaded.name, texts.bundled("find")[:3], components=4)).atlas
+    atlas = atlas_of(loaded, AtlasRequest(loaded.name, texts.bundled("find")[:3], components=4)).answer
     atlas.recipe["model_digest"] = "1" * 64
     with pytest.raises(RequestError, match="was found in another model"):
         listen(loaded, atlas, "The rain fell all day.")
