@@ -24,7 +24,8 @@ from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import Cancelled
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.interventions.edits import check_atlas, edit_networks
+from fnet_core.interventions.editing import check_atlas
+from fnet_core.interventions.edits import edit_networks
 from fnet_core.interventions.measuring import intervene
 from fnet_core.models import loading as models
 from fnet_core.models.running import main_device

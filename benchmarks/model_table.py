@@ -24,7 +24,8 @@ from fnet_core.abilities import AT_SITES, TO_WHOLE, Ability
 from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import bake
-from fnet_core.interventions.edits import Edit, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import Edit
 from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.taking import FingerprintRequest, fingerprint_of
 from fnet_core.models import loading as models

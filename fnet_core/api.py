@@ -21,7 +21,8 @@ from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.given import Model, Texts, loaded_of, name_of, passages
-from fnet_core.interventions.edits import Edit, check_atlas, edit_networks
+from fnet_core.interventions.editing import check_atlas
+from fnet_core.interventions.edits import Edit, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
 from fnet_core.lineage import comparison
 from fnet_core.lineage import independence as testing

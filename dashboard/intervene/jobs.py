@@ -7,7 +7,8 @@ from typing import Any
 from dashboard import jobs, words
 from dashboard.jobs import Compute
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.interventions.edits import Edit, check_recipe
+from fnet_core.interventions.editing import check_recipe
+from fnet_core.interventions.edits import Edit
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel
 from fnet_core.storage import artifacts

@@ -12,7 +12,7 @@ from dashboard.jobs import Outcome
 from fnet_core.evaluation.generation import Continuation, continuation
 from fnet_core.interventions import tables
 from fnet_core.interventions.controls import NoControlError, random_controls
-from fnet_core.interventions.edits import editing
+from fnet_core.interventions.editing import editing
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths

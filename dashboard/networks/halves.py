@@ -7,8 +7,9 @@ import streamlit as st
 from dashboard import atlases, charts, jobs, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.halves import LEAST_PASSAGES, known_recurrence, recurrence_of
+from fnet_core.networks.halves import known_recurrence, recurrence_of
 from fnet_core.networks.recurrence import RECURRENCE, TRUSTED, Recurrence
+from fnet_core.networks.request import LEAST_PASSAGES
 from fnet_core.plotting import recurrence as figures
 
 

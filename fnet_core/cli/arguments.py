@@ -57,11 +57,11 @@ def put_onto_base(options: argparse.Namespace) -> None:
     options.model = f"{options.model}@{base}"
 
 
-def check_model(name: str) -> None:
-    """RequestError where the name of a model means nothing on this machine, before any library is loaded."""
-    from fnet_core.models.naming import locate
+def check_model(name: str, options: argparse.Namespace) -> None:
+    """RequestError for a model that cannot be used as the options say, where that is known before it is loaded."""
+    from fnet_core.models.naming import check_usable
 
-    locate(name.strip())
+    check_usable(name.strip(), options.accept_licence, getattr(options, "site", None))
 
 
 def check_outputs(*paths: str | None) -> None:

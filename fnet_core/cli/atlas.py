@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         contrast=options.contrast,
     )
     check_outputs(options.out, options.csv)
-    check_model(options.model)
+    check_model(options.model, options)
     from fnet_core.networks.finding import find_atlas
 
     found = find_atlas(request, report, accept_licence=options.accept_licence)

@@ -68,7 +68,7 @@ def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRe
 
     if name.endswith(".safetensors"):
         return Fingerprint.load(Path(name))
-    check_model(name)
+    check_model(name, options)
     return request_of(name, options)
 
 

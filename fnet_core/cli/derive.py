@@ -42,11 +42,12 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     names = ("steps", "learning_rate", "window", "batch", "rank")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     training = Training(**given)
-    way, _ = check_asked(options.how, options.seed, training)
+    way, value = check_asked(options.how, options.seed, training)
     if given and way not in LEARNING_RATES:
         raise RequestError(f"--{min(given).replace('_', '-')} goes with finetune and lora; leave it out here.")
     folder = new_folder(options.out)
-    check_model(options.model)
+    for name in (options.model, value) if way == "merge" else (options.model,):
+        check_model(name, options)
     from fnet_core.derivation.derive import derive
 
     derived = derive(

@@ -65,17 +65,22 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         raise RequestError("--gain, --offset and --all do not go with --load or --rank; choose one way.")
     if options.rank and options.atlas is None:
         raise RequestError("--rank needs an atlas; give one with --atlas.")
+    from fnet_core.interventions.controls import check_controls
+    from fnet_core.interventions.edits import save_edits
+
+    check_controls(options.controls)
     check_outputs(options.save)
     _check_sources(options)
-    check_model(options.model)
-    from fnet_core.interventions.edits import check_recipe, save_edits
-    from fnet_core.interventions.measuring import intervene
-    from fnet_core.interventions.sweeps import rank_networks
-    from fnet_core.models import loading as models
+    check_model(options.model, options)
     from fnet_core.networks.atlas import Atlas
 
     atlas = None if options.atlas is None else Atlas.load(Path(options.atlas))
     edits, recipe = ((), atlas.recipe) if options.rank and atlas is not None else _edits_of(options, atlas, threshold)
+    from fnet_core.interventions.editing import check_recipe
+    from fnet_core.interventions.measuring import intervene
+    from fnet_core.interventions.sweeps import rank_networks
+    from fnet_core.models import loading as models
+
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     check_recipe(loaded, recipe)
     if options.rank and atlas is not None:
@@ -92,10 +97,15 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 def _check_sources(options: argparse.Namespace) -> None:
     """RequestError where there is nothing to edit, or what names it cannot be read."""
     from fnet_core.inputs import check_text
+    from fnet_core.interventions.edits import check_change
     from fnet_core.storage.artifacts import read_header
 
-    for text in (*options.gain, *options.offset):
-        _pair(text)
+    for _, gain in map(_pair, options.gain):
+        check_change(gain=gain)
+    for _, offset in map(_pair, options.offset):
+        check_change(offset=offset)
+    if options.all_gain is not None:
+        check_change(gain=options.all_gain)
     if options.atlas is not None:
         read_header(Path(options.atlas))
     if options.load is not None:

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     """Take the fingerprint and describe it."""
     check_outputs(options.out)
     request = request_of(options.model, options)
-    check_model(options.model)
+    check_model(options.model, options)
     from fnet_core.lineage.taking import find_fingerprint
 
     found = find_fingerprint(request, report, accept_licence=options.accept_licence)

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     check_test(options.neurons, options.seed)
     for name in (options.a, options.b):
-        check_model(name)
+        check_model(name, options)
     passages = passages_of(options, "score")
     if options.texts is None and options.dataset is None and options.passages is None:
         passages = passages[:TEST_PASSAGES]

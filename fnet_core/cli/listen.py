@@ -42,12 +42,13 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         text = options.text
     if not text.strip():
         raise RequestError("There is no text to listen to; give some with --text or --file.")
-    check_model(options.model)
-    from fnet_core.models.loading import get_loaded
+    check_model(options.model, options)
     from fnet_core.networks.atlas import Atlas
-    from fnet_core.networks.listening import listen
 
     atlas = Atlas.load(Path(options.atlas))
+    from fnet_core.models.loading import get_loaded
+    from fnet_core.networks.listening import listen
+
     loaded = get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     heard = listen(loaded, atlas, text, report)
     rows = [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fnet_core import logs
 from fnet_core._version import __version__
+from fnet_core.checks import check_seed
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.cli.arguments import put_onto_base
 from fnet_core.cli.terminal import hush_libraries, progress, show, show_json
@@ -23,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 done, 2 wrong request (one line on stderr), 1 failed."""
     wait_politely()
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
+        check_seed(options.seed)
         put_onto_base(options)
         logs.configure("error" if options.quiet else "debug" if options.verbose else None)
         hush_libraries(options.quiet)
@@ -58,13 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line with every command's options."""
     installed = Path(sys.argv[0]).stem == "fnet"
-    parser = Parser(
+    found = Parser(
         prog="fnet" if installed else "python -m fnet_core", description="Functional networks of language models."
     )
-    parser.add_argument("--version", action="version", version=f"FNet {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    found.add_argument("--version", action="version", version=f"FNet {__version__}")
+    commands = found.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     loudness = common.add_mutually_exclusive_group()
@@ -75,4 +78,4 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP, parents=[common])
         command.add_arguments(sub)
         sub.set_defaults(run=command.run, stages=command.stages)
-    return parser
+    return found

@@ -57,6 +57,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 def _one(name: str, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     from dataclasses import asdict
 
+    from fnet_core.models.naming import check_usable
+
+    check_usable(name.strip(), accept_licence=True)
     from fnet_core.abilities import abilities, told
     from fnet_core.errors import RequestError
     from fnet_core.models.cards import peek

@@ -30,7 +30,7 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Measure, or read what was measured before."""
     yardstick = yardstick_of(options)
-    check_model(options.model)
+    check_model(options.model, options)
     from fnet_core.evaluation.yardstick import baseline_perplexity
     from fnet_core.models import loading as models
 

@@ -94,7 +94,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     calibration = options.calibration
     passages = texts.from_file(calibration) if calibration is not None else texts.bundled("find")
     yardstick = yardstick_of(options)
-    check_model(options.model)
+    check_model(options.model, options)
     from fnet_core.models import loading as models
     from fnet_core.pruning.export import check_removes, export, read_recipe
     from fnet_core.pruning.masking import prepare

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             "An atlas file holds no text to split; name its model to see the networks in two halves, or a second atlas."
         )
     threshold, passages = checked_threshold(options), passages_of(options, "find")
-    from fnet_core.networks.request import AtlasRequest
+    from fnet_core.networks.request import AtlasRequest, check_halves
 
     check_outputs(options.csv)
     request = AtlasRequest(
@@ -67,16 +67,20 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     for name in options.what:
         if name not in files:
-            check_model(name)
+            check_model(name, options)
+    if len(options.what) == 1:
+        check_halves(passages)
     from fnet_core.networks.atlas import Atlas
+
+    kept = {name: Atlas.load(Path(name)) for name in files}
     from fnet_core.networks.finding import find_atlas
     from fnet_core.networks.halves import split_half
     from fnet_core.networks.recurrence import TRUSTED, compare_atlases
     from fnet_core.storage import artifacts
 
     def atlas_of(name: str) -> Atlas:
-        if name in files:
-            return Atlas.load(Path(name))
+        if name in kept:
+            return kept[name]
         return find_atlas(replace(request, model=name), report, accept_licence=options.accept_licence).answer
 
     if len(options.what) == 1:

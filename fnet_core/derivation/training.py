@@ -27,6 +27,7 @@ class Training:
         """RequestError for a number out of range."""
         for name, value, most in (("steps", self.steps, 1_000_000), ("windows per step", self.batch, 4096)):
             check_range(value, 1, most, f"The number of {name}, {value}, is", f"choose 1 to {most:,}")
+        check_range(self.rank, 1, math.inf, f"The rank {self.rank} is", "choose 1 or more, such as 8")
         if self.window is not None:
             what = f"A window of {self.window} tokens is"
             check_range(self.window, 2, math.inf, what, "choose 2 or more, such as 256")

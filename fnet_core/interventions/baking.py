@@ -8,7 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
-from fnet_core.interventions.edits import Edit, affine, check_edits, save_edits
+from fnet_core.interventions.editing import affine, check_edits
+from fnet_core.interventions.edits import Edit, save_edits
 from fnet_core.models.families import family_for
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy

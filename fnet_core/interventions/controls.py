@@ -5,13 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from fnet_core.checks import check_seed
+from fnet_core.checks import check_range, check_seed
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit
+
+MOST_CONTROLS = 50
 
 
 class NoControlError(RequestError):
     """A layer has too few neurons left to draw a random control of the same size from."""
+
+
+def check_controls(controls: int) -> None:
+    """RequestError for a number of random controls that is not measured."""
+    check_range(controls, 0, MOST_CONTROLS, f"{controls} controls are", f"choose 0 to {MOST_CONTROLS}")
 
 
 def random_controls(edits: Sequence[Edit], widths_L: Sequence[int], count: int, seed: int) -> list[tuple[Edit, ...]]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fnet_core.checks import check_range
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
-from fnet_core.interventions.controls import random_controls
-from fnet_core.interventions.edits import Edit, check_edits, editing
+from fnet_core.interventions.controls import check_controls, random_controls
+from fnet_core.interventions.editing import check_edits, editing
+from fnet_core.interventions.edits import Edit
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths
 from fnet_core.progress import Report, silent
@@ -129,7 +129,7 @@ def intervene(
     edits = tuple(edits)
     if not edits:
         raise RequestError("There is no edit to measure; choose a network and a gain other than 1.")
-    check_range(controls, 0, 50, f"{controls} controls are", "choose 0 to 50")
+    check_controls(controls)
     check_edits(loaded, edits)
     draws = random_controls(edits, site_widths(loaded.model, edits[0].site), controls, seed) if controls else []
     tracks = [

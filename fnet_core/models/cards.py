@@ -21,13 +21,13 @@ from fnet_core.models.folder import (
     wrapper_note,
 )
 from fnet_core.models.licences import is_accepted
+from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.memory import MemoryEstimate, estimate
 from fnet_core.models.naming import Kind, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.resolving import gguf_folder
 from fnet_core.models.sources import hub
 from fnet_core.models.sources.starter_table import STARTERS, Starter
-from fnet_core.models.sources.starters import is_ready, starter_folder
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import home
 
@@ -122,8 +122,8 @@ def _describing(name: str) -> Iterator[None]:
 
 
 def _starter_card(starter: Starter) -> ModelCard:
-    ready = is_ready(starter.name)
-    folder = starter_folder(starter.name)
+    ready = is_made(starter.name)
+    folder = made_folder(starter.name)
     sizes = starter.sizes
     with _describing(starter.name):
         memory = estimate(folder if ready else starter.config())

@@ -18,6 +18,7 @@ from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base, is_adapter
 from fnet_core.models.families import family_for
 from fnet_core.models.licences import Licence
+from fnet_core.models.made import CARD
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
 from fnet_core.models.quantised import Quantisation, check_readable, quantisation
 from fnet_core.models.tokenizer_files import tokenizer_files
@@ -29,7 +30,6 @@ from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors,
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-CARD = "fnet.json"
 """FNet's own note in a folder it made: name, licence, source and digests."""
 _LARGEST_SIZE = 1 << 20
 """No projection has more inputs or outputs."""

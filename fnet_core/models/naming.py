@@ -1,14 +1,20 @@
 """What the name of a model means, judged by what lies on this machine and without any library that runs models."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from fnet_core.choices import Site
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base
+from fnet_core.models.families import check_site, family_for
+from fnet_core.models.licences import check_accepted
+from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.sources.gguf_file import check_magic
 from fnet_core.models.sources.starter_table import STARTERS
+from fnet_core.models.wrappers import text_type
 from fnet_core.storage.artifacts import home
 
 Kind = Literal["starter", "hub", "folder", "gguf"]
@@ -31,6 +37,39 @@ def locate(name: str, roots: Sequence[Path] | None = None) -> tuple[Kind, Path |
         raise RequestError(f"'{name[:60]}' names no model; give a starter's name, {FORMS}.") from error
 
 
+def check_usable(name: str, accept_licence: bool = False, site: Site | None = None) -> None:
+    """RequestError for what can be known of a named model before a library is loaded or a file is fetched.
+
+    That is a name that means nothing, a starter's licence that was never accepted, an architecture that is not
+    supported, and a site that it does not have.
+    """
+    kind, path = locate(name)
+    _, base = adapter_and_base(name)
+    if base is not None:
+        check_usable(base, accept_licence, site)
+    elif kind == "starter":
+        starter = STARTERS[name]
+        if not (accept_licence or is_made(name)):
+            check_accepted(starter.licence, starter.title, accept=False)
+        _check_family(starter.model_type, site)
+    elif kind == "folder" and path is not None and (model_type := _type_in(path)):
+        _check_family(model_type, site)
+
+
+def _check_family(model_type: str, site: Site | None) -> None:
+    family_for(model_type)
+    if site is not None:
+        check_site(model_type, site)
+
+
+def _type_in(folder: Path) -> str | None:
+    """The architecture that a folder's config.json names; None where it names none, which its reader says better."""
+    try:
+        return text_type(json.loads((folder / "config.json").read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
 def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]:
     adapter, base = adapter_and_base(name)
     if base is not None:
@@ -38,8 +77,8 @@ def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]
         return "folder", check_allowed(Path(adapter).expanduser(), roots)
     if name in STARTERS:
         return "starter", None
-    if re.fullmatch(r"\w[\w.-]*", name) and (home() / "models" / name / "config.json").is_file():
-        return "folder", home() / "models" / name
+    if re.fullmatch(r"\w[\w.-]*", name) and (made_folder(name) / "config.json").is_file():
+        return "folder", made_folder(name)
     path = Path(name).expanduser()
     if name.lower().endswith(".gguf"):
         check_magic(check_allowed(path, roots))

@@ -10,7 +10,6 @@ from pathlib import Path
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import SETTINGS, WEIGHTS, adapter_and_base, deciding, is_adapter, merge, read_settings
 from fnet_core.models.folder import (
-    CARD,
     check_folder,
     check_quantised,
     model_digest,
@@ -20,6 +19,7 @@ from fnet_core.models.folder import (
     wrapper_note,
     write_card,
 )
+from fnet_core.models.made import CARD, made_folder
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
@@ -29,7 +29,7 @@ from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.models.sources.starters import fetch_starter
 from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.progress import Report, silent
-from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, digest, home
+from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, digest
 from fnet_core.storage.locks import exclusive
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def gguf_folder(path: Path, report: Report = silent) -> Path:
     """Where the conversion of this .gguf file is, or will be: named after the file and its content."""
     stem = re.sub(r"[^\w.-]+", "-", path.stem)[:80].strip(".-") or "model"
     digests = [cached_file_digest(part, report) for part in gguf_parts(path)]
-    return home() / "models" / f"{stem}-{(digests[0] if len(digests) == 1 else digest(digests))[:12]}"
+    return made_folder(f"{stem}-{(digests[0] if len(digests) == 1 else digest(digests))[:12]}")
 
 
 def _converted(path: Path, report: Report) -> Path:
@@ -143,7 +143,7 @@ def _with_base(
     texts = tokenizer_files(adapter) if (adapter / "tokenizer.json").is_file() else []
     files = {path.name: cached_file_digest(path, report) for path in (adapter / WEIGHTS, *texts)}
     key = digest({"base": model_digest(base, report), "settings": deciding(settings), "files": files})
-    folder = home() / "models" / f"{_stem(adapter)}-{key[:12]}"
+    folder = made_folder(f"{_stem(adapter)}-{key[:12]}")
     if not (folder / CARD).is_file():
         with exclusive(folder.name, report):
             if not (folder / CARD).is_file():
@@ -158,7 +158,7 @@ def _with_base(
 
 def dequantised_folder(source: Path, report: Report = silent) -> Path:
     """Where the plain model of a quantised folder is, or will be: named after the folder and its content."""
-    return home() / "models" / f"{_stem(source)}-{model_digest(source, report)[:12]}"
+    return made_folder(f"{_stem(source)}-{model_digest(source, report)[:12]}")
 
 
 def _dequantised(source: Path, name: str, report: Report) -> Path:

@@ -3,11 +3,14 @@
 It is loaded as an ordinary causal language model of its own family, so that all that follows knows nothing of the rest.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
 
 WRAPPERS = {
     "gemma3": "gemma3_text",
@@ -52,6 +55,8 @@ def text_config(config: PretrainedConfig) -> PretrainedConfig:
         positions = dict(settings.get("rope_parameters") or {})
         for name in ("mrope_section", "mrope_interleaved"):
             positions.pop(name, None)
+        from transformers import AutoConfig
+
         text = AutoConfig.for_model(_SAME[text.model_type], **settings | {"rope_parameters": positions})
     text.tie_word_embeddings = bool(getattr(config, "tie_word_embeddings", False))
     return text

@@ -1,6 +1,5 @@
 """Split-half recurrence: an atlas's networks found again in two halves of its own passages."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +9,10 @@ from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import compute_atlas, find_atlas
 from fnet_core.networks.recurrence import CHANCE_DRAWS, FORMAT, RECURRENCE, Recurrence, in_halves
-from fnet_core.networks.request import PARTS, AtlasRequest
+from fnet_core.networks.request import PARTS, AtlasRequest, check_halves
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
 from fnet_core.storage.memo import Kind
-from fnet_core.texts import Passage
-
-LEAST_PASSAGES = 4
-"""Two in each half, so that no half speaks for one passage."""
 
 RECURRENCES = Kind(RECURRENCE, Recurrence.load, FORMAT, keyed_since=0, names=frozenset({"title", "model"}))
 """Split-half recurrences in the store."""
@@ -51,7 +46,7 @@ def split_half(
     Every second passage goes into one half, so that the kinds of text are in both. Answered from the store where it was
     asked before. Raises RequestError for texts too few to split and halves too short for so many networks.
     """
-    _check(request.passages)
+    check_halves(request.passages)
     whole = find_atlas(request, _part(report, 0), **loading).answer
     if kept := known_recurrence(whole, threshold):
         return whole, kept
@@ -66,7 +61,7 @@ def recurrence_of(
 
     Raises RequestError as `split_half` does, and for the atlas of another model than the loaded one.
     """
-    _check(whole.passages)
+    check_halves(whole.passages)
     if whole.recipe["model_digest"] != loaded.digest:
         raise RequestError(f"This atlas was found in another model than {loaded.name}; load the one it was found in.")
     recipe = recipe_of(whole, threshold)
@@ -86,13 +81,6 @@ def recurrence_of(
 
 _SAME = ("site", "scope", "components", "seed", "restarts", "contrast")
 """What the halves share with the whole, beside the model."""
-
-
-def _check(passages: Sequence[Passage]) -> None:
-    if len(passages) < LEAST_PASSAGES:
-        raise RequestError(
-            f"{len(passages)} passages are too few to split into halves; give at least {LEAST_PASSAGES}."
-        )
 
 
 def _part(report: Report, part: int) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,18 @@ STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0
 PARTS = ("", "first half: ", "second half: ")
 SPLIT_STAGES = {f"{part}{stage}": length for part in PARTS for stage, length in STAGES.items()}
 """Relative lengths of the stages of `split_half`, for the time left."""
+
+
+LEAST_PASSAGES = 4
+"""Two in each half of a text that is split, so that no half speaks for one passage."""
+
+
+def check_halves(passages: Sequence[Passage]) -> None:
+    """RequestError for passages too few to split into halves."""
+    if len(passages) < LEAST_PASSAGES:
+        raise RequestError(
+            f"{len(passages)} passages are too few to split into halves; give at least {LEAST_PASSAGES}."
+        )
 
 
 @dataclass(frozen=True)

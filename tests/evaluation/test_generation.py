@@ -6,7 +6,8 @@ from support.loading import loaded_tiny
 
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.generation import Sampling, continuation
-from fnet_core.interventions.edits import Edit, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import Edit
 
 PROMPT = "the sea was "
 EDIT = Edit("mlp", tuple((1, i) for i in range(40)), 0.0)

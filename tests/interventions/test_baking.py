@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM
 
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import bake, fold
-from fnet_core.interventions.edits import Edit, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import Edit
 from fnet_core.models import loading as models
 from fnet_core.models.families import FAMILIES
 from fnet_core.storage.atomic import new_folder

@@ -13,7 +13,8 @@ from support.tiny_models import ALL_FAMILIES, MIXTURES, mixture_of, tiny_model
 from fnet_core.activations.hooks import touching
 from fnet_core.errors import RequestError
 from fnet_core.interventions.controls import random_controls
-from fnet_core.interventions.edits import Edit, affine, check_atlas, edit_networks, editing, parse_edits, save_edits
+from fnet_core.interventions.editing import affine, check_atlas, editing
+from fnet_core.interventions.edits import Edit, edit_networks, parse_edits, save_edits
 from fnet_core.models.families import FAMILIES
 from fnet_core.models.modules import taps
 

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 from fnet_core.activations.hooks import touching
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import bake
-from fnet_core.interventions.edits import Edit, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import Edit
 from fnet_core.models import loading as models
 from fnet_core.models.cards import peek
 from fnet_core.models.families import FAMILIES

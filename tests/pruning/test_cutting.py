@@ -14,7 +14,8 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import bake
-from fnet_core.interventions.edits import Edit, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import Edit
 from fnet_core.models import loading as models
 from fnet_core.pruning.cutting import cut
 from fnet_core.pruning.export import export

