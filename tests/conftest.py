@@ -11,6 +11,14 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+LONG = ["tests/test_real_starters.py", "tests/compat/test_older.py", "tests/test_quickstart.py", "tests/test_api.py"]
+"""Files of few tests that take or wait long: first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: [*LONG, item.location[0]].index(item.location[0]))
+
+
 @pytest.fixture(autouse=True)
 def own_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.node.get_closest_marker("starter") is None:

@@ -45,8 +45,15 @@ def test_every_name_is_there_and_no_other():
         _ = fn.brain
 
 
+@pytest.fixture(scope="module")
+def one_store(tmp_path_factory) -> Path:
+    """The examples share what they compute, as in a person's notebook: each atlas is found once."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.mark.parametrize("name", sorted(set(fn.__all__) - {"Atlas", "__version__"}))
-def test_every_function_has_an_example_that_runs(name, tmp_path, monkeypatch):
+def test_every_function_has_an_example_that_runs(name, one_store, tmp_path, monkeypatch):
+    monkeypatch.setenv("FNET_HOME", str(one_store))
     monkeypatch.chdir(tmp_path)
     (found,) = doctest.DocTestFinder(recurse=False).find(getattr(fn, name), name, globs=vars(api).copy())
     assert found.examples
@@ -69,7 +76,8 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("result", "method"), METHODS)
-def test_every_figure_of_a_result_has_an_example_that_runs(result, method):
+def test_every_figure_of_a_result_has_an_example_that_runs(result, method, one_store, monkeypatch):
+    monkeypatch.setenv("FNET_HOME", str(one_store))
     (found,) = doctest.DocTestFinder(recurse=False).find(getattr(result, method), method, globs={})
     assert found.examples
     assert doctest.DocTestRunner().run(found).failed == 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 from gguf import GGUFWriter, RopeScalingType
 from support.tiny_gguf import write_tiny_gguf, write_tiny_mixture_gguf
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedModel
 
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel, load, resolve
@@ -233,12 +233,21 @@ def parts(tmp_path: Path) -> list[Path]:
     return found
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[PreTrainedModel, str]:
+    """The same model in one file, and the digest that it has once it is converted."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FNET_HOME", str(folder / "home"))
+        return write_tiny_gguf(folder / "whole.gguf"), load(str(folder / "whole.gguf")).digest
+
+
 @pytest.mark.parametrize("named", [0, 1])
-def test_parts_are_joined_by_whichever_is_named(parts, tmp_path, named):
-    whole = write_tiny_gguf(tmp_path / "whole.gguf")
+def test_parts_are_joined_by_whichever_is_named(parts, whole, named):
+    original, digest = whole
     loaded = load(str(parts[named]))
-    assert torch.equal(loaded.model(IDS).logits, whole(IDS).logits)
-    assert loaded.digest == load(str(tmp_path / "whole.gguf")).digest
+    assert torch.equal(loaded.model(IDS).logits, original(IDS).logits)
+    assert loaded.digest == digest
     assert list(loaded.path.glob("*.gguf")) == []
 
 
