@@ -8,6 +8,7 @@ A command imports what it runs with inside `run`, so that help and refusals need
 from fnet_core.cli import (
     atlas,
     compare,
+    completion,
     dashboard,
     derive,
     edit,
@@ -34,6 +35,7 @@ COMMANDS = (
     independence,
     derive,
     dashboard,
+    completion,
 )
 
 __all__ = ["COMMANDS", "Parser"]

@@ -60,12 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line with every command's options."""
-    installed = Path(sys.argv[0]).stem == "fnet"
-    found = Parser(
-        prog="fnet" if installed else "python -m fnet_core", description="Functional networks of language models."
-    )
+def parser(program: str | None = None) -> argparse.ArgumentParser:
+    """The command line with every command's options; `program` is what it was called as unless given."""
+    program = program or ("fnet" if Path(sys.argv[0]).stem == "fnet" else "python -m fnet_core")
+    found = Parser(prog=program, description="Functional networks of language models.")
     found.add_argument("--version", action="version", version=f"FNet {__version__}")
     commands = found.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = Parser(add_help=False)

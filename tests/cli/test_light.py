@@ -162,6 +162,7 @@ BASE = {
     "independence": ("tiny", "tiny"),
     "derive": ("tiny", "--how", "lora:README.md", "--out", "new"),
     "dashboard": (),
+    "completion": ("bash",),
 }
 BESIDE = {"prune": {"--ratio": (), "--threshold": ()}}
 """What goes with an option, where it is not what the command needs anyway."""
