@@ -40,15 +40,13 @@ def draw(found: Comparison, compared: str) -> None:
             on_click="ignore",
             help="The object that `compare A B --json` prints on the command line.",
         )
-        st.download_button(
+        charts.download_csv(
             "Matched networks (CSV)",
-            charts.as_csv(found.table()),
+            found.table(),
             f"compare-{stem}.csv",
-            "text/csv",
             key="compare_csv",
             icon=":material/table:",
             width="stretch",
-            on_click="ignore",
             help="The table of matched networks, with labels, key neurons and stability of both.",
         )
     with published:

@@ -68,15 +68,11 @@ def _downloads(key: str, found: Outcome | None) -> None:
         on_click="ignore",
         help="Perplexities, intervals and ratios, as the command line prints them, with what was asked.",
     )
-    st.download_button(
+    charts.download_csv(
         "Passages (CSV)",
-        charts.as_csv(tables.passage_table(found.value)) if found else "",
+        tables.passage_table(found.value) if found else None,
         "intervention-passages.csv",
-        "text/csv",
-        icon=":material/download:",
         width="stretch",
-        disabled=found is None,
-        on_click="ignore",
     )
     if found is None:
         st.caption("The result can be saved when a run is done.")

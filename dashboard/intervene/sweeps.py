@@ -161,10 +161,8 @@ def _ranking_figure(atlas: Atlas, outcome: Outcome) -> None:
         key="ranking_table",
         hide_index=True,
         height=420,
-        column_config={
-            "network": st.column_config.NumberColumn("#", width=48),
-            "label": st.column_config.TextColumn("Label", width="medium"),
-            "key_neurons": st.column_config.NumberColumn("Key neurons", format="localized"),
+        column_config=charts.network_columns()
+        | {
             "inhibited": st.column_config.NumberColumn("Inhibited", format="%.1f", help="Perplexity at gain 0."),
             "control": st.column_config.NumberColumn("Control", format="%.1f", help="Random neurons at 0."),
             "ratio": st.column_config.NumberColumn("Ratio", format="%.2f", help="Inhibited over untouched perplexity."),

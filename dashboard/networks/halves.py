@@ -45,13 +45,10 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
             f"passages that share no text. Diamonds: how far its key neurons at |z| > {DEFAULT_THRESHOLD:g} are the "
             "same ones (IoU). Dotted lines: what 95 of 100 shuffles of the neurons stay below.",
         )
-        st.download_button(
+        charts.download_csv(
             "Table (CSV)",
-            charts.as_csv(found.table()),
+            found.table(),
             f"{atlases.file_stem(atlas)}-recurrence.csv",
-            "text/csv",
-            icon=":material/download:",
-            on_click="ignore",
         )
         return
     few = len(atlas.passages) < LEAST_PASSAGES

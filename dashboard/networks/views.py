@@ -88,23 +88,17 @@ def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:
         else:
             st.caption(f"{words.count(len(neurons), 'key neuron')}, strongest first.")
     with downloads:
-        st.download_button(
+        charts.download_csv(
             f"Network {network} (CSV)",
-            charts.as_csv(neurons),
+            neurons,
             f"network-{network}-key-neurons.csv",
-            "text/csv",
-            icon=":material/download:",
             width="stretch",
-            on_click="ignore",
         )
-        st.download_button(
+        charts.download_csv(
             "All networks (CSV)",
-            lambda: charts.as_csv(atlas.all_key_neurons(threshold)),
+            lambda: atlas.all_key_neurons(threshold),
             "all-networks-key-neurons.csv",
-            "text/csv",
-            icon=":material/download:",
             width="stretch",
-            on_click="ignore",
         )
         st.caption(f"Columns: network, label, layer, neuron, z, for |z| above {threshold:.1f}.")
 

@@ -234,11 +234,8 @@ def table(points: Sequence[CurvePoint]) -> None:
         },
         alt="Perplexity of every method at every ratio measured",
     )
-    st.download_button(
+    charts.download_csv(
         "Table (CSV)",
-        charts.as_csv(rows),
+        rows,
         "pruning.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
     )

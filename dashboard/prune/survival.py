@@ -83,10 +83,8 @@ def _figure(atlas: Atlas, plan: PrunePlan, threshold: float) -> None:
         key="prune_survival_table",
         hide_index=True,
         height=320,
-        column_config={
-            "network": st.column_config.NumberColumn("#", width=48),
-            "label": st.column_config.TextColumn("Label", width="medium"),
-            "key_neurons": st.column_config.NumberColumn("Key neurons", format="localized"),
+        column_config=charts.network_columns()
+        | {
             "kept": st.column_config.NumberColumn("Kept", format="%.1f %%", help="Of the key neurons."),
             "random": st.column_config.NumberColumn(
                 "Random cut", format="%.1f %%", help="What removing as many neurons of each layer at random keeps."
@@ -98,13 +96,10 @@ def _figure(atlas: Atlas, plan: PrunePlan, threshold: float) -> None:
         },
         alt="What stays of each network",
     )
-    st.download_button(
+    charts.download_csv(
         "Table (CSV)",
-        charts.as_csv(rows),
+        rows,
         "network-survival.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fnet_core.checks import check_range
-from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS
+from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS, SCOPES, SITES
 from fnet_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -95,6 +95,13 @@ def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...
     if wanted is not None:
         check_range(wanted, 1, len(passages), f"--passages {wanted} is", f"the text has {len(passages)} passages")
     return passages[:wanted]
+
+
+def add_networks(parser: argparse.ArgumentParser) -> None:
+    """--site, --scope and --components: which networks are found."""
+    parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
+    parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")
+    parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:

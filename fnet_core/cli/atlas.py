@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fnet_core.choices import CONTRASTS, SCOPES, SITES
+from fnet_core.choices import CONTRASTS
 from fnet_core.cli.arguments import (
     add_model,
+    add_networks,
     add_texts,
     add_threshold,
     check_model,
@@ -25,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the texts, and every choice that `AtlasRequest` has."""
     add_model(parser)
     add_texts(parser, "find")
-    parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
-    parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")
-    parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
+    add_networks(parser)
     parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
     parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
     add_threshold(parser)

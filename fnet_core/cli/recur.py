@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fnet_core.choices import SCOPES, SITES
 from fnet_core.cli.arguments import (
     add_licence,
+    add_networks,
     add_texts,
     add_threshold,
     check_model,
@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_licence(parser)
     add_texts(parser, "find")
-    parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
-    parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")
-    parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
+    add_networks(parser)
     add_threshold(parser)
     parser.add_argument("--csv", metavar="F", help="also save the table as CSV")
 
