@@ -329,17 +329,13 @@ class Atlas(Described):
         """Read a saved atlas; RequestError says when it is missing, damaged, or of another format."""
         arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
 
-        def series(name: str) -> tuple[np.ndarray, ...]:
-            count = sum(key.startswith(f"{name}.") for key in arrays)
-            return tuple(arrays[f"{name}.{i}"] for i in range(count))
-
         return cls(
             recipe=header["recipe"],
             passages=tuple(Passage(*fields) for fields in header["passages"]),
             widths_L=tuple(header["widths"]),
-            maps=series("maps"),
-            courses=series("course"),
-            offsets=series("offsets"),
+            maps=artifacts.series(arrays, "maps"),
+            courses=artifacts.series(arrays, "course"),
+            offsets=artifacts.series(arrays, "offsets"),
             variance_K=arrays["variance"],
             recurrence_SK=arrays["recurrence"],
             stability_K=arrays["stability"],

@@ -120,17 +120,13 @@ class Scores:
         """Read saved scores; RequestError when the file is missing, damaged, or of another format."""
         arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
 
-        def layers(name: str) -> tuple[np.ndarray, ...]:
-            count = sum(key.startswith(f"{name}.") for key in arrays)
-            return tuple(arrays[f"{name}.{i}"] for i in range(count))
-
         return cls(
             method=header["method"],
             allocation=header["allocation"],
-            mlp=layers("mlp"),
-            heads=layers("heads"),
-            mean_mlp=layers("mean_mlp"),
-            mean_attention=layers("mean_attention"),
+            mlp=artifacts.series(arrays, "mlp"),
+            heads=artifacts.series(arrays, "heads"),
+            mean_mlp=artifacts.series(arrays, "mean_mlp"),
+            mean_attention=artifacts.series(arrays, "mean_attention"),
             recipe=header["recipe"],
         )
 

@@ -32,6 +32,7 @@ __all__ = [
     "load_artifact",
     "read_header",
     "save_artifact",
+    "series",
     "sweep",
 ]
 
@@ -135,6 +136,12 @@ def load_artifact(path: Path, kind: str, version: int = 1) -> tuple[dict[str, np
             return {name: file.get_tensor(name) for name in sorted(file.keys())}, header
         except (TypeError, AttributeError) as error:
             raise RequestError(f"{path} holds a number type FNet does not save; make it again.") from error
+
+
+def series(arrays: dict[str, np.ndarray], name: str) -> tuple[np.ndarray, ...]:
+    """The arrays that a file keeps as `name.0`, `name.1` and so on."""
+    count = sum(key.startswith(f"{name}.") for key in arrays)
+    return tuple(arrays[f"{name}.{i}"] for i in range(count))
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -184,3 +184,11 @@ def test_a_full_disk_under_a_saved_model_is_said_in_the_same_words(tmp_path):
         raise SafetensorError(message)
     with pytest.raises(SafetensorError, match="header"), artifacts.disk_errors(tmp_path):
         raise SafetensorError("invalid header")
+
+
+def test_a_series_comes_back_in_the_order_of_its_numbers(tmp_path):
+    arrays = {f"map.{i}": np.array([i]) for i in range(12)} | {"maps.0": np.array([99])}
+    artifacts.save_artifact(tmp_path / "file", "kind", arrays, {})
+    read, _ = artifacts.load_artifact(tmp_path / "file", "kind")
+    assert [int(each[0]) for each in artifacts.series(read, "map")] == list(range(12))
+    assert artifacts.series(read, "none") == ()
