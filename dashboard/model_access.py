@@ -11,8 +11,8 @@ from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.models.cards import ModelCard, available, peek
-from fnet_core.models.families import family_for
 from fnet_core.models.loading import get_loaded
+from fnet_core.models.structure import family_of
 from fnet_core.progress import Report
 
 KIND = "load"
@@ -54,7 +54,7 @@ def sites(name: str | None) -> tuple[Site, ...]:
     if config is None and name and Path(name).expanduser().is_dir():
         with suppress(RequestError):
             config = card_of(name, roots()).config
-    return family_for(config.model_type).sites if config else tuple(SITES)
+    return family_of(config).sites if config else tuple(SITES)
 
 
 def device() -> str:

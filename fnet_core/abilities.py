@@ -16,10 +16,10 @@ from transformers import PretrainedConfig
 from fnet_core.choices import SITES, Site, site_title
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import FOLDABLE
-from fnet_core.models.families import family_for
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import attention_weights, site_widths
+from fnet_core.models.modules import attention_weights, check_row, site_widths
 from fnet_core.models.stored import StoredWeights
+from fnet_core.models.structure import family_of
 from fnet_core.models.weights import model_class
 from fnet_core.models.wrappers import text_config
 from fnet_core.pruning.anatomy import anatomy
@@ -66,15 +66,16 @@ class Said:
 def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
     """What works with the model `name` of this configuration; `RequestError` if its architecture is unknown."""
     config = text_config(config)
-    family = family_for(config.model_type)
+    family = family_of(config)
     loaded = _without_weights(config, name)
     found = [_ability("atlas", site, partial(site_widths, loaded.model, site)) for site in SITES]
     weights = _refusal(lambda: next(attention_weights(loaded.model), None))
+    row = _refusal(lambda: check_row(loaded.model, "saving edits in the weights"))
     for seen in tuple(found):
         site, works = seen.site, seen.works
         found.append(Ability("edit", site, works, seen.reason))
         bake = "its activations go through no single projection" if works and site not in FOLDABLE else seen.reason
-        found.append(Ability("bake", site, works and site in FOLDABLE, bake))
+        found.append(Ability("bake", site, works and site in FOLDABLE and not row, row if works and row else bake))
         found.append(Ability("fingerprint", site, works and not weights, seen.reason or weights))
     neurons = _ability("neurons", None, lambda: anatomy(loaded))
     asked = PlanRequest(ratio=0.5, protected=(0, 0), heads=True)

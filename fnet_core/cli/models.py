@@ -63,12 +63,14 @@ def _one(name: str, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     from fnet_core.abilities import abilities, told
     from fnet_core.errors import RequestError
     from fnet_core.models.cards import peek
+    from fnet_core.models.structure import structure_note
 
     card = peek(name, report=report)
     if card.config is None:
         raise RequestError(f"{name} is converted on first use, and what works is known then; load it once.")
     found = abilities(card.config, card.name)
     lines: list[str | Table] = [f"{card.name}: {card.architecture}, {card.layers} layers"]
+    lines += [note] if (note := structure_note(card.config)) else []
     lines += [f"{'yes' if line.works else 'no':4} {line.title}: {line.text}" for line in told(found)]
     if card.memory:
         lines.append(card.memory.sentence)

@@ -9,8 +9,8 @@ from transformers import PreTrainedModel
 
 from fnet_core.derivation.weights import linear_maps
 from fnet_core.errors import RequestError
-from fnet_core.models.families import family_for
 from fnet_core.models.modules import Projection, check_dense, decoder_layers, input_axis, mlp_projections, weight_of
+from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 
 
@@ -54,7 +54,7 @@ def rescale_neurons(
 def check_rescalable(model: PreTrainedModel) -> None:
     """RequestError unless the model's MLPs are gated, or have ReLU for their activation."""
     check_dense(model, "rescaling neurons")
-    family = family_for(model.config.model_type)
+    family = family_of(model.config)
     activation = decoder_layers(model)[0].get_submodule(family.activation)
     if not family.gated and not isinstance(activation, nn.ReLU):
         raise RequestError(
@@ -99,7 +99,7 @@ def residual_axes(model: PreTrainedModel) -> list[tuple[nn.Parameter, int]]:
     RequestError as `permute_residual`.
     """
     check_dense(model, "permuting the residual stream")
-    width, family = model.config.hidden_size, family_for(model.config.model_type)
+    width, family = model.config.hidden_size, family_of(model.config)
     writers = {family.attention_out, family.down}
     found: dict[nn.Parameter, int] = {}
     known: set[nn.Parameter] = set()

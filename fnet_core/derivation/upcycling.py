@@ -10,8 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 
 from fnet_core.choices import EXPERTS_PER_TOKEN
 from fnet_core.errors import RequestError
-from fnet_core.models.families import family_for
 from fnet_core.models.modules import decoder_layers
+from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 
 MIXTURE_OF = {"llama": "mixtral", "mistral": "mixtral", "qwen3": "qwen3_moe"}
@@ -31,7 +31,7 @@ def upcycled(
     each expert's matrices tells the experts apart. RequestError for a model that no mixture is like.
     """
     config = _mixture_config(model.config, experts)
-    family = family_for(config.model_type)
+    family = family_of(config)
     with torch.random.fork_rng(devices=[]):
         mixture = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval().requires_grad_(False)
     tensors, wanted = model.state_dict(), mixture.state_dict()

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
-from fnet_core.models.families import family_for
 from fnet_core.models.modules import Projection, check_dense, decoder_layers, weight_of
+from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 
 GROUP = 32
@@ -87,7 +87,7 @@ def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     layers = decoder_layers(model)
     dropped = dropped_layers(count, len(layers))
     kept = [number for number in range(len(layers)) if number not in dropped]
-    parent, _, name = family_for(model.config.model_type).layers.rpartition(".")
+    parent, _, name = family_of(model.config).layers.rpartition(".")
     setattr(model.get_submodule(parent), name, nn.ModuleList(layers[number] for number in kept))
     if (attending := getattr(model.config, "attn_layer_indices", None)) is not None:
         model.config.attn_layer_indices = [new for new, number in enumerate(kept) if number in attending]

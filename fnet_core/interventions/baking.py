@@ -10,11 +10,18 @@ from transformers import PreTrainedModel
 from fnet_core.errors import RequestError
 from fnet_core.interventions.editing import affine, check_edits
 from fnet_core.interventions.edits import Edit, save_edits
-from fnet_core.models.families import family_for
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
-from fnet_core.models.modules import attention_projections, head_size, mlp_projections, site_widths, weight_in_place
+from fnet_core.models.modules import (
+    attention_projections,
+    check_row,
+    head_size,
+    mlp_projections,
+    site_widths,
+    weight_in_place,
+)
 from fnet_core.models.saving import saving_model
+from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 from fnet_core.storage.atomic import new_folder
 
@@ -32,9 +39,10 @@ def bake(
     exists or cannot be written.
     """
     check_edits(loaded, edits)
+    check_row(loaded.model, "saving edits in the weights")
     for edit in edits:
         if edit.site not in FOLDABLE:
-            fitting = [site for site in FOLDABLE if site in family_for(loaded.family).sites]
+            fitting = [site for site in FOLDABLE if site in family_of(loaded.model.config).sites]
             instead = f"choose site {' or '.join(fitting)}" if fitting else "no site of this model can be"
             raise RequestError(f"An edit at site {edit.site} cannot be folded into weights; {instead}.")
     folder = new_folder(folder)

@@ -15,9 +15,9 @@ from fnet_core.activations.hooks import touching_taps
 from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.errors import RequestError
 from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
-from fnet_core.models.families import family_for
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import Tap, check_dense, mlp_projections, site_widths
+from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
@@ -38,7 +38,7 @@ class LayerSignals:
 def check_gated(loaded: LoadedModel) -> None:
     """RequestError for a model whose neurons do not have the two signals."""
     check_dense(loaded.model, "the independence test")
-    if not family_for(loaded.family).gated:
+    if not family_of(loaded.model.config).gated:
         raise RequestError(
             f"{loaded.name} is a {loaded.family} model, whose MLPs have no gate, and the independence test matches "
             "neurons by gate and by up signal; compare fingerprints instead (fnet compare)."

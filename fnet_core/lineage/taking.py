@@ -25,10 +25,10 @@ from fnet_core.lineage.grid import grid_positions, tokens_at
 from fnet_core.lineage.request import MARKS, FingerprintRequest, Signal
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
-from fnet_core.models.families import check_site
 from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.modules import attention_weights, taps
 from fnet_core.models.running import Running, expected, running
+from fnet_core.models.structure import check_site
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import atlas_of, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
@@ -49,7 +49,7 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    check_site(read_config(folder.path).model_type, request.site)
+    check_site(read_config(folder.path), request.site)
     model = _published(expected(folder), folder.path)
     if kept := memo.found(FINGERPRINTS, request.recipe(model)):
         return replace(kept, answer=kept.answer.called(model.name))

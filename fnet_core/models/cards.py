@@ -28,6 +28,7 @@ from fnet_core.models.nearby import meant_folder
 from fnet_core.models.resolving import gguf_folder
 from fnet_core.models.sources import hub
 from fnet_core.models.sources.starter_table import STARTERS, Starter
+from fnet_core.models.structure import structure_note
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import home
 
@@ -202,7 +203,7 @@ def _configured_card(
         name=name,
         kind=kind,
         title=title,
-        description=description,
+        description=f"{description} {structure_note(config)}".strip(),
         licence=licence,
         licence_url=licence_url,
         must_accept=False,

@@ -53,6 +53,9 @@ class Family:
     lacks: tuple[Site, ...] = ()
     """Sites that only some layers of a hybrid have, or none of a model without attention."""
 
+    by_structure: bool = False
+    """Whether the row was read off the model's own forward pass instead of the table."""
+
     @property
     def sites(self) -> tuple[Site, ...]:
         """The sites that the architecture has."""

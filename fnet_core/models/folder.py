@@ -16,11 +16,11 @@ from yaml import YAMLError
 
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base, is_adapter
-from fnet_core.models.families import family_for
 from fnet_core.models.licences import Licence
 from fnet_core.models.made import CARD
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
 from fnet_core.models.quantised import Quantisation, check_readable, quantisation
+from fnet_core.models.structure import check_known, family_of
 from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.models.tokenizers import differs_from_its_file
 from fnet_core.models.wrappers import WRAPPERS, text_config, text_tensor, text_type
@@ -48,13 +48,27 @@ def check_config(config: Any, name: str) -> str:
     """The `model_type` of a parsed config.json; `RequestError` if unsupported."""
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise RequestError(f"The config.json of {name} names no model_type; choose a causal language model.")
-    family_for(text_type(config))
+    if (model_type := text_type(config)) not in FAMILIES:
+        _check_structure(config, model_type, name)
     if named := config.get("transformers_weights"):
         raise RequestError(
             f"The config.json of {name} names a weights file of its own ({named}); rename it to {SINGLE} and take "
             "'transformers_weights' out."
         )
     return config["model_type"]
+
+
+def _check_structure(config: dict[str, Any], model_type: str, name: str) -> None:
+    """RequestError unless an architecture that is not in the table can be read by its structure."""
+    check_known(model_type)
+    if model_type != config["model_type"]:
+        raise not_supported(model_type)
+    try:
+        built = AutoConfig.for_model(**config)
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
+    family_of(built)
 
 
 def check_folder(folder: Path) -> None:
@@ -80,6 +94,7 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
     for part in (config, config.get_text_config()):
         if (getattr(part, "pad_token_id", None) or 0) >= part.vocab_size:
             part.pad_token_id = None  # no text is padded, and the library would not build the embedding
+    family_of(config)
     return config
 
 
@@ -202,7 +217,7 @@ def model_digest(folder: Path, report: Report = silent) -> str:
 
 def mlp_width(config: PretrainedConfig) -> int:
     """MLP neurons per layer, which each architecture's configuration names in its own way; 0 without MLPs."""
-    family = family_for(config.model_type)
+    family = family_of(config)
     if "mlp" in family.lacks:
         return 0
     field = family.width_field
@@ -295,7 +310,7 @@ def check_resized(config: PretrainedConfig, name: str) -> None:
 
 def _paths(config: PretrainedConfig, projections: bool) -> set[str]:
     """Dotted paths of all projections that pruning resizes, or of all attributes that count heads."""
-    family = family_for(config.model_type)
+    family = family_of(config)
     if projections:
         inside = (*family.up, family.down, *family.qkv, family.attention_out)
     else:

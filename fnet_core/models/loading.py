@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from fnet_core.models.memory import MemoryEstimate, available_memory, default_dt
 from fnet_core.models.modules import decoder_layers
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
+from fnet_core.models.structure import structure_note
+from fnet_core.models.structure_check import check_structure
 from fnet_core.models.tokenizers import load_tokenizer
 from fnet_core.models.weights import with_weights
 from fnet_core.progress import Report, silent
@@ -30,6 +33,8 @@ from fnet_core.storage.artifacts import home
 from fnet_core.storage.locks import turn
 
 __all__ = ["LoadedModel", "ModelFolder", "get_loaded", "load", "model_digest", "release_loaded", "resolve"]
+
+_log = getLogger(__name__)
 
 KEPT_MODELS = 2
 NO_LIMIT = 1 << 20
@@ -183,6 +188,9 @@ def _load(
             "again with save_pretrained."
         )
     model.eval().requires_grad_(False)
+    check_structure(model)
+    if note := structure_note(config):
+        _log.warning(f"{folder.name}: {note}")
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,

@@ -13,8 +13,9 @@ from transformers.pytorch_utils import Conv1D
 
 from fnet_core.choices import Site
 from fnet_core.errors import RequestError
-from fnet_core.models.families import ALIBI, check_site, family_for
+from fnet_core.models.families import ALIBI, FAMILIES
 from fnet_core.models.family import Family
+from fnet_core.models.structure import check_site, family_of
 
 Projection = nn.Linear | Conv1D
 """The classes of linear maps; `Conv1D` stores its weight as (inputs, outputs)."""
@@ -27,7 +28,7 @@ def _resolve(root: nn.Module, path: str) -> Any:
 
 def decoder_layers(model: PreTrainedModel) -> list[nn.Module]:
     """The decoder layers of a causal language model, first to last; `RequestError` if unsupported."""
-    return list(_resolve(model, family_for(model.config.model_type).layers))
+    return list(_resolve(model, family_of(model.config).layers))
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,28 @@ class Tap:
     side: Literal["input", "output", "router", "sigmoid router"]
 
 
+def check_row(model: PreTrainedModel, what: str) -> None:
+    """RequestError if the model was read by structure, which does not tell enough for `what` (as "pruning")."""
+    if family_of(model.config).by_structure:
+        raise RequestError(
+            f"A {model.config.model_type} model is read by its structure and {what} needs to know its architecture; "
+            f"choose a model of one of these: {', '.join(FAMILIES)}."
+        )
+
+
 def check_dense(model: PreTrainedModel, what: str) -> None:
-    """RequestError if the model is a mixture of experts or has no MLPs, which `what` (as "pruning") is not made for."""
-    model_type = model.config.model_type
-    if family_for(model_type).router:
+    """RequestError if the model is a mixture of experts or has no MLPs, which `what` (as "pruning") is not made for.
+
+    Nor is it for a model that was read by structure.
+    """
+    check_row(model, what)
+    model_type, family = model.config.model_type, family_of(model.config)
+    if family.router:
         raise RequestError(
             f"A {model_type} model is a mixture of experts and {what} is made for one MLP per layer; choose a model "
             "that is not a mixture."
         )
-    if "mlp" in family_for(model_type).lacks:
+    if "mlp" in family.lacks:
         raise RequestError(
             f"A {model_type} model has no MLPs and {what} is made for one MLP per layer; choose a model that has them."
         )
@@ -58,8 +72,8 @@ def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
     `RequestError` for an unknown site, one that the architecture does not have, and a layer of a mixture without
     experts of its own.
     """
-    family = family_for(model.config.model_type)
-    check_site(model.config.model_type, site)
+    family = family_of(model.config)
+    check_site(model.config, site)
     layers = decoder_layers(model)
     match site:
         case "experts":
@@ -94,7 +108,7 @@ def signal_taps(model: PreTrainedModel) -> tuple[list[Tap], list[Tap]]:
     the up signal is the second half of its output.
     """
     check_dense(model, "the split into up signal and activation signal")
-    family = family_for(model.config.model_type)
+    family = family_of(model.config)
     layers = decoder_layers(model)
     activations = [Tap(_resolve(layer, family.activation), "output") for layer in layers]
     return [Tap(_resolve(layer, family.up[-1]), "output") for layer in layers], activations
@@ -120,7 +134,7 @@ class Attention:
 def mlp_projections(model: PreTrainedModel) -> list[Mlp]:
     """The MLP projections of every decoder layer, first to last; RequestError for a mixture of experts."""
     check_dense(model, "changing neurons")
-    family = family_for(model.config.model_type)
+    family = family_of(model.config)
     return [
         Mlp(tuple(_resolve(layer, path) for path in family.up), _resolve(layer, family.down))
         for layer in decoder_layers(model)
@@ -129,7 +143,7 @@ def mlp_projections(model: PreTrainedModel) -> list[Mlp]:
 
 def attention_projections(model: PreTrainedModel) -> list[Attention]:
     """The attention projections of every decoder layer, first to last; none where not every layer has attention."""
-    family = family_for(model.config.model_type)
+    family = family_of(model.config)
     if "heads" in family.lacks:
         return []
     return [
@@ -162,6 +176,8 @@ def input_axis(projection: Projection) -> int:
 def attention_weights(model: PreTrainedModel) -> Iterator[dict[str, Tensor]]:
     """Each layer's query, key, value and output weights, (outputs, inputs), under "q", "k", "v" and "o"."""
     for attention in attention_projections(model):
+        if not attention.qkv:  # one projection for all, whose rows no family says the order of
+            return
         output = weight_of(attention.out)
         parts = [weight_of(projection) for projection in attention.qkv]
         if len(parts) == 1:
@@ -175,7 +191,7 @@ def head_rows(model: PreTrainedModel, heads: int) -> dict[str, Tensor]:
     size = head_size(model)
     shared = heads_per_group(model)
     pairs = heads // shared
-    if family_for(model.config.model_type).interleaved:
+    if family_of(model.config).interleaved:
         rows_GSD = torch.arange((heads + 2 * pairs) * size).view(pairs, shared + 2, size)
         parts = (rows_GSD[:, :shared], rows_GSD[:, shared], rows_GSD[:, shared + 1])
         return {name: part.flatten() for name, part in zip(("q", "k", "v"), parts, strict=True)}
@@ -186,7 +202,7 @@ def head_rows(model: PreTrainedModel, heads: int) -> dict[str, Tensor]:
 def head_size(model: PreTrainedModel) -> int:
     """Inputs of the attention output projection per query head, in every layer; 0 where not every layer has heads."""
     config = model.config
-    if "heads" in family_for(config.model_type).lacks:
+    if "heads" in family_of(config).lacks:
         return 0
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
@@ -194,7 +210,7 @@ def head_size(model: PreTrainedModel) -> int:
 def heads_per_group(model: PreTrainedModel) -> int:
     """Query heads that share one key and one value; 1 where each has its own."""
     config = model.config
-    if "heads" in family_for(config.model_type).lacks:
+    if "heads" in family_of(config).lacks:
         return 1
     return config.num_attention_heads // (_key_value_heads(config) or config.num_attention_heads)
 
@@ -209,7 +225,7 @@ def why_heads_stay(model: PreTrainedModel) -> str:
     """Why no attention head of the model can go without changing the others, as half a sentence; empty if one can."""
     if getattr(model.config, "alibi", False):
         return ALIBI
-    return family_for(model.config.model_type).heads_bound
+    return family_of(model.config).heads_bound
 
 
 def _input_width(projection: Projection) -> int:
@@ -218,10 +234,10 @@ def _input_width(projection: Projection) -> int:
 
 def site_widths(model: PreTrainedModel, site: Site) -> tuple[int, ...]:
     """Neurons per layer at a site, first layer to last; layers may differ, as after pruning."""
-    check_site(model.config.model_type, site)
+    check_site(model.config, site)
     match site:
         case "mlp":
-            return tuple(_input_width(mlp.down) for mlp in mlp_projections(model))
+            return tuple(_input_width(tap.module) for tap in taps(model, site))
         case "heads":
             return tuple(_input_width(attention.out) // head_size(model) for attention in attention_projections(model))
         case "experts":

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from fnet_core.models.families import family_for
 from fnet_core.models.modeling_fnet import new_projection, set_attribute
 from fnet_core.models.modules import (
     Projection,
@@ -22,6 +21,7 @@ from fnet_core.models.modules import (
     site_widths,
     weight_in_place,
 )
+from fnet_core.models.structure import family_of
 from fnet_core.pruning.compensation import Replacement
 from fnet_core.pruning.masking import Pruning
 from fnet_core.pruning.plan import PrunePlan
@@ -112,7 +112,7 @@ def _cut_heads(
     model: PreTrainedModel, names: dict[int, str], layer: int, keep: np.ndarray, pruning: Pruning
 ) -> dict[str, int]:
     """Cut one layer's attention; returns the attributes, by path, that count its heads."""
-    family = family_for(model.config.model_type)
+    family = family_of(model.config)
     attention = attention_projections(model)[layer]
     size, shared = head_size(model), heads_per_group(model)
     queries = torch.from_numpy(np.repeat(keep, size))
@@ -134,7 +134,7 @@ def _cut_heads(
 
 def _describe(model: PreTrainedModel, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int]) -> None:
     """Let the configuration say what the model has become."""
-    config, family = model.config, family_for(model.config.model_type)
+    config, family = model.config, family_of(model.config)
     names = {id(module): name for name, module in model.named_modules()}
     after = _shapes(model, names)
     added_bias = any(shape[2] and not before[path][2] for path, shape in after.items())
