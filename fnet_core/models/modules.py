@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from accelerate.utils import align_module_device
@@ -237,7 +237,7 @@ def site_widths(model: PreTrainedModel, site: Site) -> tuple[int, ...]:
     check_site(model.config, site)
     match site:
         case "mlp":
-            return tuple(_input_width(tap.module) for tap in taps(model, site))
+            return tuple(_input_width(cast(Projection, tap.module)) for tap in taps(model, site))
         case "heads":
             return tuple(_input_width(attention.out) // head_size(model) for attention in attention_projections(model))
         case "experts":

@@ -8,6 +8,7 @@ loaded, `check_structure` holds the row against the model's own numbers.
 import copy
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -16,6 +17,8 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PretrainedConfig, PreTrain
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.pytorch_utils import Conv1D
 
+from fnet_core.choices import SITES
+from fnet_core.errors import RequestError
 from fnet_core.models.families import FAMILIES, not_supported
 from fnet_core.models.family import Family
 from fnet_core.models.tracing import MIXED, Following, Value
@@ -94,8 +97,9 @@ def _read(config: PretrainedConfig) -> Structure | str:
     with suppress(StrictDataclassError, TypeError):
         config.pad_token_id = None  # else the library looks for it in the ids, which have no values
     try:
+        kind: Any = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]  # annotated as a pair of classes
         with torch.device("meta"):
-            model = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config).eval()
+            model = kind(config).eval()
         return read_structure(model.bfloat16())
     except _Unclear as unclear:
         return str(unclear)
@@ -160,7 +164,7 @@ class _Layer:
 def _followed(model: PreTrainedModel, layers: nn.Module) -> list[_Layer]:
     """What each decoder layer does, from one forward pass."""
     following = Following()
-    projections = {id(module): "" for module in layers.modules() if isinstance(module, (nn.Linear, Conv1D))}
+    projections = {id(module) for module in layers.modules() if isinstance(module, (nn.Linear, Conv1D))}
     mixed: set[str] = set()
     found: list[_Layer] = []
     entered: list[Value] = []
@@ -184,7 +188,8 @@ def _followed(model: PreTrainedModel, layers: nn.Module) -> list[_Layer]:
         def after(module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
             first = output[0] if isinstance(output, tuple) else output
             if isinstance(first, Tensor):
-                value = following.mark(first, name) if id(module) in projections else following.value(first)
+                new = id(module) in projections
+                value = following.mark(first, name) if new else following.value(first)
                 value.names.add(name)
 
         if id(module) in projections:
@@ -236,5 +241,5 @@ def _outermost(branch: Value, projection: str) -> str:
 
 def _shape(projection: nn.Module) -> tuple[int, int]:
     """Inputs and outputs of a projection."""
-    shape = tuple(projection.get_parameter("weight").shape)
-    return shape if isinstance(projection, Conv1D) else shape[::-1]
+    first, second = projection.get_parameter("weight").shape
+    return (first, second) if isinstance(projection, Conv1D) else (second, first)

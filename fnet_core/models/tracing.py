@@ -58,10 +58,8 @@ class Following(TorchFunctionMode):
         return self._values[id(tensor)]
 
     def mark(self, tensor: Tensor, mark: str) -> Value:
-        """Let a tensor begin anew, with this mark alone, keeping what it was the sum of."""
-        old = self.value(tensor)
-        new = Value((mark,), (old,) if old.parts else ())
-        new.names = old.names
+        """Let a tensor begin anew, with this mark alone, whatever it was made of."""
+        new = Value((mark,))
         self._put(tensor, new)
         return new
 

@@ -2,6 +2,7 @@
 
 import pytest
 from support.tiny_models import tiny_model
+from support.unlisted import BY_STRUCTURE
 
 from benchmarks.model_table import OUT, row, table, tried
 from fnet_core.abilities import AT_SITES, TO_WHOLE, Ability, abilities
@@ -29,6 +30,11 @@ def test_the_table_has_no_family_that_is_not_there():
 def test_the_committed_row_is_what_comes_out_when_all_is_run(family):
     found = tried(family)
     assert rows()[family] == row(family, found)
+
+
+def test_the_page_names_what_is_read_by_structure():
+    said = OUT.read_text("utf-8").split("## By structure")[1]
+    assert all(f"`{name}`" in said for name in BY_STRUCTURE)
 
 
 def test_a_refusal_stands_below_the_table_with_its_families():

@@ -63,11 +63,11 @@ def test_a_class_that_is_not_in_the_table_is_read_edited_and_fingerprinted(tmp_p
         by_hand = by_hand if tap.module.bias is None else by_hand + tap.module.bias
         torch.testing.assert_close(by_hand, produced[layer], atol=1e-5, rtol=1e-5)
     for site in ("mlp", "mlp_out", "residual", "heads"):
-        atlas = atlas_of(loaded, AtlasRequest(loaded.name, PASSAGES, site, components=2, restarts=2)).atlas
+        atlas = atlas_of(loaded, AtlasRequest(loaded.name, PASSAGES, site, components=2, restarts=2)).answer
         assert len(atlas) == 2
         with torch.no_grad(), editing(loaded, [Edit(site, ((0, 0), (1, 1), (2, 2)), gain=0.0)]):
             assert (loaded.model(IDS).logits - untouched).abs().max() > 1e-4
-        taken = fingerprint_of(loaded, FingerprintRequest(loaded.name, PASSAGES, PASSAGES, site, 2, 1.0)).fingerprint
+        taken = fingerprint_of(loaded, FingerprintRequest(loaded.name, PASSAGES, PASSAGES, site, 2, 1.0)).answer
         assert compare(taken, taken).outcome == "same model"
         assert bool(taken.curves_4L.any()) == bool(family_of(loaded.model.config).qkv)
     with torch.no_grad():

@@ -10,6 +10,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 BY_STRUCTURE = (
     "apertus",
+    "apertus1p5_text",
     "bitnet",
     "ctrl",
     "cwm",
@@ -17,14 +18,18 @@ BY_STRUCTURE = (
     "exaone",
     "gpt_bigcode",
     "internlm3",
+    "iquestcoder",
     "jais2",
+    "lfm2",
     "modernbert-decoder",
     "mpt",
     "nanochat",
+    "phi4_multimodal",
     "vaultgemma",
     "xglm",
 )
 """Classes that are read by their structure."""
+_GROUPED = set(BY_STRUCTURE) - {"ctrl", "gpt_bigcode", "mpt", "xglm"}
 UNCLEAR = {
     "bert": "a layer's output is not what entered it and two branches added to it",
     "granite_swa": "what a branch adds to the stream is not what one projection gives",
@@ -50,7 +55,8 @@ _SIZES = {
 
 def unlisted_config(model_type: str) -> PretrainedConfig:
     """A tiny configuration of a class that is not in the table."""
-    return AutoConfig.for_model(model_type, **_SIZES)
+    grouped = {"num_key_value_heads": 2, "head_dim": 6} if model_type in _GROUPED else {}
+    return AutoConfig.for_model(model_type, **_SIZES | grouped)
 
 
 def save_unlisted(folder: Path, model_type: str) -> Path:
