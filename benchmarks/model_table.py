@@ -105,7 +105,7 @@ def tried(family: str) -> tuple[Ability, ...]:
 
 
 def by_structure() -> str:
-    """What is said of architectures that are not in the table; AssertionError where one of those named does not work."""
+    """What is said of architectures that are not in the table; whatever one of those named raises ends the command."""
     for name in BY_STRUCTURE:
         with tempfile.TemporaryDirectory() as folder:
             loaded = replace(models.load(str(save_unlisted(Path(folder) / "model", name))), name="the model")
