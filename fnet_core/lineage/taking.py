@@ -28,7 +28,7 @@ from fnet_core.models import loading as models
 from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.modules import attention_weights, taps
 from fnet_core.models.running import Running, expected, running
-from fnet_core.models.structure import check_site
+from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import atlas_of, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
@@ -49,7 +49,7 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    check_site(read_config(folder.path), request.site)
+    check_site_of(read_config(folder.path), request.site)
     model = _published(expected(folder), folder.path)
     if kept := memo.found(FINGERPRINTS, request.recipe(model)):
         return replace(kept, answer=kept.answer.called(model.name))

@@ -6,6 +6,7 @@ a tiny random model of its real class in `tests/support/tiny_models.py` that tes
 
 from dataclasses import replace
 
+from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
 from fnet_core.models.family import Family
 
@@ -191,10 +192,34 @@ FAMILIES: dict[str, Family] = {
 """Rows by `model_type`, the name a Hugging Face configuration gives its architecture."""
 
 
+def family_for(model_type: str) -> Family:
+    """The row for a configuration's `model_type`; `RequestError` lists the known ones."""
+    try:
+        return FAMILIES[model_type]
+    except KeyError:
+        raise not_supported(model_type) from None
+
+
 def not_supported(model_type: str, why: str = "") -> RequestError:
-    """That an architecture is not supported, and why as half a sentence, with those that are."""
+    """That an architecture is not supported, with those that are, and why as half a sentence."""
     known = ", ".join(FAMILIES)
-    reason = f": {why}" if why else ""
+    reason = f", for {why}" if why else ""
     return RequestError(
-        f"The architecture '{model_type}' is not supported{reason}; choose a model of one of these: {known}."
+        f"The architecture '{model_type}' is not supported; choose a model of one of these: {known}{reason}."
     )
+
+
+def check_site(family: Family, model_type: str, site: str) -> None:
+    """RequestError, naming the sites that work, unless the family has this one."""
+    if site not in SITES:
+        raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
+    if site in family.sites:
+        return
+    if site in family.lacks:
+        why = f"Site {site} is not in every layer of a {model_type} model"
+    elif family.router:
+        why = f"A {model_type} model is a mixture of experts, whose neurons act only on the tokens sent to their expert"
+    else:
+        why = f"A {model_type} model has no experts"
+    *others, last = family.sites
+    raise RequestError(f"{why}; choose site {', '.join(others) + ' or ' if others else ''}{last}.")

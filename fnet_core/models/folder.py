@@ -16,6 +16,7 @@ from yaml import YAMLError
 
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base, is_adapter
+from fnet_core.models.families import FAMILIES, not_supported
 from fnet_core.models.licences import Licence
 from fnet_core.models.made import CARD
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
@@ -30,7 +31,6 @@ from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors,
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-"""FNet's own note in a folder it made: name, licence, source and digests."""
 _LARGEST_SIZE = 1 << 20
 """No projection has more inputs or outputs."""
 

@@ -15,7 +15,7 @@ from fnet_core.choices import Site
 from fnet_core.errors import RequestError
 from fnet_core.models.families import ALIBI, FAMILIES
 from fnet_core.models.family import Family
-from fnet_core.models.structure import check_site, family_of
+from fnet_core.models.structure import check_site_of, family_of
 
 Projection = nn.Linear | Conv1D
 """The classes of linear maps; `Conv1D` stores its weight as (inputs, outputs)."""
@@ -73,7 +73,7 @@ def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
     experts of its own.
     """
     family = family_of(model.config)
-    check_site(model.config, site)
+    check_site_of(model.config, site)
     layers = decoder_layers(model)
     match site:
         case "experts":
@@ -234,7 +234,7 @@ def _input_width(projection: Projection) -> int:
 
 def site_widths(model: PreTrainedModel, site: Site) -> tuple[int, ...]:
     """Neurons per layer at a site, first layer to last; layers may differ, as after pruning."""
-    check_site(model.config, site)
+    check_site_of(model.config, site)
     match site:
         case "mlp":
             return tuple(_input_width(cast(Projection, tap.module)) for tap in taps(model, site))

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 from fnet_core.choices import Site
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base
-from fnet_core.models.families import check_site, family_for
+from fnet_core.models.families import FAMILIES, check_site, family_for
 from fnet_core.models.licences import check_accepted
 from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.sources.gguf_file import check_magic
@@ -57,9 +58,20 @@ def check_usable(name: str, accept_licence: bool = False, site: Site | None = No
 
 
 def _check_family(model_type: str, site: Site | None) -> None:
-    family_for(model_type)
+    if model_type not in FAMILIES and _has_code(model_type):
+        return  # read by its structure, or refused, once the library that has it is there
+    family = family_for(model_type)
     if site is not None:
-        check_site(model_type, site)
+        check_site(family, model_type, site)
+
+
+def _has_code(model_type: str) -> bool:
+    """Whether transformers has a folder for this architecture, which is looked for without importing it."""
+    library = find_spec("transformers")
+    name = re.sub(r"_text$", "", model_type.replace("-", "_"))
+    if library is None or not re.fullmatch(r"\w+", name):
+        return False
+    return any((Path(place) / "models" / name).is_dir() for place in library.submodule_search_locations or ())
 
 
 def _type_in(folder: Path) -> str | None:

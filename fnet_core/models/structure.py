@@ -17,9 +17,7 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PretrainedConfig, PreTrain
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.pytorch_utils import Conv1D
 
-from fnet_core.choices import SITES
-from fnet_core.errors import RequestError
-from fnet_core.models.families import FAMILIES, not_supported
+from fnet_core.models.families import FAMILIES, check_site, not_supported
 from fnet_core.models.family import Family
 from fnet_core.models.tracing import MIXED, Following, Value
 
@@ -56,21 +54,9 @@ def family_of(config: PretrainedConfig) -> Family:
     return FAMILIES.get(config.model_type) or structure_of(config).family
 
 
-def check_site(config: PretrainedConfig, site: str) -> None:
-    """RequestError, naming the sites that work, unless the architecture has this one."""
-    family, model_type = family_of(config), config.model_type
-    if site not in SITES:
-        raise RequestError(f"There is no site '{site}'; choose one of {', '.join(SITES)}.")
-    if site in family.sites:
-        return
-    if site in family.lacks:
-        why = f"Site {site} is not in every layer of a {model_type} model"
-    elif family.router:
-        why = f"A {model_type} model is a mixture of experts, whose neurons act only on the tokens sent to their expert"
-    else:
-        why = f"A {model_type} model has no experts"
-    *others, last = family.sites
-    raise RequestError(f"{why}; choose site {', '.join(others) + ' or ' if others else ''}{last}.")
+def check_site_of(config: PretrainedConfig, site: str) -> None:
+    """RequestError, naming the sites that work, unless this configuration's architecture has this one."""
+    check_site(family_of(config), config.model_type, site)
 
 
 def structure_note(config: PretrainedConfig) -> str:

@@ -11,7 +11,7 @@ from fnet_core.models import loading as models
 from fnet_core.models.folder import read_config
 from fnet_core.models.modules import site_widths
 from fnet_core.models.running import expected, running
-from fnet_core.models.structure import check_site
+from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.networks.request import AtlasRequest
@@ -28,7 +28,7 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     to stop; nothing is left behind then. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
-    check_site(read_config(folder.path), request.site)
+    check_site_of(read_config(folder.path), request.site)
     if kept := memo.found(ATLASES, request.recipe(expected(folder))):
         return kept
     return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report)

@@ -36,7 +36,7 @@ UNCLEAR = {
     "granitemoe": "what a branch adds to the stream is not what one projection gives, as in a mixture of experts",
     "falcon_mamba": "a layer's output is not what entered it and two branches added to it",
     "recurrent_gemma": "it cannot be told which branch is attention and which the MLP",
-    "xlm": "lists of 3 alike modules could be its decoder layers",
+    "xlm": "4 lists of 3 alike modules could be its decoder layers",
 }
 """Classes that are not, and what is said of them."""
 _SIZES = {
