@@ -58,7 +58,7 @@ def _export(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
     )
     st.caption(
         "Cuts the weights and saves a smaller model with its tokenizer and a model card, which says how transformers "
-        f"loads it. {measured} Give a name, or a new folder."
+        f"loads it and whether GGUF can hold it. {measured} Give a name, or a new folder."
     )
     job = prune_jobs.asked(EXPORT, request.model)
     with st.container(horizontal=True, vertical_alignment="bottom"):

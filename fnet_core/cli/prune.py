@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from fnet_core.progress import Report
 
 if TYPE_CHECKING:
     from fnet_core.pruning.measuring import PruneResult
+
+log = logging.getLogger(__name__)
 
 NAME = "prune"
 HELP = "remove MLP neurons and attention heads, see perplexity, save the smaller model"
@@ -96,6 +99,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     yardstick = yardstick_of(options)
     check_model(options.model, options)
     from fnet_core.models import loading as models
+    from fnet_core.pruning.cutting import brings_code
     from fnet_core.pruning.export import check_removes, export, read_recipe
     from fnet_core.pruning.masking import prepare
     from fnet_core.pruning.measuring import measure_pruning
@@ -108,6 +112,11 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     if options.out is not None:
         check_removes(plan)
     pruning = prepare(loaded, plan, asked.compensation, request, report)
+    if options.out is not None and brings_code(loaded.model, pruning):
+        log.warning(
+            "The saved model will bring code of its own, since its layers differ in size or get a bias: it loads with "
+            "trust_remote_code=True, and not as GGUF. For GGUF: --even --protect 0 0 --compensation none."
+        )
     result = measure_pruning(loaded, pruning, yardstick, report)
     summary, artifact, exported = pruning.summary(), None, None
     if options.out is not None:

@@ -35,6 +35,7 @@ def cut(model: PreTrainedModel, pruning: Pruning) -> None:
     `modeling_fnet`) otherwise.
     """
     plan = pruning.plan
+    plain = not brings_code(model, pruning)
     names = {id(module): name for name, module in model.named_modules()}
     before = _shapes(model, names)
     attributes: dict[str, int] = {}
@@ -46,7 +47,28 @@ def cut(model: PreTrainedModel, pruning: Pruning) -> None:
             attributes |= _cut_heads(model, names, layer, keep, pruning)
     for path, value in attributes.items():
         set_attribute(model, path, value)
-    _describe(model, plan, before, attributes)
+    _describe(model, plan, before, attributes, plain)
+
+
+def brings_code(model: PreTrainedModel, pruning: Pruning) -> bool:
+    """Whether the model, once cut, is more than its configuration can say, so that its folder brings code.
+
+    So it is where layers end unlike, a bias is added, or the configuration counts no heads or neurons.
+    """
+    plan, family = pruning.plan, family_of(model.config)
+    cut_projections = [
+        (projection, replacement)
+        for projections, keeps, replacements in (
+            ([mlp.down for mlp in mlp_projections(model)], plan.keep_mlp, pruning.mlp_L),
+            ([attention.out for attention in attention_projections(model)], plan.keep_heads, pruning.attention_L),
+        )
+        for projection, keep, replacement in zip(projections, keeps, replacements, strict=False)
+        if not keep.all()
+    ]
+    added_bias = any(new and new.changes_projection and old.bias is None for old, new in cut_projections)
+    resized = (getattr(model.config, "fnet_resized", None) or {}).get("projections")
+    sayable = bool(family.width_field) and (plan.removed_heads == 0 or family.heads_in_config)
+    return not (sayable and plan.uniform and not added_bias and not resized)
 
 
 def _shapes(model: PreTrainedModel, names: dict[int, str]) -> dict[str, list]:
@@ -132,15 +154,12 @@ def _cut_heads(
     return {f"{path}.{name}": value for name, value in counted.items()}
 
 
-def _describe(model: PreTrainedModel, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int]) -> None:
+def _describe(
+    model: PreTrainedModel, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int], plain: bool
+) -> None:
     """Let the configuration say what the model has become."""
     config, family = model.config, family_of(model.config)
-    names = {id(module): name for name, module in model.named_modules()}
-    after = _shapes(model, names)
-    added_bias = any(shape[2] and not before[path][2] for path, shape in after.items())
-    earlier: dict[str, Any] = getattr(config, "fnet_resized", None) or {"projections": {}, "attributes": {}}
-    plain = bool(family.width_field) and plan.uniform and not added_bias and not earlier["projections"]
-    if plain and (plan.removed_heads == 0 or family.heads_in_config):
+    if plain:
         setattr(config, family.width_field, site_widths(model, "mlp")[0])
         if plan.removed_heads:
             size, shared = head_size(model), heads_per_group(model)
@@ -148,7 +167,9 @@ def _describe(model: PreTrainedModel, plan: PrunePlan, before: dict[str, list], 
             config.head_dim, config.num_attention_heads = size, heads
             config.num_key_value_heads = heads // shared
         return
-    changed = {path: shape for path, shape in after.items() if shape != before[path]}
+    names = {id(module): name for name, module in model.named_modules()}
+    changed = {path: shape for path, shape in _shapes(model, names).items() if shape != before[path]}
+    earlier: dict[str, Any] = getattr(config, "fnet_resized", None) or {"projections": {}, "attributes": {}}
     config.fnet_resized = {
         "projections": earlier["projections"] | changed,
         "attributes": earlier["attributes"] | attributes,

@@ -178,5 +178,8 @@ def _model_card(
             f"Its layers have sizes that `config.json` has no fields for, so `{CODE}` builds it: a short "
             "file that needs torch and transformers alone. FNet loads the model without running that file.",
             "",
+            "GGUF has no place for such layers: its converter writes a file without a complaint, and that file does "
+            "not open. As many neurons from every layer, and nothing that stands in for them, can be converted.",
+            "",
         ]
     return "\n".join(lines)

@@ -31,7 +31,7 @@ def run(capsys, *arguments):
     return code, (json.loads(out) if code == 0 else err)
 
 
-def test_the_export_has_the_perplexity_that_the_command_reports(capsys, model, options, tmp_path):
+def test_the_export_has_the_perplexity_that_the_command_reports(capsys, caplog, model, options, tmp_path):
     out = tmp_path / "smaller"
     code, found = run(capsys, model, "--ratio", "0.3", "--compensation", "networks", "--heads", "--out", out, *options)
     assert code == 0
@@ -45,6 +45,8 @@ def test_the_export_has_the_perplexity_that_the_command_reports(capsys, model, o
     assert card["plan"]["ratio"] == 0.3 and card["perplexity"]["after"]["value"] == found["perplexity"]["value"]
     readme = (out / "README.md").read_text()
     assert f"{found['parameters']['after']:,}" in readme and "trust_remote_code=True" in readme
+    assert "GGUF has no place for such layers" in readme
+    assert "and not as GGUF. For GGUF: --even" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["fn", "wanda-sp", "flap", "magnitude", "random"])
@@ -53,13 +55,14 @@ def test_every_method_with_a_bias(capsys, model, options, method):
     assert code == 0 and found["compensation"] == "bias" and found["neurons"] == {"before": 120, "after": 96}
 
 
-def test_an_even_cut_is_an_ordinary_folder(capsys, model, options, tmp_path):
+def test_an_even_cut_is_an_ordinary_folder(capsys, caplog, model, options, tmp_path):
     out = tmp_path / "even"
     plain = ["--even", "--compensation", "none", "--protect", "0", "0"]
     code, _ = run(capsys, model, "--ratio", "0.25", "--out", out, *options, *plain)
     assert code == 0 and not (out / "modeling_fnet.py").exists()
     assert json.loads((out / "config.json").read_text())["intermediate_size"] == 30
     assert "trust_remote_code" not in (out / "README.md").read_text()
+    assert "GGUF" not in caplog.text + (out / "README.md").read_text()
 
 
 def test_the_lines_for_people_name_the_figures(capsys, model, options):

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.pruning_cases import REQUEST, SENTENCES, even_plan, uneven_plan
-from support.tiny_models import starting_tokenizer, tiny_model, tiny_tokenizer
+from support.pruning_cases import SENTENCES, even_plan, request_for, uneven_plan
+from support.tiny_models import starting_tokenizer, tiny_model, tiny_tokenizer, tiny_wrapper
 from transformers import LlamaTokenizer, Qwen2Tokenizer
 
 from fnet_core.abilities import abilities
@@ -21,6 +21,7 @@ from fnet_core.interventions.edits import Edit
 from fnet_core.models import loading as models
 from fnet_core.models.families import FAMILIES
 from fnet_core.models.sources.tiny import build_tiny
+from fnet_core.models.wrappers import WRAPPERS
 from fnet_core.pruning.export import export
 from fnet_core.pruning.masking import prepare
 
@@ -47,14 +48,8 @@ SCALED = {
     },
     "yarn": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "rope_theta": 321.0},
 }
-COMPARED = [
-    family
-    for family in FAMILIES
-    if any(
-        (a.operation, a.site, a.works) == ("atlas", "heads", True) for a in abilities(tiny_model(family).config, family)
-    )
-]
-"""Families with attention in every layer; the hybrids are not compared yet."""
+WRAPPED = ("gemma3", "qwen2_5_vl")
+"""Models with a text model inside, which is what leaves of them."""
 IDS = [5, 9, 22, 7, 31, 14, 40, 12, 6, 8, 19, 33, 4, 11, 27, 9, 50, 16, 21, 45, 3, 18]
 EDITS = (Edit("mlp", ((0, 1), (2, 7)), gain=0.0),)
 
@@ -77,8 +72,8 @@ def exports_of(family, source, into) -> list[Path]:
     if ("bake", "mlp") in works:
         made.append(bake(loaded, EDITS, into / f"{source.name}-edited", {"model": family}))
     if ("neurons", None) in works:
-        even = prepare(loaded, even_plan(loaded, ("plain heads", None) in works), "none", REQUEST)
-        uneven = prepare(loaded, uneven_plan(loaded), "bias", REQUEST)
+        even = prepare(loaded, even_plan(loaded, ("plain heads", None) in works), "none", request_for(loaded.family))
+        uneven = prepare(loaded, uneven_plan(loaded), "bias", request_for(loaded.family))
         made.append(export(loaded, even, into / f"{source.name}-even"))
         made.append(export(loaded, uneven, into / f"{source.name}-uneven"))
     return made
@@ -123,7 +118,7 @@ def found(tmp_path_factory):
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages), *EARLIER]
     subprocess.run(install, check=True, capture_output=True, text=True)
     folders = []
-    for family in COMPARED:
+    for family in FAMILIES:
         folders += exports_of(family, saved(where / family, family), where)
     for name, rope in SCALED.items():
         folders.append(
@@ -131,6 +126,10 @@ def found(tmp_path_factory):
                 str(saved(where / name, "llama", rope_parameters=dict(rope))), "permute", where / f"{name}-derived"
             ).folder
         )
+    for name in WRAPPED:
+        tiny_wrapper(name).save_pretrained(where / name)
+        (qwen_tokenizer() if WRAPPERS[name] == "qwen2" else tiny_tokenizer()).save_pretrained(where / name)
+        folders += exports_of(WRAPPERS[name], where / name, where)
     folders += exports_of("llama", saved(where / "half", "llama", dtype=torch.bfloat16), where)
     for name, tokenizer in (("starting", starting_tokenizer), ("special", special_tokenizer), ("own", llama_tokenizer)):
         folders.append(
@@ -150,8 +149,9 @@ def found(tmp_path_factory):
 def test_both_versions_are_what_they_should_be(found):
     assert str(found[4]["version"]).startswith("4.57.") and str(found[5]["version"]).startswith("5.")
     known = {name.rpartition("-")[0] for name in found["names"] if f"{name}.logits" in found[4]}
-    unknown = set(COMPARED) - set(found[4]["families"].tolist())
-    assert unknown <= {"ministral3"} and set(COMPARED) - known == unknown
+    unknown = set(FAMILIES) - set(found[4]["families"].tolist())
+    assert unknown <= {"ministral3", "qwen3_5_text"} and set(FAMILIES) - known == unknown
+    assert set(WRAPPED) <= known
 
 
 def test_every_export_has_the_same_logits_ids_and_written_tokens_in_both(found):

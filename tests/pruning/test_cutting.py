@@ -17,7 +17,7 @@ from fnet_core.interventions.baking import bake
 from fnet_core.interventions.editing import editing
 from fnet_core.interventions.edits import Edit
 from fnet_core.models import loading as models
-from fnet_core.pruning.cutting import cut
+from fnet_core.pruning.cutting import brings_code, cut
 from fnet_core.pruning.export import export
 from fnet_core.pruning.masking import masking, prepare
 
@@ -123,6 +123,18 @@ def test_heads_that_a_configuration_cannot_say_are_listed(family):
     smaller = copy.deepcopy(loaded.model)
     cut(smaller, prepare(loaded, even_plan(loaded, heads=True), "none", REQUEST))
     assert len(smaller.config.fnet_resized["projections"]) > 3
+
+
+@pytest.mark.parametrize(("family", "code"), [("llama", True), ("gpt2", False)])
+def test_a_bias_that_comes_anew_needs_code_and_one_that_was_there_does_not(family, code, tmp_path):
+    loaded = loaded_tiny(family)
+    pruning = prepare(loaded, even_plan(loaded, heads=False), "bias", REQUEST)
+    assert brings_code(loaded.model, pruning) == code
+    smaller = copy.deepcopy(loaded.model)
+    cut(smaller, pruning)
+    assert hasattr(smaller.config, "fnet_resized") == bool(_without_bias(loaded.model, smaller)) == code
+    with masking(loaded, pruning):
+        torch.testing.assert_close(logits(smaller), logits(loaded.model), atol=1e-4, rtol=0)
 
 
 def test_a_pruned_model_can_be_pruned_again(tmp_path):
