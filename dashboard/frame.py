@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import jobs, notices, selection
+from dashboard import jobs, notices, owner, selection
 from fnet_core import logs
 from fnet_core.assets import ASSETS
 from fnet_core.jobs import Job, manager
@@ -59,7 +59,9 @@ def _current() -> None:
 
 
 def _other_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> list[Job]:
-    return [job for job in manager().active() if job.id != hidden and job.kind not in own_kinds]
+    """This person's jobs that the page does not show itself."""
+    mine = manager().active(owner=owner.current())
+    return [job for job in mine if job.id != hidden and job.kind not in own_kinds]
 
 
 @st.fragment(run_every=1.0)
@@ -68,4 +70,19 @@ def _running_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> None:
     if not running:
         st.rerun()
     for job in running:
+        job = manager().look(job.id)
         st.progress(job.fraction or 0.0, text=jobs.line(job))
+        with st.container(horizontal=True, gap="small"):
+            script = jobs.page_of(job.kind)
+            if script:
+                parameters = selection.parameters() | {"job": job.id}
+                st.page_link(script, label="Open", icon=":material/open_in_new:", query_params=parameters)
+            st.button(
+                "Cancel",
+                key=f"sidebar_cancel_{job.id}",
+                icon=":material/close:",
+                type="tertiary",
+                disabled=job.stage == "stopping",
+                on_click=jobs.cancel,
+                args=(job.id,),
+            )

@@ -7,13 +7,20 @@ from typing import Any, Protocol, TypeGuard
 
 import streamlit as st
 
-from dashboard import model_access, notices, selection, words
+from dashboard import model_access, notices, owner, selection, words
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel, get_loaded
 from fnet_core.progress import duration
 
 _FOLLOWED = "followed_jobs"
+_PAGES = {
+    "pages/model.py": ("load",),
+    "pages/networks.py": ("atlas", "recurrence", "listening"),
+    "pages/intervene.py": ("intervention", "writing", "doses", "ranking", "baking"),
+    "pages/compare.py": ("comparison",),
+}
+"""The pages that show jobs of these kinds; the Prune page shows those that begin with its name."""
 
 
 class ModelRequest(Protocol):
@@ -36,8 +43,13 @@ Compute = Callable[[LoadedModel, JobReport, Callable[[Any], None]], Any]
 """From the loaded model, the report and a way to publish running results to the result."""
 
 
-def submit(kind: str, key: str, request: ModelRequest, compute: Compute, label: str) -> Job:
-    """Queue a computation on the request's model, or join the one under way for the same key; it ends in an Outcome."""
+def submit(
+    kind: str, key: str, request: ModelRequest, compute: Compute, label: str, *, background: bool = False
+) -> Job:
+    """Queue a computation on the request's model, or join the one under way for the same key; it ends in an Outcome.
+
+    One in the `background`, which nobody pressed a button for, comes after all others and ends with its last viewer.
+    """
     allowed = model_access.roots()
 
     def work(report: JobReport) -> Outcome:
@@ -46,7 +58,9 @@ def submit(kind: str, key: str, request: ModelRequest, compute: Compute, label: 
         value = compute(loaded, report, lambda value: report.publish(Outcome(request, value)))
         return Outcome(request, value)
 
-    return manager().submit(kind, key, work, label=label, device=model_access.device())
+    return manager().submit(
+        kind, key, work, label=label, device=model_access.device(), owner=owner.current(), background=background
+    )
 
 
 def remember(job: Job) -> None:
@@ -85,17 +99,24 @@ def remembered(kind: str) -> Job | None:
     return known(own.get(kind))
 
 
+def page_of(kind: str) -> str | None:
+    """The script of the page that shows jobs of this kind; None where nothing is there to see."""
+    if kind.startswith("prune-"):
+        return "pages/prune.py"
+    return next((script for script, kinds in _PAGES.items() if kind in kinds), None)
+
+
 def _remembered() -> dict[str, str]:
     """Ids of jobs by their kind."""
     return st.session_state.setdefault(_FOLLOWED, {})
 
 
 def followed(kind: str) -> Job | None:
-    """The job of this kind that the URL names, or else one that is under way for anybody."""
+    """The job of this kind that the URL names, or else one of this person's own that is under way."""
     named = in_address()
     if named and named.kind == kind:
         return named
-    return next(iter(manager().active(kind)), None)
+    return next(iter(manager().active(kind, owner.current())), None)
 
 
 def take_result(job: Job | None) -> Any:
@@ -143,7 +164,7 @@ def ended(job: Job | None, cancelled: str = "was cancelled; nothing was saved.")
 @st.fragment(run_every=0.7)
 def live(id: str, draw: Callable[[Job], None]) -> None:
     """Draw a job anew while it is under way; the whole page is drawn once more at its end."""
-    job = manager().get(id)
+    job = manager().look(id)
     if not under_way(job):
         st.rerun()
     draw(job)
@@ -169,26 +190,34 @@ def progress(job: Job) -> None:
     """The bar of a running job with its Cancel button."""
     bar, button = st.columns([5, 1], vertical_alignment="center")
     bar.progress(job.fraction or 0.0, text=line(job))
+    own = owner.current() in job.owners
     button.button(
         "Cancel",
         key=f"cancel_{job.id}",
         icon=":material/close:",
         width="stretch",
-        disabled=job.stage == "stopping",
+        disabled=job.stage == "stopping" or not own,
+        help=None if own else "Somebody else asked for this computation, who alone can cancel it.",
         on_click=cancel,
         args=(job.id,),
     )
 
 
 def cancel(id: str) -> None:
-    """Ask a job to stop, for a button."""
-    manager().cancel(id)
+    """Leave a job, for a button: it stops unless somebody else wants it too, and is followed no more then."""
+    job = manager().cancel(id, owner.current())
+    if under_way(job) and owner.current() not in job.owners:
+        if selection.current().job == id:
+            selection.choose(job=None)
+        if _remembered().get(job.kind) == id:
+            del _remembered()[job.kind]
 
 
 def line(job: Job) -> str:
     """One line on where a job is, for a progress bar."""
     if job.state == "queued":
-        return f"**{words.plain(job.label)}** · waiting for its turn on {job.device}"
+        turn = f"after {words.count(job.ahead, 'other')}" if job.ahead else "next"
+        return f"**{words.plain(job.label)}** · waiting for its turn on {job.device}, {turn}"
     parts = [f"**{words.plain(job.label)}**", job.stage or "starting"]
     if job.fraction:
         parts.append(f"{job.fraction:.0%}")

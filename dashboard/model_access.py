@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 import torch
 
+from dashboard import owner
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
@@ -70,4 +71,6 @@ def submit_load(name: str, accept_licence: bool) -> Job:
         get_loaded(name, accept_licence=accept_licence, roots=allowed, report=report)
         return name
 
-    return manager().submit(KIND, name, work, label=f"Loading {name}", device=device(), stages=STAGES)
+    return manager().submit(
+        KIND, name, work, label=f"Loading {name}", device=device(), stages=STAGES, owner=owner.current()
+    )

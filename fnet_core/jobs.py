@@ -1,4 +1,9 @@
-"""Background jobs: one queue and one thread per device, with progress, time left and cancel."""
+"""Background jobs: one queue and one thread per device, with progress, time left and cancel.
+
+Several people share the queues. Each job knows who asked for it: turns go round between them, one of them alone cannot
+end what another waits for too, and what a page measures by itself comes after what a person asked for and ends when
+nobody looks any more. What may be on disk is looked for at once, beside the queues.
+"""
 
 import logging
 import secrets
@@ -11,13 +16,19 @@ from time import monotonic
 from typing import Any, Literal
 
 from fnet_core.errors import Cancelled, RequestError
+from fnet_core.time_left import Progress, spans_of
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Work = Callable[["JobReport"], Any]
 """A computation that reports where it is and returns something small: a path or a key, never a tensor."""
 
+MOST_WAITING = 20
+"""The most jobs of one owner that may wait for their turn."""
+UNSEEN_SECONDS = 60.0
+"""A background job that no page has asked about for so long is ended."""
+_STORE = "the store"
+"""The lane in which kept answers are looked for."""
 _FINISHED_KEPT = 100
-_FRACTION_FOR_ESTIMATE = 0.02
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +50,12 @@ class Job:
     """Spent running so far."""
     seconds_left: float | None = None
     """Estimated for what `fraction` measures; None while unknown."""
+    owners: frozenset[str] = frozenset()
+    """Those who asked for it and still want it."""
+    background: bool = False
+    """Nobody pressed a button for it."""
+    ahead: int = 0
+    """How many jobs come before it on its device, a running one included; 0 once it runs."""
     partial: Any = None
     """The last value that the work published on its way: a running estimate, say."""
     result: Any = None
@@ -56,7 +73,10 @@ class JobManager:
         """The one lock; notified when a job is queued or ends."""
         self._records: dict[str, _Record] = {}
         self._shared: dict[tuple[str, str], _Record] = {}
-        self._queues: dict[str, deque[_Record]] = {}
+        self._queues: dict[str, list[_Record]] = {}
+        self._running: dict[str, _Record] = {}
+        self._turns: dict[str, int] = {}
+        """When each owner last had a turn, counted in turns."""
         self._finished: deque[_Record] = deque()
 
     def submit(
@@ -68,82 +88,168 @@ class JobManager:
         label: str,
         device: str = "cpu",
         stages: dict[str, float] | None = None,
+        owner: str = "",
+        background: bool = False,
+        kept: Callable[[], Any] | None = None,
     ) -> Job:
-        """Queue `work` on its device, or return the job that already answers the same kind and key.
+        """Queue `work` on its device for `owner`, or join the job that already answers the same kind and key.
 
-        `stages` gives the stages in order, each with its share of the time in any unit.
+        `stages` gives the stages in order, each with its share of the time in any unit. `kept` looks for an answer on
+        disk, in a moment and without waiting for a turn; what it finds, other than None, ends the job. A named
+        owner with MOST_WAITING jobs in the queues gets one that has failed and says so.
         """
         with self._changed:
             record = self._shared.get((kind, key))
-            if record is None:
-                job = Job(secrets.token_hex(8), key, kind, label, device)
-                record = _Record(job, work, _Progress(_spans(stages or {})))
-                self._records[job.id] = self._shared[kind, key] = record
-                self._queue(device).append(record)
-                self._changed.notify_all()
-            return record.snapshot()
+            if record is not None:
+                record.join(owner, background)
+                return self._snapshot(record)
+            job = Job(secrets.token_hex(8), key, kind, label, device, owners=frozenset([owner]), background=background)
+            record = _Record(job, work, Progress(spans_of(stages or {})), kept)
+            self._records[job.id] = self._shared[kind, key] = record
+            if owner and not background and self._waiting(owner) >= MOST_WAITING:
+                self._finish(
+                    record,
+                    state="failed",
+                    error=f"You have {MOST_WAITING} computations waiting; let one end, or cancel one, and ask again.",
+                )
+            else:
+                self._enqueue(record, _STORE if kept else device)
+            return self._snapshot(record)
 
     def get(self, id: str) -> Job:
         """The job as it is now; `RequestError` for an unknown or long forgotten id."""
         with self._changed:
-            return self._record(id).snapshot()
+            return self._snapshot(self._record(id))
 
-    def find(self, kind: str, key: str) -> Job | None:
-        """The queued or running job that a request for this kind and key would share."""
+    def look(self, id: str) -> Job:
+        """As `get`, by somebody who waits for it: a background job goes on only while it is looked at."""
+        with self._changed:
+            record = self._record(id)
+            record.seen = monotonic()
+            return self._snapshot(record)
+
+    def find(self, kind: str, key: str, owner: str | None = None) -> Job | None:
+        """The queued or running job that a request for this kind and key would share; `owner` joins it if given."""
         with self._changed:
             record = self._shared.get((kind, key))
-            return record.snapshot() if record else None
+            if record is not None and owner is not None:
+                record.join(owner, background=True)
+            return self._snapshot(record) if record else None
 
-    def active(self, kind: str | None = None) -> list[Job]:
-        """The queued and running jobs, of one kind if given, in the order they were asked for."""
+    def active(self, kind: str | None = None, owner: str | None = None) -> list[Job]:
+        """The queued and running jobs, of one kind and one owner if given, in the order they were asked for."""
         with self._changed:
-            jobs = [record.snapshot() for record in self._records.values()]
-        return [job for job in jobs if job.state in ("queued", "running") and kind in (None, job.kind)]
+            jobs = [self._snapshot(record) for record in self._records.values() if record.under_way]
+        return [job for job in jobs if kind in (None, job.kind) and (owner is None or owner in job.owners)]
 
     def recent(self) -> list[Job]:
         """The last finished jobs, newest first."""
         with self._changed:
-            return [record.snapshot() for record in reversed(self._finished)]
+            return [self._snapshot(record) for record in reversed(self._finished)]
 
-    def cancel(self, id: str) -> Job:
-        """Drop a queued job, or make a running one stop at its next report (stage `stopping` until then)."""
+    def cancel(self, id: str, owner: str | None = None) -> Job:
+        """Drop a queued job, or make a running one stop at its next report (stage `stopping` until then).
+
+        With `owner` the job ends only if no other owner wants it; RequestError for a job of others. Without, it ends.
+        """
         with self._changed:
             record = self._record(id)
+            if owner is not None and record.under_way:
+                if owner not in record.job.owners:
+                    raise RequestError("This computation was asked for by somebody else, who alone can cancel it.")
+                if len(record.job.owners) > 1:
+                    record.change(owners=record.job.owners - {owner})
+                    return self._snapshot(record)
             if record.job.state == "queued":
-                self._queues[record.job.device].remove(record)
+                self._queues[record.lane].remove(record)
                 self._finish(record, state="cancelled")
             elif record.job.state == "running":
                 record.cancelling = True
                 record.change(stage="stopping", stage_fraction=None)
                 self._stop_sharing(record)
-            return record.snapshot()
+            return self._snapshot(record)
 
     def wait(self, id: str, timeout: float | None = None) -> Job:
         """The job once it has ended, or as it is after `timeout` seconds."""
         with self._changed:
             record = self._record(id)
-            self._changed.wait_for(lambda: record.job.state not in ("queued", "running"), timeout)
-            return record.snapshot()
+            self._changed.wait_for(lambda: not record.under_way, timeout)
+            return self._snapshot(record)
 
     def _record(self, id: str) -> "_Record":
         if id not in self._records:
             raise RequestError(f"There is no job {id!r} any more; ask for its result again.")
         return self._records[id]
 
-    def _queue(self, device: str) -> deque["_Record"]:
-        if device not in self._queues:
-            self._queues[device] = deque()
-            threading.Thread(target=self._serve, args=(device,), name=f"jobs-{device}", daemon=True).start()
-        return self._queues[device]
+    def _snapshot(self, record: "_Record") -> Job:
+        job = record.snapshot()
+        if job.state != "queued":
+            return job
+        before = self._order(record.lane).index(record)
+        return replace(job, ahead=before + (record.lane in self._running))
 
-    def _serve(self, device: str) -> None:
-        queue = self._queues[device]
+    def _waiting(self, owner: str) -> int:
+        return sum(
+            owner in record.job.owners and not record.job.background
+            for queue in self._queues.values()
+            for record in queue
+        )
+
+    def _enqueue(self, record: "_Record", lane: str) -> None:
+        record.lane = lane
+        if lane not in self._queues:
+            self._queues[lane] = []
+            threading.Thread(target=self._serve, args=(lane,), name=f"jobs-{lane}", daemon=True).start()
+        self._queues[lane].append(record)
+        self._changed.notify_all()
+
+    def _order(self, lane: str) -> "list[_Record]":
+        """The queue as it will be worked off: people before background, the owner who waits longest first."""
+        left, order, turns = list(self._queues[lane]), [], dict(self._turns)
+        while left:
+            record = min(left, key=lambda r: (r.job.background, min(turns.get(o, 0) for o in r.job.owners)))
+            left.remove(record)
+            order.append(record)
+            _take_turn(turns, record)
+        return order
+
+    def _serve(self, lane: str) -> None:
+        queue = self._queues[lane]
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: queue)
-                record = queue.popleft()
+                record = self._order(lane)[0]
+                queue.remove(record)
+                if record.forgotten:
+                    self._finish(record, state="cancelled")
+                    continue
+                if lane != _STORE:
+                    _take_turn(self._turns, record)
+                self._running[lane] = record
                 record.start()
-            self._run(record)
+            if lane == _STORE:
+                self._look_for(record)
+            else:
+                self._run(record)
+            with self._changed:
+                del self._running[lane]
+
+    def _look_for(self, record: "_Record") -> None:
+        """End a job with its kept answer, or queue it on its device; why there is none is for the work to tell."""
+        assert record.kept is not None
+        try:
+            answer = record.kept()
+        except Exception:
+            _log.debug("Nothing is kept for %s", record.job.label, exc_info=True)
+            answer = None
+        with self._changed:
+            if answer is not None:
+                self._finish(record, state="done", result=answer, fraction=1.0, stage_fraction=1.0)
+            elif record.cancelling:
+                self._finish(record, state="cancelled")
+            else:
+                record.change(state="queued", stage="")
+                self._enqueue(record, record.job.device)
 
     def _run(self, record: "_Record") -> None:
         assert record.work is not None
@@ -163,7 +269,7 @@ class JobManager:
 
     def _finish(self, record: "_Record", **outcome: Any) -> None:
         """Close a job and let go of its work, with the models and arrays that it holds."""
-        record.work = None
+        record.work = record.kept = None
         record.change(**{"seconds": record.snapshot().seconds, **outcome})
         self._stop_sharing(record)
         self._finished.append(record)
@@ -202,56 +308,37 @@ class JobReport:
             self._record.change(partial=value)
 
     def _go_on(self) -> None:
-        if self._record.cancelling or self._record.job.state != "running":
+        if self._record.cancelling or self._record.forgotten or self._record.job.state != "running":
             raise Cancelled
-
-
-class _Progress:
-    """Turns reports into a fraction of the whole job and the time left; all times are clock seconds."""
-
-    def __init__(self, spans: dict[str, tuple[float, float]]) -> None:
-        self.spans = spans
-        self.fraction: float | None = None
-        self._stage = ""
-        self._began = 0.0
-        self._skipped: float | None = None
-        """What was done before `_began`, for instance loaded from disk: it says nothing about the speed."""
-        self._estimate: tuple[float, float] | None = None
-        """(seconds left, when that was known)."""
-
-    def begin(self, now: float) -> None:
-        self._began = now
-
-    def update(self, stage: str, fraction: float, now: float) -> None:
-        start, share = self.spans.get(stage, (self.fraction or 0.0, 0.0)) if self.spans else (0.0, 1.0)
-        if not self.spans and self._stage and stage != self._stage:
-            self._began, self._skipped, self.fraction = now, fraction, None
-        if self._skipped is None:
-            self._skipped = start
-        self._stage = stage
-        self.fraction = max(self.fraction or 0.0, min(1.0, start + share * fraction))
-        worked = self.fraction - self._skipped
-        if worked >= _FRACTION_FOR_ESTIMATE:
-            self._estimate = ((now - self._began) * (1.0 - self.fraction) / worked, now)
-        else:
-            self._estimate = None
-
-    def seconds_left(self, now: float) -> float | None:
-        if self._estimate is None:
-            return None
-        left, known = self._estimate
-        return max(0.0, left - (now - known))
 
 
 class _Record:
     """A job as the manager changes it, always under the manager's lock."""
 
-    def __init__(self, job: Job, work: Work, progress: _Progress) -> None:
+    def __init__(self, job: Job, work: Work, progress: Progress, kept: Callable[[], Any] | None = None) -> None:
         self.job = job
         self.work: Work | None = work
+        self.kept = kept
         self.cancelling = False
+        self.lane = job.device
+        """The queue that it stands in, or stood in last."""
+        self.seen = monotonic()
         self._progress = progress
         self._started = 0.0
+
+    @property
+    def under_way(self) -> bool:
+        return self.job.state in ("queued", "running")
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether nobody looks at this background job any more."""
+        return self.job.background and monotonic() - self.seen > UNSEEN_SECONDS
+
+    def join(self, owner: str, background: bool) -> None:
+        """One more who wants it; a person's wish makes it a person's job."""
+        self.change(owners=self.job.owners | {owner}, background=self.job.background and background)
+        self.seen = monotonic()
 
     def start(self) -> None:
         self._started = monotonic()
@@ -273,15 +360,10 @@ class _Record:
         return replace(self.job, seconds=now - self._started, seconds_left=self._progress.seconds_left(now))
 
 
-def _spans(weights: dict[str, float]) -> dict[str, tuple[float, float]]:
-    """Where each stage starts in the whole job and how much of it it is, both 0 to 1."""
-    total = sum(weights.values())
-    assert not weights or (total > 0 and min(weights.values()) >= 0), f"weights of stages: {weights}"
-    spans, start = {}, 0.0
-    for stage, weight in weights.items():
-        spans[stage] = (start, weight / total)
-        start += weight / total
-    return spans
+def _take_turn(turns: dict[str, int], record: _Record) -> None:
+    """Note that the job's owners have their turn now."""
+    now = 1 + max(turns.values(), default=0)
+    turns.update(dict.fromkeys(record.job.owners, now))
 
 
 def _sentence(job: Job, error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs, model_access, words
+from dashboard import jobs, model_access, owner, words
 from dashboard.compare import fingerprints
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.lineage.comparison import Comparison
@@ -114,6 +114,7 @@ def submit(sides: tuple[Side, Side]) -> None:
         label=f"Comparing {sides[0].name} and {sides[1].name}",
         device=model_access.device(),
         stages=stages,
+        owner=owner.current(),
     )
     jobs.watch(job)
 
@@ -140,11 +141,12 @@ def _measured(side: Side, allowed: tuple[Path, ...], letter: str, report: JobRep
 
 
 def current(sides: tuple[Side, Side] | None) -> Job | None:
-    """The job that this session follows, or the one under way for anybody that answers what the page asks for."""
+    """The job that this session follows, or one of this person's own that answers what the page asks for."""
     named = jobs.in_address()
     if named and named.kind == KIND:
         return named
-    return manager().find(KIND, key_of(sides)) if sides else None
+    job = manager().find(KIND, key_of(sides)) if sides else None
+    return job if job and owner.current() in job.owners else None
 
 
 def answered(found: Comparison, compared: str, sides: tuple[Side, Side]) -> bool:

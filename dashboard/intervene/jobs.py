@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard import jobs, words
+from dashboard import jobs, owner, words
 from dashboard.jobs import Compute
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.editing import check_recipe
@@ -52,11 +52,11 @@ def submit(kind: str, request: EditRequest, compute: Compute, label: str, *more:
 
 
 def current(kind: str, atlas: str) -> Job | None:
-    """The job of this kind that the session shows, or one under way for anybody, on this atlas."""
+    """The job of this kind that the session shows, or one of this person's own under way, on this atlas."""
     job = jobs.remembered(kind)
     if job and job.key.startswith(f"{atlas}:"):
         return job
-    active = (job for job in manager().active(kind) if job.key.startswith(f"{atlas}:"))
+    active = (job for job in manager().active(kind, owner.current()) if job.key.startswith(f"{atlas}:"))
     return next(active, None)
 
 

@@ -4,12 +4,12 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from dashboard import jobs, model_access, selection, texts
+from dashboard import jobs, model_access, owner, selection, texts
 from fnet_core.choices import CONTRASTS, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.networks.atlas import KIND
-from fnet_core.networks.finding import find_atlas
+from fnet_core.networks.finding import find_atlas, kept_atlas
 from fnet_core.networks.request import STAGES, AtlasRequest
 from fnet_core.progress import Report
 from fnet_core.storage import artifacts
@@ -144,6 +144,10 @@ def _submit(request: AtlasRequest) -> Job:
     def work(report: Report) -> str:
         return str(find_atlas(request, report, roots=allowed).path)
 
+    def kept() -> str | None:
+        found = kept_atlas(request, roots=allowed)
+        return str(found.path) if found else None
+
     return manager().submit(
         KIND,
         artifacts.digest(asdict(request)),
@@ -151,4 +155,6 @@ def _submit(request: AtlasRequest) -> Job:
         label=f"Finding networks of {request.model}",
         device=model_access.device(),
         stages=STAGES,
+        owner=owner.current(),
+        kept=kept,
     )

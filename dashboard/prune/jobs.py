@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs
+from dashboard import jobs, owner
 from dashboard.jobs import Compute, Outcome
 from dashboard.prune.model import OPENING
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
@@ -27,8 +27,8 @@ KINDS = (SCORING, MEASURING, CURVES, SPEED, WRITING, EXPORT, OPENING)
 _REDRAWN = "prune_jobs_redrawn"
 
 
-def _submit(kind: str, key: str, label: str, request: PruneRequest, compute: Compute) -> Job:
-    job = jobs.submit(kind, key, request, compute, label)
+def _submit(kind: str, key: str, label: str, request: PruneRequest, compute: Compute, background: bool = False) -> Job:
+    job = jobs.submit(kind, key, request, compute, label, background=background)
     jobs.remember(job)
     return job
 
@@ -70,7 +70,7 @@ def fill_curves(request: PruneRequest, methods: list[str]) -> Job:
         settings = (nearest_first, request.plan, request.scores, request.yardstick)
         return curves(loaded, methods, *settings, report, publish)
 
-    return _submit(CURVES, curves_key(request, methods), "Filling the curves", request, compute)
+    return _submit(CURVES, curves_key(request, methods), "Filling the curves", request, compute, background=True)
 
 
 def curves_key(request: PruneRequest, methods: list[str]) -> str:
@@ -88,18 +88,18 @@ def stop_outdated(request: PruneRequest, methods: list[str]) -> None:
     """Stop what this session still measures for other controls, so that nothing waits behind it."""
     for kind, key in ((MEASURING, request.key()), (CURVES, curves_key(request, methods))):
         if jobs.under_way(job := jobs.remembered(kind)) and job.key != key:
-            manager().cancel(job.id)
+            jobs.cancel(job.id)
 
 
 def give_way() -> None:
     """Stop the curves for now; the page queues them again behind what comes."""
     if jobs.under_way(job := jobs.remembered(CURVES)):
-        manager().cancel(job.id)
+        jobs.cancel(job.id)
 
 
 def find(kind: str, key: str) -> Job | None:
     """The job under way that answers this, whoever asked for it, or the last one of this session if it answers it."""
-    job = manager().find(kind, key)
+    job = manager().find(kind, key, owner.current())
     if job:
         jobs.remember(job)
         return job

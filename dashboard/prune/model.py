@@ -4,7 +4,7 @@ import weakref
 
 import streamlit as st
 
-from dashboard import jobs, model_access, notices
+from dashboard import jobs, model_access, notices, owner
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel, get_loaded
@@ -68,4 +68,4 @@ def _submit(name: str) -> Job:
         _seen[name] = weakref.ref(loaded.model)
         return name
 
-    return manager().submit(OPENING, name, work, label=f"Loading {name}", device="memory")
+    return manager().submit(OPENING, name, work, label=f"Loading {name}", device="memory", owner=owner.current())

@@ -6,7 +6,7 @@ import numpy as np
 
 from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.decomposition.canica import canica, largest_components, standardize
-from fnet_core.errors import RequestError
+from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import read_config
 from fnet_core.models.modules import site_widths
@@ -32,6 +32,20 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     if kept := memo.found(ATLASES, request.recipe(expected(folder))):
         return kept
     return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report)
+
+
+def kept_atlas(request: AtlasRequest, **loading: Any) -> Found[Atlas] | None:
+    """The atlas that a request asks for if the store has it; nothing is fetched, converted or loaded for that.
+
+    Raises RequestError when the request cannot be met, Cancelled when its model is not on this machine.
+    """
+    folder = models.resolve(request.model, report=_nothing_long, **loading)
+    return memo.found(ATLASES, request.recipe(expected(folder)))
+
+
+def _nothing_long(stage: str, fraction: float) -> None:
+    """A report that stops whatever would take long enough to report."""
+    raise Cancelled
 
 
 def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> Found[Atlas]:
