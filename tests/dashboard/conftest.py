@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 import streamlit as st
 
+from dashboard import owner
 from fnet_core.jobs import manager
 
 
@@ -21,3 +22,11 @@ def own_jobs() -> Iterator[None]:
     for job in manager().active():
         manager().cancel(job.id)
         manager().wait(job.id, 60)
+
+
+@pytest.fixture(autouse=True)
+def person(monkeypatch) -> list[str]:
+    """Who asks: the sessions of a test are tabs of one person, until the test puts somebody else's name in here."""
+    name = ["anna"]
+    monkeypatch.setattr(owner, "current", lambda: name[0])
+    return name
