@@ -20,6 +20,8 @@ def meant_folder(path: Path) -> tuple[Path, str]:
         return _folder_of(path)
     if (path / CONFIG).is_file() or is_adapter(path) or not path.is_dir():
         return path, ""
+    if path.name == "snapshots" and path.parent.name.startswith("models--"):
+        path = path.parent
     if (path / "snapshots").is_dir():
         found = _snapshot(path)
         return found, f"{path.name} is a repository in the hub's cache; its snapshot {found.name[:12]} is used."

@@ -323,6 +323,7 @@ def test_a_repository_in_the_hubs_cache_stands_for_its_current_snapshot(folder, 
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("bbb\n")
     assert resolve(str(repository)).path == repository / "snapshots" / "bbb"
+    assert resolve(str(repository / "snapshots")).path == repository / "snapshots" / "bbb"
     assert "its snapshot bbb is used" in caplog.text
     assert "give one by its name: owner/small." in refusal(repository.parent)
 
