@@ -11,6 +11,7 @@ from support.atlases import hand_atlas
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
+from support.unlisted import save_unlisted
 
 from dashboard import jobs, model_access
 from dashboard.networks import form, own_text
@@ -223,6 +224,18 @@ def test_the_model_page_offers_the_starters():
     assert at.button(key="load_gemma3-270m").disabled
     at.checkbox(key="accept_gemma3-270m").check().run()
     assert not at.button(key="load_gemma3-270m").disabled
+
+
+def test_the_model_page_says_that_a_model_is_read_by_its_structure(tmp_path, monkeypatch):
+    monkeypatch.setenv("FNET_MODEL_ROOTS", str(tmp_path))
+    at = page("model")
+    at.text_input(key="model_name").set_value(str(save_unlisted(tmp_path / "mine", "apertus"))).run()
+    at.button(key="check_model").click().run()
+    assert not at.exception and not at.error
+    assert "read by its structure, for its architecture is not in the table" in said(at)
+    (lines,) = [box.markdown[0].value.splitlines() for box in at.expander]
+    assert any("**Find networks**: MLP neurons, MLP output, Residual stream, Attention heads" in line for line in lines)
+    assert any("**Save edits in the weights**: no. at no site" in line for line in lines)
 
 
 def test_the_model_page_says_what_works_before_anything_is_loaded(tmp_path, monkeypatch):
