@@ -1,9 +1,10 @@
 """What scoring costs beside a bare forward pass, how soon the slider has an answer, and how fast the smaller model is.
 
-    python -m benchmarks.prune_cost [MODEL] [--rounds 2] [--ratio 0.3] [--passages 8]
+    python -m benchmarks.prune_cost [MODEL] [--rounds 5] [--ratio 0.3] [--passages 8] [--scoring]
 
 Every round measures a bare forward pass over the calibration text, then each kind of scoring on an empty store, then
-the slider on the first score passages: seconds to the first estimate, to the last, and for the same ratio again.
+the slider on the first score passages: seconds to the first estimate, to the last, and for the same ratio again. At the
+end the medians with the lowest and highest.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from time import perf_counter
 
 import torch
 
+from benchmarks.timing import timed, told
 from fnet_core import texts
 from fnet_core.activations.reading import tokenize
 from fnet_core.evaluation.speed import compare_speed
@@ -66,30 +68,38 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="smollm2-135m")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scoring", action="store_true", help="leave the slider and the smaller model out")
     parser.add_argument("--ratio", type=float, default=0.3)
     parser.add_argument("--passages", type=int, default=8, help="score passages for the slider")
     options = parser.parse_args()
     loaded = models.get_loaded(options.model, accept_licence=True)
     request = ScoreRequest(texts.bundled("find"))
+    bare_forward(loaded, request.passages)
+    times: dict[str, list[tuple[float, float]]] = {}
     for number in range(options.rounds):
         with tempfile.TemporaryDirectory() as home:
             os.environ["FNET_HOME"] = home
-            bare = bare_forward(loaded, request.passages)
+            bare, _, bare_cpu = timed(lambda: bare_forward(loaded, request.passages))
             print(f"round {number + 1}: bare forward pass over the calibration text {bare:.2f} s")
             for methods in SCORINGS:
-                began = perf_counter()
-                find_scores(loaded, methods, request)
-                seconds = perf_counter() - began
-                print(f"  scoring by {' and '.join(methods)}: {seconds:.2f} s, {seconds / bare:.2f} times as long")
-            for where, ratio in (("set for the first time", options.ratio), ("moved", options.ratio / 2)):
+                _, seconds, cpu = timed(lambda methods=methods: find_scores(loaded, methods, request))
+                name = " and ".join(methods)
+                times.setdefault(name, []).append((seconds / bare, cpu / bare_cpu))
+                print(f"  scoring by {name}: {seconds:.2f} s, {seconds / bare:.2f} times as long", flush=True)
+            for where, ratio in (
+                () if options.scoring else (("set for the first time", options.ratio), ("moved", options.ratio / 2))
+            ):
                 first, last, known = slider(loaded, ratio, options.passages)
                 print(
                     f"  slider {where}: first estimate {first:.2f} s, last {last:.2f} s, the same ratio again "
                     f"{known:.3f} s"
                 )
-            if number == options.rounds - 1:
+            if number == options.rounds - 1 and not options.scoring:
                 _print_speed(loaded, options.ratio, request)
+    for name, found in times.items():
+        wall, processors = map(told, zip(*found, strict=True))
+        print(f"scoring by {name}: {wall} times a bare pass, {processors} times its processor seconds")
 
 
 def _print_speed(loaded: models.LoadedModel, ratio: float, request: ScoreRequest) -> None:

@@ -157,6 +157,9 @@ def cluster_restarts(unmixing_RKK: Tensor) -> tuple[Tensor, Tensor]:
     restarts, components, _ = unmixing_RKK.shape
     rows = unmixing_RKK.reshape(-1, components)
     similarity = (rows @ rows.T).abs().clamp(max=1).cpu()
+    if restarts == 1:
+        between_K = (similarity.sum(dim=1) - similarity.diagonal()) / max(components - 1, 1)
+        return rows, similarity.diagonal() - between_K
     if components == 1:
         cluster = torch.zeros(restarts, dtype=torch.int64)
     else:

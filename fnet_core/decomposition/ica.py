@@ -83,19 +83,23 @@ def whiten(data_BKN: Tensor) -> Tensor:
 
 
 def _step(x_BKN: Tensor, w_BRKK: Tensor, contrast: Contrast) -> Tensor:
-    """One fixed-point update before decorrelation: E[g(Wx) x^T] - diag(E[g'(Wx)]) W."""
+    """One fixed-point update before decorrelation: E[g(Wx) x^T] - diag(E[g'(Wx)]) W; cubic, E[g'] is 3 for white x."""
     batch, restarts, components, _ = w_BRKK.shape
     rows = restarts * components
     samples = x_BKN.shape[-1]
     w_flat = w_BRKK.reshape(batch, rows, components)
     outer = torch.zeros_like(w_flat)
-    slope = w_flat.new_zeros(batch, rows)
+    slope = w_flat.new_full((batch, rows), 3.0 * samples if contrast == "cube" else 0.0)
     width = max(256, math.ceil(_CHUNK_ELEMENTS / (batch * rows)))
     for start in range(0, samples, width):
         x = x_BKN[..., start : start + width]
-        g, g_prime = contrast_terms(w_flat @ x, contrast)
+        sources = w_flat @ x
+        if contrast == "cube":
+            g = sources.square().mul_(sources)
+        else:
+            g, g_prime = contrast_terms(sources, contrast)
+            slope += g_prime.sum(dim=-1)
         outer.baddbmm_(g, x.mT)
-        slope += g_prime.sum(dim=-1)
     update = (outer - slope.unsqueeze(-1) * w_flat) / samples
     return update.reshape(w_BRKK.shape)
 

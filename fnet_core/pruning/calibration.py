@@ -144,13 +144,18 @@ class Calibrator:
                     block = layer + (len(self._widths_L) if self._signals == "inputs" else 0)
                     out_TN[:, edges_B[block + 1] - values_TC.shape[1] : edges_B[block + 1]].copy_(values_TC)
 
-            def up_signal(layer: int, x: Tensor, out_TN=out_TN, text_only=text_only) -> None:
-                width = self._widths_L[layer]
-                out_TN[:, edges_B[layer] : edges_B[layer] + width].copy_(text_only(x)[:, -width:])
+            total = torch.zeros((), device=device)
 
-            def activation_signal(layer: int, x: Tensor, out_TN=out_TN, text_only=text_only) -> None:
-                middle = edges_B[layer] + self._widths_L[layer]
-                out_TN[:, middle : middle + self._widths_L[layer]].copy_(text_only(x))
+            def signal(x: Tensor, first: int, width: int, out_TN=out_TN, text_only=text_only, total=total) -> None:
+                values_TN = text_only(x)[:, -width:]
+                total.add_(values_TN.sum(dtype=torch.float32).to(device))
+                out_TN[:, first : first + width].copy_(values_TN)
+
+            def up_signal(layer: int, x: Tensor, signal=signal) -> None:
+                signal(x, edges_B[layer], self._widths_L[layer])
+
+            def activation_signal(layer: int, x: Tensor, signal=signal) -> None:
+                signal(x, edges_B[layer] + self._widths_L[layer], self._widths_L[layer])
 
             with ExitStack() as stack:
                 stack.enter_context(touching(loaded.model, "mlp", mlp_input))
@@ -161,7 +166,7 @@ class Calibrator:
                     stack.enter_context(touching_taps(up_taps, up_signal))
                     stack.enter_context(touching_taps(activation_taps, activation_signal))
                 loaded.model.base_model(input_ids=token.ids_T[None].to(device), use_cache=False)
-            if not (torch.isfinite(out_TN.sum()) and all(torch.isfinite(r.squares_N).all() for r in self._running)):
+            if not (torch.isfinite(total) and all(torch.isfinite(r.squares_N).all() for r in self._running)):
                 raise RequestError(
                     f"{loaded.name} gives infinite activations on the passage '{passage.name}'; its weights are "
                     "damaged, or its numbers are too large for this precision."

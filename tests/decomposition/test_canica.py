@@ -160,6 +160,16 @@ def test_a_network_found_by_every_restart_is_stable_and_a_random_one_is_not():
     assert stability[~stable].max() < 0.9
 
 
+def test_one_restart_is_kept_as_it_is():
+    rows = torch.randn(1, 5, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    rows /= rows.norm(dim=-1, keepdim=True)
+    chosen, stability = cluster_restarts(rows)
+    assert torch.equal(chosen, rows[0])
+    similarity = (rows[0] @ rows[0].T).abs()
+    expected = [1 - float(similarity[k][torch.arange(5) != k].mean()) for k in range(5)]
+    assert stability.tolist() == pytest.approx(expected)
+
+
 def test_stability_index_by_hand():
     """Two restarts of two networks: one repeated exactly, one turned by 60 degrees into a third dimension."""
     a = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]], dtype=torch.float64)
