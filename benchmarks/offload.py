@@ -3,8 +3,8 @@
     python -m benchmarks.offload [MODEL] [--weights 150] [--passages 6]
 
 Two processes: the model whole, and with at most `--weights` MB of its weights in memory and the rest on disk, from
-where accelerate reads them layer by layer. Beside the answers stands how much memory a process took at most that is not
-a file's, looked at every 20 ms (Linux).
+where accelerate reads them layer by layer. Beside the answers stands how much memory a process took at most: all of it,
+and what no file stands behind, looked at every 20 ms (Linux). Weights that are read whole are mapped from their file.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from fnet_core.models import loading as models
 from fnet_core.models.running import main_device
 from fnet_core.networks.finding import AtlasRequest, compute_atlas
 from fnet_core.networks.matching import matched_correlation
+from fnet_core.profiling import PeakMemory
 from fnet_core.progress import silent
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.plan import make_plan
@@ -60,7 +61,7 @@ class Own:
 
 def answer(folder: Path, name: str, count: int, weights: int) -> None:
     """Everything that is compared, of one way to hold the model, into a folder."""
-    own = Own()
+    own, peak = Own(), PeakMemory()
     loaded = models.load(name, max_memory={"cpu": weights * 1_000_000} if weights else None)
     find, score = texts.bundled("find")[:count], texts.bundled("score")[:count]
     seconds = {}
@@ -88,7 +89,14 @@ def answer(folder: Path, name: str, count: int, weights: int) -> None:
     save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, folder / "arrays.safetensors")
     taken.save(folder / "fingerprint.safetensors")
     (folder / "told.json").write_text(
-        json.dumps({"where": loaded.device, "seconds": seconds, "own_MB": own.end() // 1_000_000})
+        json.dumps(
+            {
+                "where": loaded.device,
+                "seconds": seconds,
+                "all_MB": peak.bytes() // 1_000_000,
+                "own_MB": own.end() // 1_000_000,
+            }
+        )
     )
 
 

@@ -85,7 +85,8 @@ def tokenize(loaded: LoadedModel, passage: Passage) -> Tokens:
     return Tokens(ids, text, torch.tensor(encoded["offset_mapping"]))
 
 
-def _copied(values_TN: Tensor, place_TN: Tensor) -> None:
+def copied(values_TN: Tensor, place_TN: Tensor) -> None:
+    """The values as they are, float32 in their place."""
     place_TN.copy_(values_TN)
 
 
@@ -96,7 +97,7 @@ def read_subjects(
     site: Site,
     report: Report = silent,
     *,
-    write: Write = _copied,
+    write: Write = copied,
     reuse: bool = False,
 ) -> Iterator[Subject]:
     """Run each passage through the model and yield its activations at `site`, one subject at a time.

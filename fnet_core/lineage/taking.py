@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fnet_core.activations.hooks import touching
-from fnet_core.activations.reading import read_subjects, tokenize
+from fnet_core.activations.reading import copied, read_subjects, tokenize
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
 from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
@@ -167,12 +167,10 @@ def _read(
     signals = []
     relabelled = _as_stage(report, "scoring")
     with touching(loaded.model, "residual", keep):
-        for subject in read_subjects(loaded, request.score, request.site, relabelled):
-            activations_TN = subject.activations_TN
-            if request.signal == "weighted":
-                activations_TN = standardize(activations_TN, activations_TN)
-            weights_KN = weights_KN.to(activations_TN.device)
-            signals.append(network_signals(activations_TN, weights_KN))
+        write = standardize if request.signal == "weighted" else copied
+        for subject in read_subjects(loaded, request.score, request.site, relabelled, write=write, reuse=True):
+            weights_KN = weights_KN.to(subject.activations_TN.device)
+            signals.append(network_signals(subject.activations_TN, weights_KN))
     grids = tuple(
         tokens_at(grid_positions(len(p.text)), o).astype(np.int32) for p, o in zip(request.score, offsets, strict=True)
     )
