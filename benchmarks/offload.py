@@ -22,7 +22,8 @@ from safetensors.numpy import load_file, save_file
 from fnet_core import texts
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.evaluation.perplexity import measure
-from fnet_core.interventions.edits import edit_networks, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import edit_networks
 from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.taking import fingerprint

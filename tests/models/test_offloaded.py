@@ -6,7 +6,8 @@ from support.tiny_models import save_tiny
 
 from fnet_core import texts
 from fnet_core.evaluation.perplexity import measure
-from fnet_core.interventions.edits import edit_networks, editing
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import edit_networks
 from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.taking import fingerprint
 from fnet_core.models.loading import load
