@@ -42,7 +42,14 @@ def dequantise(source: Path, folder: Path, report: Report = silent) -> None:
     config = json.loads((source / "config.json").read_text("utf-8"))
     found = quantisation(config)
     assert found is not None
-    unpack = _unpacking(found, source)
+    try:
+        unpack = _unpacking(found, source)
+    except (ImportError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise RequestError(
+            f"{source} holds weights quantised by {found.method}, which the library here does not read ({reason}); "
+            f"install a newer one (pip install -U {found.method}), or choose the unquantised model or a .gguf file."
+        ) from error
     with disk_errors(folder):
         _save(_plain_tensors(source, unpack, found.method, report), folder)
         (folder / "config.json").write_text(json.dumps(plain_config(config), indent=2), "utf-8")
@@ -133,7 +140,7 @@ def _unpacking(found: Quantisation, source: Path) -> Callable[[str, Parts], Part
         case "mxfp4":
             return lambda module, parts: _mxfp4(parts)
         case "bitsandbytes":
-            return lambda module, parts: _eight_bits(parts) if found.in_eight_bits else _four_bits(parts)
+            return (lambda module, parts: _eight_bits(parts)) if found.in_eight_bits else _four_bits()
         case "compressed-tensors":
             return _compressed(source)
         case _:
@@ -215,15 +222,18 @@ def _eight_bits(parts: Parts) -> Parts:
     return parts | {"weight": parts["weight"].float() * scale_O[:, None]}
 
 
-def _four_bits(parts: Parts) -> Parts:
+def _four_bits() -> Callable[[str, Parts], Parts]:
     from bitsandbytes.functional import QuantState, dequantize_4bit
 
-    about = {name.removeprefix("weight."): parts.pop(name) for name in list(parts) if name.startswith("weight.")}
-    if not about:
-        return parts
-    state = QuantState.from_dict(about, device=torch.device("cpu"))
-    state.dtype = torch.float32
-    return parts | {"weight": dequantize_4bit(parts["weight"], state)}
+    def unpack(module: str, parts: Parts) -> Parts:
+        about = {name.removeprefix("weight."): parts.pop(name) for name in list(parts) if name.startswith("weight.")}
+        if not about:
+            return parts
+        state = QuantState.from_dict(about, device=torch.device("cpu"))
+        state.dtype = torch.float32
+        return parts | {"weight": dequantize_4bit(parts["weight"], state)}
+
+    return unpack
 
 
 def _mxfp4(parts: Parts) -> Parts:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from importlib import util
 from pathlib import Path
 
@@ -271,6 +272,17 @@ def test_weights_that_are_not_packed_as_the_configuration_says(tmp_path):
     describe(tmp_path / "m", CASES["mlx-4"][1])
     with pytest.raises(RequestError, match="cannot be unpacked as MLX"):
         load(str(tmp_path / "m"))
+
+
+@pytest.mark.parametrize("module", ["bitsandbytes.functional", "compressed_tensors.entrypoints.convert"])
+def test_a_library_that_cannot_be_used_is_named(tmp_path, monkeypatch, module):
+    name = module.partition(".")[0].replace("_", "-")
+    folder = save_tiny(tmp_path / "m")
+    describe(folder, {"quant_method": name, "load_in_4bit": True})
+    monkeypatch.setattr(quantised, "find_spec", lambda name: name)
+    monkeypatch.setitem(sys.modules, module.partition(".")[0], None)
+    with pytest.raises(RequestError, match=rf"does not read .*; install a newer one \(pip install -U {name}\)"):
+        resolve(str(folder))
 
 
 # What the libraries make
