@@ -4,11 +4,12 @@ They call what the pages and the command line call and return the same frozen ob
 Texts are given as "find" or "score" (the bundled halves), as a path to a text file, as a text, or as several texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fnet_core import texts
+from fnet_core.activations.fitting import Reader, fitted, reader_at, reader_of
 from fnet_core.choices import (
     DEFAULT_THRESHOLD,
     SAMPLED_NEURONS,
@@ -28,7 +29,7 @@ from fnet_core.lineage import comparison
 from fnet_core.lineage import independence as testing
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.request import FingerprintRequest
-from fnet_core.lineage.taking import find_fingerprint, fingerprint_of
+from fnet_core.lineage.taking import find_fingerprint, fingerprint_of, taken_alike
 from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks import finding, listening
@@ -94,8 +95,10 @@ def recur(
             raise RequestError("An atlas holds no text to split; give its model, or a second atlas.")
         request = finding.AtlasRequest(name_of(first), passages(source), **choices)
         return split_half(request, threshold, report)[1]
+    readers = [_reader(each, report) for each in (first, second) if not isinstance(each, Atlas)]
+    read = fitted(passages(source), readers).passages if len(readers) == 2 else source
     a, b = (
-        each if isinstance(each, Atlas) else find_atlas(each, source, report=report, **choices)
+        each if isinstance(each, Atlas) else find_atlas(each, read, report=report, **choices)
         for each in (first, second)
     )
     return compare_atlases(a, b, threshold)
@@ -299,8 +302,7 @@ def compare(
     >>> found.outcome
     'same model'
     """
-    sides = [_fingerprint(side, report, choices) for side in (a, b)]
-    return comparison.compare(*sides, seed=seed)
+    return comparison.compare(*taken_alike([_taking(side, report, choices) for side in (a, b)]), seed=seed)
 
 
 def independence(
@@ -339,6 +341,10 @@ def derive(
     return derivations.derive(name_of(model), how, Path(folder), seed=seed, report=report)
 
 
+def _reader(model: Model, report: Report) -> Reader:
+    return reader_at(loading.resolve(model, report=report)) if isinstance(model, str) else reader_of(model)
+
+
 def _prepared(
     loaded: LoadedModel,
     plan: PrunePlan,
@@ -355,7 +361,7 @@ def _prepared(
         scored["heads"],
         scored.get("seed", 0) if seed is None else seed,
         scored.get("components", 32) if components is None else components,
-    )
+    ).fitted(loaded)
     for name, value, option in (
         ("texts_digest", request.texts_digest, "calibration"),
         ("components", request.components, "components"),
@@ -368,9 +374,12 @@ def _prepared(
     return prepare(loaded, plan, compensation, request, report)
 
 
-def _fingerprint(side: Model | Fingerprint | Path, report: Report, choices: dict[str, Any]) -> Fingerprint:
+def _taking(
+    side: Model | Fingerprint | Path, report: Report, choices: dict[str, Any]
+) -> Fingerprint | Callable[[int], Fingerprint]:
+    """A fingerprint, or what takes one, given the longest stretch of text to read at once."""
     if isinstance(side, Fingerprint):
         return side
     if isinstance(side, Path) or (isinstance(side, str) and side.endswith(".safetensors")):
         return Fingerprint.load(Path(side))
-    return fingerprint(side, report=report, **choices)
+    return lambda span: fingerprint(side, report=report, **(choices | {"span": span}))

@@ -7,6 +7,9 @@ from fnet_core.errors import RequestError
 LARGEST_TEXT = 200_000_000
 """Bytes of the largest text or file of edits that is read, all of which is in memory at once."""
 
+LONGEST_LINE = 10_000_000
+"""Bytes of the longest line of a text, a few times those of a long book: what is longer is no text to read."""
+
 
 def check_plain(path: Path) -> None:
     """RequestError where a device, a pipe or a socket stands, which reading might wait at for ever."""
@@ -23,3 +26,18 @@ def check_text(path: Path) -> None:
         raise RequestError(
             f"{path} has {size / 1e6:,.0f} MB, and at most {LARGEST_TEXT / 1e6:,.0f} MB are read; give a part of it."
         )
+
+
+def check_lines(content: bytes, name: str) -> None:
+    """RequestError unless every line of a text has at most `LONGEST_LINE` bytes; `name` is what people call it."""
+    begin = 0
+    while len(content) - begin > LONGEST_LINE:
+        end = content.rfind(b"\n", begin, begin + LONGEST_LINE + 1)
+        if end < 0:
+            end = content.find(b"\n", begin)
+            length = (len(content) if end < 0 else end) - begin
+            raise RequestError(
+                f"'{name}' has a line of {length / 1e6:,.0f} MB, and a line of at most {LONGEST_LINE / 1e6:,.0f} MB is "
+                "read; break it into lines, or give a part of it."
+            )
+        begin = end + 1

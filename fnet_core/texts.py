@@ -1,8 +1,8 @@
 """Passages of text: bundled, from a file, pasted, or from a Hugging Face dataset."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +11,25 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HTTPError
 
 from fnet_core.assets import ASSETS
+from fnet_core.cutting import Span, spans
 from fnet_core.errors import RequestError
-from fnet_core.inputs import check_text
+from fnet_core.inputs import check_lines, check_text
 
 PASSAGES_FOLDER = ASSETS / "passages"
 WORDS_PER_PASSAGE = 175
 """The length that longer texts are cut to, that of the bundled passages."""
+
+HARDLY_SPACED = 1.2
+"""Words as `_WORD` has them for each stretch without white space, above which white space does not part words."""
+
+_EAST = r"\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff"
+"""Chinese and Japanese, where a word has about two characters."""
+_SOUTH_EAST = r"\u0e00-\u109f\u1780-\u17ff"
+"""Thai, Lao, Tibetan, Burmese and Khmer, where it has about four."""
+_WORD = re.compile(
+    rf"(?=\S{{25}})[^\s{_EAST}{_SOUTH_EAST}]{{1,6}}"  # six characters of a long run, such as minified code
+    rf"|[{_EAST}]{{1,2}}|[{_SOUTH_EAST}]{{1,4}}|[^\s{_EAST}{_SOUTH_EAST}]{{1,24}}"
+)
 
 DATASET_PASSAGES = 48
 """How many passages are taken of a dataset unless asked otherwise."""
@@ -48,9 +61,10 @@ def bundled(split: Split) -> tuple[Passage, ...]:
 def from_text(text: str, name: str = "pasted", source: str = "pasted text") -> tuple[Passage, ...]:
     """Cut a text into passages of about `WORDS_PER_PASSAGE` words, at ends of sentences where there are any.
 
-    Raises RequestError when the text holds no word.
+    Where white space does not part words, as in Chinese or minified code, so many characters count as a word as are
+    about as long to a model, whichever it is. Raises RequestError when the text holds no word.
     """
-    pieces = _cut(text, WORDS_PER_PASSAGE)
+    pieces = _cut(text)
     if not pieces:
         raise RequestError(f"The text '{name}' is empty; give at least a few sentences.")
     digits = len(str(len(pieces)))
@@ -79,7 +93,8 @@ def whole_file(path: str | Path) -> tuple[Passage, ...]:
 
 
 def _decode(content: bytes, name: str) -> str:
-    """The text of a file's bytes; RequestError if they are not UTF-8 text or hold no word."""
+    """The text of a file's bytes; RequestError if they are not UTF-8 text, hold no word or an endless line."""
+    check_lines(content, name)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -89,6 +104,17 @@ def _decode(content: bytes, name: str) -> str:
     if not text.strip():
         raise RequestError(f"The text '{name}' is empty; give at least a few sentences.")
     return text
+
+
+def parted(passage: Passage, at: Sequence[Span]) -> list[Passage]:
+    """The stretches of a passage as passages of their own, numbered; the passage itself where there is one."""
+    if len(at) < 2:
+        return [passage]
+    digits = len(str(len(at)))
+    return [
+        replace(passage, name=f"{passage.name}.{number:0{digits}d}", text=passage.text[start:end])
+        for number, (start, end) in enumerate(at, start=1)
+    ]
 
 
 def from_dataset(name: str, split: str = "test", passages: int = DATASET_PASSAGES) -> tuple[Passage, ...]:
@@ -133,9 +159,9 @@ def _first_passages(texts: Iterable[str], name: str, limit: int) -> Iterable[Pas
     for text in chain(texts, [None]):
         if text is not None:
             collected.append(text)
-            if sum(len(t.split()) for t in collected) < WORDS_PER_PASSAGE:
+            if sum(map(_length, collected)) < WORDS_PER_PASSAGE:
                 continue
-        for piece in _cut("\n".join(collected), WORDS_PER_PASSAGE):
+        for piece in _cut("\n".join(collected)):
             found += 1
             yield Passage(f"{name} {found:03d}", piece, f"dataset {name}")
             if found == limit:
@@ -143,20 +169,42 @@ def _first_passages(texts: Iterable[str], name: str, limit: int) -> Iterable[Pas
         collected = []
 
 
-def _cut(text: str, words: int) -> list[str]:
-    """Pieces of about `words` words, evenly long, cut at the nearest end of a sentence or line if one is near."""
+def _words(text: str) -> list[int] | None:
+    """Where the words of a text begin that white space does not part; None for a text where it does."""
+    begins = [word.start() for word in _WORD.finditer(text)]
+    return begins if len(begins) > HARDLY_SPACED * len(text.split()) else None
+
+
+def _length(text: str) -> int:
+    """Words of a text, as `_cut` counts them."""
+    return len(_words(text) or text.split())
+
+
+def _cut(text: str) -> list[str]:
+    """Pieces of about `WORDS_PER_PASSAGE` words, evenly long; none of a text of white space."""
     text = text.strip()
-    tokens = list(re.finditer(r"\S+\s*", text))
-    if not tokens:
+    if _words(text):
+        return [text[start:end] for start, end in spans(text, _in_words)]
+    return _cut_spaced(text, list(re.finditer(r"\S+\s*", text)))
+
+
+def _in_words(text: str) -> tuple[int, list[int]]:
+    begins = [word.start() for word in _WORD.finditer(text)]
+    return round(len(begins) / WORDS_PER_PASSAGE), begins
+
+
+def _cut_spaced(text: str, words: list[re.Match[str]]) -> list[str]:
+    """The pieces of a text whose words stand apart, cut at the nearest end of a sentence or line if one is near."""
+    if not words:
         return []
-    pieces = max(1, round(len(tokens) / words))
-    size = len(tokens) / pieces
+    pieces = max(1, round(len(words) / WORDS_PER_PASSAGE))
+    size = len(words) / pieces
     cuts = [0]
     for ideal in (round(i * size) for i in range(1, pieces)):
         near = range(max(cuts[-1] + 1, int(ideal - 0.15 * size)), int(ideal + 0.15 * size) + 1)
-        ends = [i for i in near if _ends_sentence(tokens[i - 1].group())]
+        ends = [i for i in near if _ends_sentence(words[i - 1].group())]
         cuts.append(min(ends, key=lambda i: abs(i - ideal), default=ideal))
-    starts = [tokens[i].start() for i in cuts]
+    starts = [words[i].start() for i in cuts]
     return [text[a:b].strip() for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 

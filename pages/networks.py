@@ -23,6 +23,8 @@ def summary(key: str) -> None:
         f"{words.count(len(atlas.passages), 'passage')}, {words.count(atlas.tokens, 'token')} · "
         f"found in {duration(sum(atlas.seconds.values()))}"
     )
+    if cut := atlas.recipe.get("cut"):
+        st.caption(words.plain(cut))
 
 
 frame.draw(

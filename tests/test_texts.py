@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fnet_core import texts
+from fnet_core import inputs, texts
 from fnet_core.errors import RequestError
 
 
@@ -49,6 +49,34 @@ def test_a_text_without_sentences_is_cut_all_the_same():
     assert sum(len(p.text.split()) for p in pieces) == 1000
 
 
+CHINESE = "今天天气很好，我们去公园散步吧。他说：“我不去！”然后走了。"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "longest"),
+    [
+        ("\n".join([CHINESE] * 60), 6, 350),
+        ("\n".join([CHINESE] * 2000), 194, 450),
+        (CHINESE * 60, 5, 450),
+        ("東京は雨です。「はい。」と言った。\n" * 100, 5, 450),
+        ("สวัสดีครับวันนี้อากาศดีเราไปเดินเล่นกันเถอะ " * 60, 4, 900),
+        ("ذهب الولد إلى المدرسة. هل تعلم؟ نعم، أعلم ذلك! ثم عاد. " * 60, 4, 1000),
+        ("a=b.c;if(x){y()};" * 1000, 16, 1400),
+        ("".join(f"| row {i} | {i * 1.5} | {i * 7} |\n" for i in range(200)), 9, 800),
+    ],
+    ids=["lines", "2000-lines", "one-line", "japanese", "thai", "arabic", "minified", "table"],
+)
+def test_text_of_any_script_is_cut_into_passages_of_about_one_length(text, count, longest):
+    passages = texts.from_text(text, "own")
+    assert len(passages) == count and max(len(p.text) for p in passages) <= longest
+    assert "".join("".join(p.text for p in passages).split()) == "".join(text.split())
+
+
+def test_chinese_is_cut_at_ends_of_sentences_and_quotations_stay_whole():
+    passages = texts.from_text(CHINESE * 100)
+    assert all(p.text[-1] in "。”" and p.text[0] in "今他然" for p in passages)
+
+
 def test_files(tmp_path):
     (tmp_path / "a.txt").write_bytes("\ufeffGrüße aus dem Süden. Alles gut.\n".encode())
     (passage,) = texts.from_file(tmp_path / "a.txt")
@@ -59,6 +87,18 @@ def test_files(tmp_path):
     for name, sentence in (("b.bin", "not a text file"), ("c.txt", "empty"), ("d.txt", "UTF-8"), ("e", "no text file")):
         with pytest.raises(RequestError, match=sentence):
             texts.from_file(tmp_path / name)
+
+
+def test_an_endless_line_is_refused_whether_on_disk_or_uploaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "LONGEST_LINE", 2_000_000)
+    lines = b"one two three. " * 100_000
+    (tmp_path / "book.txt").write_bytes((lines + b"\n") * 2)
+    assert texts.whole_file(tmp_path / "book.txt")
+    endless = b"a short line\n" + lines * 2 + b"\nanother"
+    (tmp_path / "endless.txt").write_bytes(endless)
+    for read in (lambda: texts.from_file(tmp_path / "endless.txt"), lambda: texts.from_bytes(endless, "endless.txt")):
+        with pytest.raises(RequestError, match=r"'endless.txt' has a line of 3 MB, and a line of at most 2 MB is read"):
+            read()
 
 
 def test_a_dataset_that_cannot_be_reached_says_so(monkeypatch):

@@ -36,6 +36,8 @@ class Header:
     protocol: dict[str, Any]
     networks: int
     passages: int
+    span: int
+    """Characters of the longest stretch that was read at once; 0 for whole passages."""
 
 
 def parse(side: str) -> tuple[str, str]:
@@ -101,7 +103,8 @@ def _header(path: str, changed: int) -> Header:
             raise RequestError(f"{path} holds no fingerprint; remove it.")
         recipe = content["recipe"]
         model = ModelIdentity(**content["model"])
-        return Header(model, recipe["protocol"], len(content["labels"]), len(content["passages"]))
+        counts = len(content["labels"]), len(content["passages"])
+        return Header(model, recipe["protocol"], *counts, recipe.get("span", 0))
     except (KeyError, TypeError) as error:
         raise RequestError(f"{path} is no whole fingerprint; remove it.") from error
 

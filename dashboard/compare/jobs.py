@@ -105,6 +105,12 @@ def submit(sides: tuple[Side, Side]) -> None:
                 found.append(side.reference)
             else:
                 found.append(_measured(side, allowed, LETTERS[number], report, partial(move, number)))
+        spans = [fingerprints.header(reference).span for reference in found]
+        shared = min(filter(None, spans), default=0)
+        for number, (side, span) in enumerate(zip(sides, spans, strict=True)):
+            if span != shared and side.request:
+                again = replace(side, request=replace(side.request, span=shared))
+                found[number] = _measured(again, allowed, LETTERS[number], report, partial(move, number))
         return fingerprints.pair(*found)
 
     job = manager().submit(

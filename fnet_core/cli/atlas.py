@@ -88,6 +88,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "
             "contrast or fewer components."
         )
+    if cut := atlas.recipe.get("cut"):
+        lines.append(cut)
     lines.append(
         f"{atlas.tokens:,} tokens in {len(atlas.passages)} passages, "
         + ("found in " if found.computed else "from the store, found in ")

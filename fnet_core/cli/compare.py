@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,13 +49,14 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     check_outputs(options.report)
     sides = [_side(name, options) for name in (options.a, options.b)]
     from fnet_core.lineage.comparison import compare
+    from fnet_core.lineage.taking import taken_alike
     from fnet_core.reporting.comparison import save_report
 
     for side in sides:
         _check_readable(side)
     first, second = (_named_protocol(side) for side in sides)
     check_protocols(*first, *second)
-    a, b = (_fingerprint(side, options, report, letter) for side, letter in zip(sides, "AB", strict=True))
+    a, b = taken_alike([_taking(side, options, report, letter) for side, letter in zip(sides, "AB", strict=True)])
     found = compare(a, b, seed=options.seed, resamples=options.resamples)
     lines = _lines(found)
     if options.report is not None:
@@ -89,9 +92,10 @@ def _named_protocol(side: Fingerprint | FingerprintRequest) -> tuple[str, dict[s
     return side.model, side.protocol()
 
 
-def _fingerprint(
+def _taking(
     side: Fingerprint | FingerprintRequest, options: argparse.Namespace, report: Report, letter: str
-) -> Fingerprint:
+) -> Fingerprint | Callable[[int], Fingerprint]:
+    """A fingerprint, or what takes one, given the longest stretch of text to read at once."""
     from fnet_core.lineage.fingerprint import Fingerprint
     from fnet_core.lineage.taking import find_fingerprint
 
@@ -101,7 +105,10 @@ def _fingerprint(
     def told(stage: str, fraction: float) -> None:
         report(f"{letter} {stage}", fraction)
 
-    return find_fingerprint(side, told, accept_licence=options.accept_licence).answer
+    def take(span: int) -> Fingerprint:
+        return find_fingerprint(replace(side, span=span), told, accept_licence=options.accept_licence).answer
+
+    return take
 
 
 def _lines(found: Comparison) -> list[str | Table]:

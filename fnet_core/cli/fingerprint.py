@@ -83,6 +83,11 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         f"{len(taken.passages)} passages",
         f"weights {taken.model.digest[:16]}, protocol {taken.protocol_digest[:16]}",
     ]
+    if taken.span:
+        lines.append(
+            f"{taken.model.name} reads too few tokens at once for whole passages, so they were read in pieces of at "
+            f"most {taken.span} characters."
+        )
     if not taken.reads_probes:
         lines.append(
             f"It needs {taken.bits_per_byte:.2f} bits per byte of these passages, a file compressor "

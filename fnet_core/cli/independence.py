@@ -47,4 +47,6 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     lines.append(
         f"Largest z {found.z_LJ.max():.1f}; {found.neurons} neurons per layer, {found.points:,} places of text."
     )
+    if cut := found.recipe.get("cut"):
+        lines.append(cut)
     return found.summary(), lines

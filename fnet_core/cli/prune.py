@@ -108,6 +108,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
+    request = request.fitted(loaded)
     plan = plan_for(loaded, asked, request, report)
     if options.out is not None:
         check_removes(plan)
@@ -132,7 +133,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         "effect": result.effect.summary(),
         "artifact": artifact,
     }
-    return summary, _lines(result, summary)
+    return summary, _lines(result, summary) + ([f"calibration: {request.cut}"] if request.cut else [])
 
 
 def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:

@@ -71,7 +71,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.networks.atlas import Atlas
 
     kept = {name: Atlas.load(Path(name)) for name in files}
-    from fnet_core.networks.finding import find_atlas
+    from fnet_core.activations.fitting import reader_at
+    from fnet_core.models.resolving import resolve
+    from fnet_core.networks.finding import cut_for, find_atlas
     from fnet_core.networks.halves import split_half
     from fnet_core.networks.recurrence import TRUSTED, compare_atlases
     from fnet_core.storage import artifacts
@@ -83,10 +85,14 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     if len(options.what) == 1:
         whole, found = split_half(request, threshold, report, accept_licence=options.accept_licence)
-        stability_K = whole.stability_K
+        stability_K, cut = whole.stability_K, whole.recipe.get("cut", "")
     else:
+        named = [name for name in options.what if name not in files]
+        folders = [resolve(name, accept_licence=options.accept_licence, report=report) for name in named]
+        request = cut_for(request, *map(reader_at, folders))
         first, second = (atlas_of(name) for name in options.what)
         found, stability_K = compare_atlases(first, second, threshold, seed=options.seed), first.stability_K
+        cut = request.cut
     if options.csv is not None:
         with artifacts.atomic_file(Path(options.csv)) as temporary:
             found.table().to_csv(temporary, index=False)
@@ -103,4 +109,6 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         f"Mean abs(r) {found.correlation_K.mean():.3f}, shuffled {found.chance_correlation_DK.mean():.3f}; mean IoU "
         f"{found.overlap_K.mean():.3f}, shuffled {found.chance_overlap_DK.mean():.3f}.",
     ]
+    if cut:
+        lines.append(cut)
     return found.summary(), lines

@@ -96,6 +96,7 @@ class Agreement:
             unreadable=tuple(side.model.name for side in (a, b) if not side.reads_probes),
             unmeasured=tuple(side.model.name for side in (a, b) if side.bits_per_byte is None),
             same_model=self.same_model,
+            spans=(a.span, b.span),
             weight_curves=self.curves.mean,
             cka=self.layers.middle,
         )

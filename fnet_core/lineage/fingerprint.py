@@ -102,6 +102,11 @@ class Fingerprint(Described):
         return FINGERPRINTS.key(self.recipe)
 
     @property
+    def span(self) -> int:
+        """Characters of the longest stretch that the model read at once; 0 where it read whole passages."""
+        return self.recipe.get("span", 0)
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """Probes, grid, site and parameters, which two fingerprints must share to be compared."""
         return self.recipe["protocol"]
@@ -215,6 +220,7 @@ class Fingerprint(Described):
             "empty_networks": int(self.empty_K.sum()),
             "passages": len(self.passages),
             "tokens": sum(signal.shape[1] for signal in self.signals),
+            "span": self.span or None,
             "bits_per_byte": self.bits_per_byte,
             "reads_probes": None if self.bits_per_byte is None else self.reads_probes,
             "seconds": self.seconds,

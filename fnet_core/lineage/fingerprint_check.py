@@ -53,6 +53,7 @@ def _header_holds(header: Mapping[str, Any]) -> bool:
         and _are_texts(recipe[name] for name in ("model", "model_digest", "device", "dtype") if name in recipe)
         and recipe["model_digest"] == model["digest"]
         and _is_count(recipe["seed"])
+        and ("span" not in recipe or _is_count(recipe["span"], 1))
         and _are_texts(recipe["versions"])
         and _are_texts(recipe["versions"].values())
         and len(texts) == 2

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import norm
 
+from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.choices import SAMPLED_NEURONS
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
@@ -172,6 +173,8 @@ def independence(
     check_test(neurons, seed)
     for model in (a, b):
         check_gated(model)
+    cut = fitted(passages, [reader_of(a), reader_of(b)], context_only=True)
+    passages = cut.passages
     clock = Stopwatch()
     with clock.stage("testing"):
         turned = _least_width(b) < _least_width(a)
@@ -191,7 +194,7 @@ def independence(
         "passages": [passage.name for passage in passages],
         "neurons": neurons,
         "seed": seed,
-    }
+    } | ({"cut": cut.note} if cut.note else {})
     points = sum(map(len, points_of(passages)))
     return Independence(
         a.name, b.name, z_LJ.T if turned else z_LJ, count, points, recipe, round(clock.seconds["testing"], 3)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fnet_core import texts
 from fnet_core.checks import check_choice, check_range, check_seed
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
+from fnet_core.cutting import FILLED, Span, spans
 from fnet_core.lineage.grid import STEP
 from fnet_core.networks import request as networks
 from fnet_core.networks.request import AtlasRequest
-from fnet_core.storage import artifacts
-from fnet_core.texts import Passage
+from fnet_core.storage import artifacts, memo
+from fnet_core.texts import Passage, parted
 
 if TYPE_CHECKING:
     from fnet_core.models.running import Running
@@ -42,11 +44,28 @@ LEAST_NEURONS = 24
 """The fewest neurons of a layer with which the z of an independence test is near enough to normal."""
 
 
+SPANS = tuple(2**power for power in range(12, 3, -1))
+"""The longest stretches of the probes, in characters, that a model with a short context may read at once.
+
+They do not depend on the model, so that two models can be read in the same ones."""
+
+
 def check_test(neurons: int, seed: int) -> None:
     """RequestError for fewer neurons than an independence test needs, or a negative seed."""
     remedy = f"choose {LEAST_NEURONS} or more, such as 256"
     check_range(neurons, LEAST_NEURONS, math.inf, f"{neurons} neurons are", remedy)
     check_seed(seed)
+
+
+def stretches(passage: Passage, span: int) -> list[Span]:
+    """Where a passage is cut so that no piece is longer than `span` characters; whole for 0."""
+    if not span:
+        return [(0, len(passage.text))]
+
+    def measure(text: str) -> tuple[int, Sequence[int]]:
+        return 1 if len(text) <= span else max(2, math.ceil(len(text) / (FILLED * span))), range(len(text))
+
+    return spans(passage.text, measure)
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,8 @@ class FingerprintRequest:
     threshold: float = FINGERPRINT_THRESHOLD
     seed: int = 0
     signal: Signal = "weighted"
+    span: int = 0
+    """Characters of the longest stretch that is read at once, cut as `stretches` does; 0 for whole passages."""
 
     def __post_init__(self) -> None:
         for split in ("find", "score"):
@@ -74,7 +95,7 @@ class FingerprintRequest:
         """The atlas whose networks are the fingerprint's; raises RequestError for choices that it does not know."""
         return AtlasRequest(
             model=self.model,
-            passages=self.find,
+            passages=tuple(piece for passage in self.find for piece in parted(passage, stretches(passage, self.span))),
             site=self.site,
             components=self.components,
             seed=self.seed,
@@ -104,8 +125,11 @@ class FingerprintRequest:
 
     def recipe(self, model: Running) -> dict[str, Any]:
         """Everything that decides the fingerprint, JSON-able, and the model's name."""
-        return model.recipe("torch", "transformers", "scikit-learn") | {
+        recipe = model.recipe("torch", "transformers", "scikit-learn") | {
             "texts": [sorted({p.source for p in split}) for split in (self.find, self.score)],
             "protocol": self.protocol(),
             "seed": self.seed,
         }
+        if self.span:
+            recipe |= {"span": self.span, "versions": recipe["versions"] | memo.versions("sentencex")}
+        return recipe

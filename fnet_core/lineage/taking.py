@@ -4,8 +4,9 @@ Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks,
 """
 
 import bz2
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fnet_core.activations.fitting import Reader, reader_at, reader_of
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import copied, read_subjects, tokenize
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
@@ -22,7 +24,7 @@ from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdentity
 from fnet_core.lineage.grid import grid_positions, tokens_at
-from fnet_core.lineage.request import MARKS, FingerprintRequest, Signal
+from fnet_core.lineage.request import MARKS, SPANS, FingerprintRequest, Signal, stretches
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.folder import published_name, read_config
@@ -30,15 +32,42 @@ from fnet_core.models.modules import attention_weights, taps
 from fnet_core.models.running import Running, expected, running
 from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import atlas_of, compute_atlas
+from fnet_core.networks.finding import atlas_uncut, compute_atlas
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
 from fnet_core.storage.memo import Found
-from fnet_core.texts import Passage
+from fnet_core.texts import Passage, parted
 
 READING_PASSAGES, READING_CHARACTERS = 4, 400
 """The sample on which it is measured how well a model reads the probes."""
+
+
+def readable(request: FingerprintRequest, reader: Reader) -> FingerprintRequest:
+    """The request with the longest stretches of the probes that a model can read, whole passages where it can.
+
+    Never longer ones than are asked for. Where the model reads none, it is left to the reading to say so.
+    """
+    probes = (*request.find, *request.score)
+    for span in (0, *SPANS):
+        if request.span and not 0 < span <= request.span:
+            continue
+        if all(reader.takes(p.text[a:b]) for p in probes for a, b in stretches(p, span)):
+            return replace(request, span=span)
+    return request
+
+
+def taken_alike(sides: Sequence[Fingerprint | Callable[[int], Fingerprint]]) -> list[Fingerprint]:
+    """The fingerprints of a comparison, read in the same stretches wherever a side can be taken again.
+
+    A side is a fingerprint or takes one, given the longest stretch to read at once.
+    """
+    found = [side if isinstance(side, Fingerprint) else side(0) for side in sides]
+    span = min((each.span for each in found if each.span), default=0)
+    return [
+        each if isinstance(side, Fingerprint) or each.span == span else side(span)
+        for side, each in zip(sides, found, strict=True)
+    ]
 
 
 def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loading: Any) -> Found[Fingerprint]:
@@ -50,6 +79,7 @@ def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loa
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site_of(read_config(folder.path), request.site)
+    request = readable(request, reader_at(folder))
     model = _published(expected(folder), folder.path)
     if kept := memo.found(FINGERPRINTS, request.recipe(model)):
         return replace(kept, answer=kept.answer.called(model.name))
@@ -60,12 +90,13 @@ def fingerprint_of(
     loaded: models.LoadedModel, request: FingerprintRequest, report: Report = silent
 ) -> Found[Fingerprint]:
     """The fingerprint of a loaded model, from the store or measured and saved, as `find_fingerprint`."""
+    request = readable(request, reader_of(loaded))
     model = _published(running(loaded), loaded.path)
     recipe = request.recipe(model)
 
     def take() -> Fingerprint:
         peak = PeakMemory()
-        atlas = atlas_of(loaded, request.atlas_request(), report).answer
+        atlas = atlas_uncut(loaded, request.atlas_request(), report).answer
         return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
 
     found = memo.answered(FINGERPRINTS, recipe, take)
@@ -96,6 +127,7 @@ def fingerprint(
     request = FingerprintRequest(
         loaded.name, tuple(find or ()), tuple(score or ()), site, components, threshold, seed, signal
     )
+    request = readable(request, reader_of(loaded))
     recipe = request.recipe(_published(running(loaded), loaded.path))
     peak = PeakMemory()
     atlas_recipe = {"model": loaded.name, "model_digest": loaded.digest, "site": site, "scope": "model"}
@@ -154,10 +186,20 @@ def _read(
     loaded: models.LoadedModel, request: FingerprintRequest, weights_KN: Tensor, report: Report
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...], np.ndarray]:
     """Signals and grids per passage, and the packed Gram matrix of each layer's residual stream at the marks."""
-    tokens = [tokenize(loaded, passage) for passage in request.score]
-    offsets = [t.offsets_T2[t.text_T].numpy() for t in tokens]
-    marks = [_marks(p, len(request.score), i, o) for i, (p, o) in enumerate(zip(request.score, offsets, strict=True))]
-    places = [t.text_T.nonzero().flatten()[m] for t, m in zip(tokens, marks, strict=True)]
+    at = [stretches(passage, request.span) for passage in request.score]
+    pieces = [parted(passage, each) for passage, each in zip(request.score, at, strict=True)]
+    tokens = [tokenize(loaded, piece) for piece in chain.from_iterable(pieces)]
+    begins = [begin for begin, _ in chain.from_iterable(at)]
+    offsets = [begin + t.offsets_T2[t.text_T].numpy() for begin, t in zip(begins, tokens, strict=True)]
+    edges = list(pairwise((0, *np.cumsum([len(each) for each in pieces]).tolist())))
+    whole = [np.concatenate(offsets[first:end]) for first, end in edges]
+    places: list[Tensor] = []
+    for index, (passage, (first, end)) in enumerate(zip(request.score, edges, strict=True)):
+        marks = _marks(passage, len(request.score), index, whole[index])
+        starts = np.cumsum([0, *(len(each) for each in offsets[first:end])])
+        for piece, (low, high) in zip(range(first, end), pairwise(starts), strict=True):
+            inside = marks[(marks >= low) & (marks < high)] - low
+            places.append(tokens[piece].text_T.nonzero().flatten()[inside])
     rows: list[list[Tensor]] = [[] for _ in taps(loaded.model, "residual")]
 
     def keep(layer: int, activation: Tensor) -> None:
@@ -166,16 +208,17 @@ def _read(
 
     signals = []
     relabelled = _as_stage(report, "scoring")
+    read = list(chain.from_iterable(pieces))
     with touching(loaded.model, "residual", keep):
         write = standardize if request.signal == "weighted" else copied
-        for subject in read_subjects(loaded, request.score, request.site, relabelled, write=write, reuse=True):
+        for subject in read_subjects(loaded, read, request.site, relabelled, write=write, reuse=True):
             weights_KN = weights_KN.to(subject.activations_TN.device)
             signals.append(network_signals(subject.activations_TN, weights_KN))
     grids = tuple(
-        tokens_at(grid_positions(len(p.text)), o).astype(np.int32) for p, o in zip(request.score, offsets, strict=True)
+        tokens_at(grid_positions(len(p.text)), o).astype(np.int32) for p, o in zip(request.score, whole, strict=True)
     )
     grams_LU = np.stack([packed_gram(torch.cat(layer).numpy()) for layer in rows]).astype(np.float16)
-    return tuple(signals), grids, grams_LU
+    return tuple(np.concatenate(signals[first:end], axis=1) for first, end in edges), grids, grams_LU
 
 
 def _as_stage(report: Report, name: str) -> Report:

@@ -79,6 +79,8 @@ class Evidence:
     same_model: bool
     weight_curves: float | None
     cka: float | None
+    spans: tuple[int, int] = (0, 0)
+    """Characters of the longest stretch that a and b read at once; 0 for whole passages."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,13 @@ def _doubts(evidence: Evidence, reference: Reference | None, cuts: Cuts | None) 
                 "Make its fingerprint again on passages of a few hundred characters or more, and check its weights.",
             )
         )
+    if any(evidence.spans):
+        found.append(
+            (
+                _spans_sentence(evidence),
+                "A model that reads more tokens at once would read them whole; here the score must speak for itself.",
+            )
+        )
     least = max(LEAST_NETWORKS, LEAST_NETWORK_SHARE * evidence.components)
     for name, usable in zip((evidence.a, evidence.b), evidence.usable, strict=True):
         if usable < least:
@@ -254,6 +263,14 @@ def _doubts(evidence: Evidence, reference: Reference | None, cuts: Cuts | None) 
             )
         )
     return found
+
+
+def _spans_sentence(evidence: Evidence) -> str:
+    a, b = (f"in pieces of at most {span} characters" if span else "whole" for span in evidence.spans)
+    read = f"{evidence.a} read the passages {a} and {evidence.b} {b}"
+    if a == b:
+        read = f"Both models read the passages {a}"
+    return f"{read}, and the models of the reference pairs read them whole, so their scores do not apply."
 
 
 def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> tuple[SecondOpinion, ...]:

@@ -367,5 +367,5 @@ def _kept(path: Path) -> Atlas:
     return atlas
 
 
-ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts"}))
+ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts", "cut"}))
 """Atlases in the store."""

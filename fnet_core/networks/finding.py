@@ -1,9 +1,11 @@
 """Find the networks of a model: answered from the store when asked before, computed and saved otherwise."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from fnet_core.activations.fitting import Reader, fitted, reader_at, reader_of
 from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.decomposition.canica import canica, largest_components, standardize
 from fnet_core.errors import Cancelled, RequestError
@@ -29,7 +31,11 @@ def find_atlas(request: AtlasRequest, report: Report = silent, **loading: Any) -
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site_of(read_config(folder.path), request.site)
-    if kept := memo.found(ATLASES, request.recipe(expected(folder))):
+    model = expected(folder)
+    if kept := memo.found(ATLASES, request.recipe(model)):
+        return kept
+    request = cut_for(request, reader_at(folder))
+    if request.cut and (kept := memo.found(ATLASES, request.recipe(model))):
         return kept
     return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report)
 
@@ -48,8 +54,19 @@ def _nothing_long(stage: str, fraction: float) -> None:
     raise Cancelled
 
 
+def cut_for(request: AtlasRequest, *readers: Reader) -> AtlasRequest:
+    """The request with its passages cut to what all these models can read, at the same characters for each."""
+    found = fitted(request.passages, readers)
+    return replace(request, passages=found.passages, cut=request.cut or found.note)
+
+
 def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> Found[Atlas]:
     """The atlas of a loaded model, from the store or computed and saved; its name in the request decides nothing."""
+    return atlas_uncut(loaded, cut_for(request, reader_of(loaded)), report)
+
+
+def atlas_uncut(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> Found[Atlas]:
+    """`atlas_of` on the passages as they are, however long they are to this model."""
     recipe = request.recipe(running(loaded))
     return memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
 

@@ -53,6 +53,8 @@ class AtlasRequest:
     seed: int = 0
     restarts: int = 10
     contrast: Contrast = "cube"
+    cut: str = ""
+    """How many passages became how many and why, as a sentence for people; empty where none was cut."""
 
     def __post_init__(self) -> None:
         for value, known, name in (
@@ -79,7 +81,7 @@ class AtlasRequest:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
         from fnet_core.decomposition.canica import SKETCH_FACTOR
 
-        return model.recipe("torch", "transformers", "scikit-learn") | {
+        recipe = model.recipe("torch", "transformers", "scikit-learn") | {
             "texts": sorted({p.source for p in self.passages}),
             "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
             "passages": len(self.passages),
@@ -92,3 +94,6 @@ class AtlasRequest:
             "sketch_factor": SKETCH_FACTOR,
             "method_version": METHOD_VERSION,
         }
+        if self.cut:
+            recipe["cut"] = self.cut
+        return recipe

@@ -89,6 +89,7 @@ def prepare(
     Raises RequestError for a plan of another model, an unknown compensation, and text that cannot be read.
     """
     check_plan(loaded, plan)
+    request = request.fitted(loaded)
     changes = pruning_changes(plan, compensation, request)
     keep_mlp, keep_attention = keep_masks(plan)
     if plan.removes_nothing:
@@ -178,4 +179,4 @@ def known_pruned_perplexity(
     loaded: LoadedModel, yardstick: Yardstick, plan: PrunePlan, compensation: Compensation, request: ScoreRequest
 ) -> PerplexityResult | None:
     """The pruned model's perplexity if it was measured before."""
-    return known_perplexity(loaded, yardstick, pruning_changes(plan, compensation, request))
+    return known_perplexity(loaded, yardstick, pruning_changes(plan, compensation, request.fitted(loaded)))

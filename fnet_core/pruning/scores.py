@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.checks import check_choice
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.errors import RequestError
@@ -44,6 +45,8 @@ class ScoreRequest:
     """Networks per layer and group of texts, where a method finds networks."""
     groups: int = 4
     """Groups of texts that are decomposed on their own and united (`fn`); no more than there are passages."""
+    cut: str = ""
+    """How many passages became how many and why, as a sentence for people; empty where none was cut."""
 
     def __post_init__(self) -> None:
         check_scoring(self.seed, self.components, self.groups)
@@ -59,6 +62,11 @@ class ScoreRequest:
     def texts_digest(self) -> str:
         """What tells one calibration text from another."""
         return artifacts.digest([[p.name, p.text] for p in self.passages])
+
+    def fitted(self, loaded: LoadedModel) -> "ScoreRequest":
+        """The same request, its passages cut where they are past the model's context."""
+        found = fitted(self.passages, [reader_of(loaded)], context_only=True)
+        return replace(self, passages=found.passages, cut=self.cut or found.note)
 
     def with_heads(self, heads: bool) -> "ScoreRequest":
         """The same request, with or without heads."""
@@ -150,6 +158,7 @@ def find_scores(
     """
     for method in methods:
         check_choice(method, METHODS, "pruning method")
+    request = request.fitted(loaded)
     recipes = {method: request.recipe(loaded, method) for method in methods}
     found = {method: memo.known(SCORES, recipe) for method, recipe in recipes.items()}
     missing = [method for method in methods if found[method] is None]
@@ -162,7 +171,7 @@ def find_scores(
 
 def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> Scores | None:
     """The scores if they were computed before."""
-    return memo.known(SCORES, request.recipe(loaded, method))
+    return memo.known(SCORES, request.fitted(loaded).recipe(loaded, method))
 
 
 def _computed(
