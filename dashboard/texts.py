@@ -10,6 +10,7 @@ from fnet_core.choices import DEFINITIONS
 from fnet_core.errors import RequestError
 
 BUNDLED, UPLOAD, PASTE, DATASET = "Bundled passages", "Text file", "Pasted text", "Hub dataset"
+_CUT = f"It is cut into passages of about {texts.WORDS_PER_PASSAGE} words, shorter ones where the model needs them."
 
 
 def kind_picker() -> str:
@@ -44,7 +45,7 @@ def details(kind: str) -> None:
     if kind == UPLOAD:
         st.file_uploader("Text file (UTF-8)", type=["txt", "md", "text"], key="text_upload")
     elif kind == PASTE:
-        paste("text_pasted", 160, "Paste at least a page of text; it is cut into passages of about 175 words.")
+        paste("text_pasted", 160, f"Paste at least a page of text. {_CUT}")
     elif kind == DATASET:
         st.text_input(
             "Dataset of the Hugging Face hub",
@@ -55,7 +56,7 @@ def details(kind: str) -> None:
         )
 
 
-def paste(key: str, height: int, hint: str = "It is cut into passages of about 175 words.") -> None:
+def paste(key: str, height: int, hint: str = _CUT) -> None:
     """The box for a text of one's own."""
     st.text_area("Your text", key=key, height=height, persist_state="session", placeholder=hint)
 

@@ -1,7 +1,6 @@
 """Models that read fewer tokens at once than a passage has do everything on the bundled passages all the same."""
 
 import json
-from pathlib import Path
 
 import pytest
 from support.tiny_models import save_tiny
@@ -9,6 +8,8 @@ from support.tiny_models import save_tiny
 from fnet_core import api, texts
 from fnet_core.cli.main import main
 from fnet_core.lineage.fingerprint import Fingerprint
+from fnet_core.lineage.grid import grid_positions
+from fnet_core.lineage.request import stretches
 from fnet_core.networks.atlas import Atlas
 
 FEW = ["--components", "4"]
@@ -54,9 +55,8 @@ def test_an_atlas_and_its_edits(capsys, short, tmp_path):
     file = tmp_path / "atlas.safetensors"
     lines = said(capsys, "atlas", short, *FEW, "--passages", 6, "--out", file)
     atlas = Atlas.load(file)
-    name = Path(short).name
     sentence = (
-        f"6 passages were cut into {len(atlas.passages)}, for {name} reads at most {context(short)} tokens at once."
+        f"6 passages were cut into {len(atlas.passages)}, for {short} reads at most {context(short)} tokens at once."
     )
     assert sentence in lines and atlas.recipe["cut"] == sentence
     assert all(len(course) <= context(short) for course in atlas.courses)
@@ -95,7 +95,7 @@ def test_pruning_whose_calibration_is_cut(capsys, short, tmp_path):
 
 def test_independence_on_pieces_that_both_can_read(capsys, short, long):
     lines = said(capsys, "independence", short, long, "--passages", 2)
-    assert f"for {Path(short).name} reads at most {context(short)} tokens at once" in lines
+    assert f"for {short} reads at most {context(short)} tokens at once" in lines
     one, other = (answer(capsys, "independence", *pair, "--passages", 2) for pair in ((short, long), (long, short)))
     assert one["recipe"]["passages"] == other["recipe"]["passages"]
 
@@ -108,7 +108,13 @@ def test_a_fingerprint_is_of_whole_passages_read_in_pieces(capsys, short, long, 
     assert (a.span, b.span) == (context(short), 0) and f"at most {a.span} characters" in lines
     assert a.protocol == b.protocol and a.passages == b.passages
     assert [grid.shape for grid in a.grids] == [grid.shape for grid in b.grids]
-    assert [signal.shape for signal in a.signals] == [signal.shape for signal in b.signals]
+    for passage, signal_KT, grid_G in zip(a.passages, a.signals, a.grids, strict=True):
+        read = "".join(passage.text[start:end] for start, end in stretches(passage, a.span))
+        assert signal_KT.shape == (4, len(read))
+        at_G = [
+            (read[token], passage.text[at]) for token, at in zip(grid_G, grid_positions(len(passage.text)), strict=True)
+        ]
+        assert all(found == wanted or wanted.isspace() for found, wanted in at_G)
     apart = answer(capsys, "compare", *files)
     assert apart["verdict"] == "inconclusive" and 0 < apart["score"] < 1
     assert any(f"in pieces of at most {a.span} characters and long whole" in reason for reason in apart["reasons"])
