@@ -318,6 +318,20 @@ def test_two_tiny_models_are_measured_as_one_job_with_two_tracks(monkeypatch, sm
     assert at.session_state["selection"].model == "tiny" and at.session_state["selection"].atlas
 
 
+def test_both_models_are_read_in_the_pieces_of_the_shorter_context(small_models):
+    save_tiny(artifacts.home() / "models" / "short", "llama", seed=5, max_position_embeddings=256)
+    at = page("compare", a="other", b="short")
+    at.number_input(key="compare_components").set_value(9)
+    at.number_input(key="compare_threshold").set_value(1.5)
+    at.run()
+    job = press_for_job(at, "compare_run", 120)
+    assert job.state == "done", job.error
+    at.run()
+    shown = [Fingerprint.load(compare_fingerprints.path_of(side)) for side in compare_fingerprints.split(job.result)]
+    assert [side.span for side in shown] == [256, 256]
+    assert "Both models read the passages in pieces of at most 256 characters" in said(at)
+
+
 def test_the_map_of_a_network_is_opened_with_the_place_of_its_model(small_models):
     folder = str(artifacts.home() / "models" / "other")
     small = FingerprintRequest(folder, components=9, threshold=1.5)

@@ -21,7 +21,7 @@ from fnet_core.errors import RequestError
 from fnet_core.jobs import manager
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import KIND, Atlas
-from fnet_core.networks.finding import AtlasRequest
+from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.networks.listening import Heard
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Found
@@ -62,6 +62,17 @@ def test_networks_without_an_atlas_say_what_to_do():
     defaults = AtlasRequest("any", (None,))
     assert at.number_input(key="components").value == defaults.components == 32
     assert at.selectbox(key="contrast").value == defaults.contrast
+
+
+def test_the_page_counts_the_passages_that_were_read_and_says_what_was_cut():
+    asked = AtlasRequest(
+        "tiny", (Passage("long", "It rained all day, and the boats stayed in. " * 80, "given text"),), components=2
+    )
+    atlas = find_atlas(asked).answer
+    assert len(atlas.passages) > 2
+    text = said(page("networks", atlas=atlas.key))
+    assert f"{len(atlas.passages)} passages, {atlas.tokens:,} tokens" in text
+    assert f"1 passage was cut into {len(atlas.passages)}, for passages of more than 2,358 tokens of tiny" in text
 
 
 def test_networks_show_the_numbers_of_the_atlas():
