@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from fnet_core.choices import SCOPES, SITES, Site
+from fnet_core.choices import SITES, Site, is_scope
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.storage import artifacts
@@ -57,7 +57,7 @@ def _line(path: Path) -> SavedAtlas:
     try:
         recipe = header["recipe"]
         site, scope = recipe["site"], recipe["scope"]
-        if site not in SITES or scope not in SCOPES:
+        if site not in SITES or not is_scope(scope):
             raise ValueError
         return SavedAtlas(path.stem, str(recipe["model"]), len(header["labels"]), site, scope, len(header["passages"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -28,7 +28,7 @@ def kind_picker() -> str:
 
 def passage_count() -> None:
     """How many of the bundled passages to read."""
-    most = len(texts.bundled("find"))
+    most = len(texts.for_networks())
     st.session_state.setdefault("passages", most)
     st.slider(
         "Passages",
@@ -100,7 +100,7 @@ def chosen() -> tuple[texts.Passage, ...]:
             return texts.from_text(st.session_state.get("text_pasted", ""))
         case str() as kind if kind == DATASET:
             return _named_dataset(st.session_state.get("text_dataset", ""))
-    passages = texts.bundled("find")
+    passages = texts.for_networks()
     wanted = st.session_state.get("passages", len(passages))
     check_range(wanted, 1, len(passages), f"{wanted} passages are", f"choose 1 to {len(passages)}")
     return passages[:wanted]

@@ -1,7 +1,8 @@
 """What `import fnet_core as fn` offers: one function for each thing a person does, on a model by name or loaded.
 
 They call what the pages and the command line call and return the same frozen objects, answered from the same store.
-Texts are given as "find" or "score" (the bundled halves), as a path to a text file, as a text, or as several texts.
+Texts are given as "networks" (the bundled passages of an atlas), "find" (their first 24), "score", as a path to a text
+file, as a text, or as several texts.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,9 +35,10 @@ from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks import finding, listening
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.comparing import compare_atlases
 from fnet_core.networks.halves import split_half
 from fnet_core.networks.listening import Heard
-from fnet_core.networks.recurrence import Recurrence, compare_atlases
+from fnet_core.networks.recurrence import Recurrence
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import export as exporting
 from fnet_core.pruning.masking import Pruning, prepare
@@ -57,7 +59,7 @@ def load(name: str, *, accept_licence: bool = False, report: Report = silent) ->
     return loading.get_loaded(name, accept_licence=accept_licence, report=report)
 
 
-def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent, **choices: Any) -> Atlas:
+def find_atlas(model: Model, source: Texts = "networks", *, report: Report = silent, **choices: Any) -> Atlas:
     """The functional networks of a model; `choices` are those of `AtlasRequest`, such as site, scope, components, seed.
 
     Raises RequestError for choices that do not exist and texts too short for so many networks.
@@ -75,7 +77,7 @@ def find_atlas(model: Model, source: Texts = "find", *, report: Report = silent,
 def recur(
     first: Model | Atlas,
     second: Model | Atlas | None = None,
-    source: Texts = "find",
+    source: Texts = "networks",
     *,
     threshold: float = DEFAULT_THRESHOLD,
     report: Report = silent,

@@ -22,12 +22,26 @@ def site_title(site: Site) -> str:
     return SITES[site].partition(":")[0]
 
 
-Scope = Literal["model", "layer"]
+Scope = str
+"""One of `SCOPES`, or a window of another width."""
 
 SCOPES: dict[str, str] = {
     "model": "one decomposition over all layers: a network may run across layers",
     "layer": "one decomposition per layer: each network lives in one layer",
+    "window:3": "one decomposition per window of 3 neighbouring layers, which slides by one layer; any other width too",
 }
+
+
+def window_of(scope: str) -> int:
+    """How many layers the windows of a scope have, 2 or more; 0 for a scope without windows."""
+    name, colon, width = scope.partition(":")
+    return int(width) if name == "window" and colon and width.isascii() and width.isdigit() and int(width) > 1 else 0
+
+
+def is_scope(scope: object) -> bool:
+    """Whether this is one of `SCOPES` or a window of another width."""
+    return isinstance(scope, str) and (scope in SCOPES or window_of(scope) > 0)
+
 
 DEFAULT_THRESHOLD = 3.0
 """abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""

@@ -27,7 +27,7 @@ def loaded_of(model: Model, report: Report) -> LoadedModel:
 
 
 def passages(source: Texts = "find") -> tuple[Passage, ...]:
-    """The passages that `source` means: a bundled half, a text file's, a text's, or one for each of several texts.
+    """The passages that `source` means: bundled ones, a text file's, a text's, or one for each of several texts.
 
     A string without white space, or one line that ends in ".txt" or is the name of a file, names a file.
 
@@ -43,6 +43,8 @@ def passages(source: Texts = "find") -> tuple[Passage, ...]:
     if isinstance(source, Path):
         return texts.from_file(source)
     if isinstance(source, str):
+        if source == "networks":
+            return texts.for_networks()
         if source in ("find", "score"):
             return texts.bundled("find" if source == "find" else "score")
         return texts.from_file(source) if _names_a_file(source) else texts.from_text(source)

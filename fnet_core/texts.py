@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -52,10 +53,21 @@ class Passage:
 
 def bundled(split: Split) -> tuple[Passage, ...]:
     """The passages written for this project, 24 in each split, in their fixed order."""
-    files = sorted((PASSAGES_FOLDER / split).glob("*.txt"))
-    if not files:
+    passages = _written(split)
+    if not passages:
         raise RequestError(f"There is no bundled split '{split}'; choose find or score.")
-    return tuple(Passage(f.stem, f.read_text("utf-8").strip(), f"bundled/{split}") for f in files)
+    return passages
+
+
+def for_networks() -> tuple[Passage, ...]:
+    """The bundled passages that an atlas is found on, 96 in their fixed order; the first 24 are those of "find"."""
+    return bundled("find") + _written("more")
+
+
+@cache
+def _written(folder: str) -> tuple[Passage, ...]:
+    files = sorted((PASSAGES_FOLDER / folder).glob("*.txt"))
+    return tuple(Passage(f.stem, f.read_text("utf-8").strip(), f"bundled/{folder}") for f in files)
 
 
 def from_text(text: str, name: str = "pasted", source: str = "pasted text") -> tuple[Passage, ...]:

@@ -121,7 +121,7 @@ def test_an_edit_of_no_network_is_refused():
 
 
 def test_a_model_by_name_and_loaded_gives_the_pages_object_from_the_same_file(monkeypatch):
-    page = find_atlas(AtlasRequest("tiny", fn.passages("find"), components=3))
+    page = find_atlas(AtlasRequest("tiny", fn.passages("networks"), components=3))
     monkeypatch.setattr("fnet_core.networks.finding.compute_atlas", None)
     for model in ("tiny", fn.load("tiny")):
         assert fn.find_atlas(model, components=3).key == page.answer.key

@@ -1,5 +1,6 @@
 """Passages: the bundled ones keep their promises, other texts are cut without losing a character."""
 
+import calendar as calendar_names
 import re
 
 import pytest
@@ -25,6 +26,32 @@ def test_no_passage_is_in_both_splits():
     words = [set(re.findall(r"[a-z]{4,}", p.text.lower())) for s in ("find", "score") for p in texts.bundled(s)]
     overlap = [len(a & b) / min(len(a), len(b)) for i, a in enumerate(words) for b in words[:i]]
     assert max(overlap) < 0.5
+
+
+def test_the_passages_of_an_atlas_begin_with_those_to_find_on_and_go_on_in_many_kinds():
+    passages = texts.for_networks()
+    assert len(passages) == 96 and passages[:24] == texts.bundled("find")
+    assert [p.name[:2] for p in passages] == [f"{i:02d}" for i in range(1, 97)]
+    more = passages[24:]
+    assert {p.source for p in more} == {"bundled/more"}
+    assert all(120 <= len(p.text.split()) <= 235 for p in more)
+    assert len({p.name.split("-")[1] for p in more}) >= 25
+    words = [set(re.findall(r"[a-z]{4,}", p.text.lower())) for p in (*passages, *texts.bundled("score"))]
+    assert max(len(a & b) / min(len(a), len(b)) for i, a in enumerate(words) for b in words[:i]) < 0.5
+
+
+def test_no_name_comes_back_in_another_of_the_later_passages():
+    """Words with a capital inside a sentence that are nowhere written small, weekdays and months left out."""
+    every = (*texts.for_networks(), *texts.bundled("score"))
+    small = {word for p in every for word in re.findall(r"\b[a-z]+\b", p.text)}
+    calendar = {*calendar_names.day_name, *calendar_names.month_name, "Sundays"}
+    seen: dict[str, set[str]] = {}
+    for passage in every:
+        for name in set(re.findall(r"(?<=[a-z,;] )[A-Z][a-z]{2,}", passage.text)):
+            if name.lower() not in small and name not in calendar:
+                seen.setdefault(name, set()).add(f"{passage.source}/{passage.name}")
+    shared = {name: where for name, where in seen.items() if len(where) > 1}
+    assert not [name for name, where in shared.items() if any("/more/" in place for place in where)]
 
 
 def test_an_unknown_split_is_refused():

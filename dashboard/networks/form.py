@@ -15,7 +15,7 @@ from fnet_core.progress import Report
 from fnet_core.storage import artifacts
 
 PROBLEM = "request_problem"
-_SCOPE_NAMES = {"model": "All layers", "layer": "Each layer"}
+_SCOPE_NAMES = {"model": "All layers", "layer": "Each layer", "window:3": "Windows of 3"}
 _DEFAULTS = {
     name: getattr(AtlasRequest, name) for name in ("site", "scope", "components", "seed", "restarts", "contrast")
 }

@@ -8,7 +8,7 @@ from dashboard import atlases, charts, jobs, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import known_recurrence, recurrence_of
-from fnet_core.networks.recurrence import RECURRENCE, TRUSTED, Recurrence
+from fnet_core.networks.recurrence import AGREEMENT, RECURRENCE, Recurrence
 from fnet_core.networks.request import LEAST_PASSAGES
 from fnet_core.plotting import recurrence as figures
 
@@ -76,7 +76,7 @@ def _sentence(found: Recurrence, network: int) -> None:
         f"**Network {network}: maps agree at {found.correlation_K[network]:.2f}**, key neurons at "
         f"{found.overlap_K[network]:.2f}. {found.recurring()} of {words.count(len(found), 'network')} come back (IoU "
         f"above {found.bar():.2g}); by chance {found.recurring_by_chance():.1f} would. "
-        f"{int(found.trusted_K.sum())} are to be trusted (maps at {TRUSTED:g} or more)."
+        f"{int(found.trusted_K.sum())} are to be trusted: {AGREEMENT}."
     )
 
 

@@ -6,8 +6,9 @@ import streamlit as st
 
 from dashboard import selection, stepper, words
 from dashboard.networks import halves
-from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.recurrence import TRUSTED
+from fnet_core.networks.atlas import LEVELS, STABLE, Atlas
+from fnet_core.networks.blocks import block_name
+from fnet_core.networks.recurrence import TRUSTED, Recurrence
 
 _TABLE, _LAYER = "network_table", "network_layer"
 
@@ -28,13 +29,13 @@ _COLUMNS = {
         format="%.2f",
         width=52,
         help="How well the random restarts agree on this network (ICASSO's I_q). Near 1: the same network is "
-        "found every time. Well below 0.9: do not build on it.",
+        f"found every time. Below {STABLE:g}: do not build on it.",
     ),
     "recurrence": st.column_config.NumberColumn(
         "Recurs",
         format="%.2f",
         width=52,
-        help="How alike the network's maps are in two halves of the text (abs r), where that was tested: see the tab "
+        help="How alike the network's maps are in two halves of the text (abs r): see the tab "
         f"Recurrence. From {TRUSTED:g} a network is trusted; do not build on one below it.",
     ),
     "key_neurons": st.column_config.NumberColumn(
@@ -48,24 +49,26 @@ _COLUMNS = {
 
 
 def layer_filter(atlas: Atlas) -> list[int]:
-    """The networks to list: all, or those of one layer when each network lives in one."""
+    """The networks to list: all, or those of one layer or window when each network lives in one."""
     if atlas.scope == "model":
         return list(range(len(atlas)))
     own = atlas.layers_of(selection.current().network).start
     selection.mirror(_LAYER, own)
+    kind = "layer" if atlas.scope == "layer" else "window of layers"
     st.selectbox(
-        "Layer",
-        range(atlas.layer_count),
+        kind.capitalize(),
+        range(len(atlas.maps)),
         key=_LAYER,
+        format_func=lambda first: block_name(atlas.layers_of(networks_of_layer(atlas, first)[0])).partition(" ")[2],
         on_change=lambda: selection.choose(network=networks_of_layer(atlas, st.session_state[_LAYER])[0]),
-        help="Each network of this atlas lives in one layer; the table lists one layer's networks.",
+        help=f"Each network of this atlas lives in one {kind}; the table lists the networks of one.",
     )
     return networks_of_layer(atlas, own)
 
 
 def networks_of_layer(atlas: Atlas, layer: int) -> list[int]:
-    """The networks that live in a layer."""
-    return [k for k in range(len(atlas)) if layer in atlas.layers_of(k)]
+    """The networks that live in a layer, or in the window that begins there."""
+    return [k for k in range(len(atlas)) if layer == atlas.layers_of(k).start]
 
 
 def pick(atlas: Atlas, networks: Sequence[int]) -> None:
@@ -93,7 +96,7 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
     selection.mirror(_TABLE, {"selection": {"rows": [chosen], "columns": [], "cells": []}})
     st.caption(
         f"{words.count(len(networks), 'network')}, largest variance first. Click one to see it; sort by a "
-        "column's head. The label is made of the words at which a network peaks."
+        "column's head. The label is made of the words at which a network peaks. " + _trust(atlas, found)
     )
     st.dataframe(
         rows[columns],
@@ -104,6 +107,18 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
         on_select=lambda: _selected(networks),
         selection_mode=["single-row-required", "single-cell"],
         alt="Networks of the model with label, variance, stability, key neurons and layers",
+    )
+
+
+def _trust(atlas: Atlas, found: Recurrence | None) -> str:
+    """How many networks are trusted, and whether the selected one is."""
+    if found is None:
+        return ""
+    trusted_K = found.trusted_K & (atlas.stability_K >= STABLE)
+    own = selection.current().network
+    return (
+        f"**{int(trusted_K.sum())} of {len(atlas)} are to be trusted**: {LEVELS}. The selected one is"
+        f"{'' if trusted_K[own] else ' not'} among them."
     )
 
 

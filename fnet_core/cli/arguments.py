@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fnet_core.checks import check_range
-from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS, SCOPES, SITES
+from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS, SITES
 from fnet_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -91,16 +91,27 @@ def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...
         check_range(wanted, 1, math.inf, f"--passages {wanted} is", "choose 1 or more")
     if options.dataset is not None:
         return texts.from_dataset(options.dataset, passages=wanted or DATASET_PASSAGES)
-    passages = texts.from_file(options.texts) if options.texts is not None else texts.bundled(split)
+    passages = texts.from_file(options.texts) if options.texts is not None else _bundled(split)
     if wanted is not None:
         check_range(wanted, 1, len(passages), f"--passages {wanted} is", f"the text has {len(passages)} passages")
     return passages[:wanted]
 
 
+def _bundled(split: Split) -> tuple[Passage, ...]:
+    from fnet_core import texts
+
+    return texts.for_networks() if split == "find" else texts.bundled(split)
+
+
 def add_networks(parser: argparse.ArgumentParser) -> None:
     """--site, --scope and --components: which networks are found."""
     parser.add_argument("--site", choices=SITES, default="mlp", help="where to read (default mlp)")
-    parser.add_argument("--scope", choices=SCOPES, default="model", help="all layers together or each")
+    parser.add_argument(
+        "--scope",
+        default="model",
+        metavar="S",
+        help="model: all layers together (default); layer: each alone; window:3: 3 neighbouring layers, sliding",
+    )
     parser.add_argument("--components", type=int, default=32, metavar="K", help="how many networks (default 32)")
 
 

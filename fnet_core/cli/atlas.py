@@ -59,6 +59,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
+    from fnet_core.networks.atlas import LEVELS
     from fnet_core.networks.finding import find_atlas
 
     found = find_atlas(request, report, accept_licence=options.accept_licence)
@@ -75,14 +76,19 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             f"{row.network}",
             f"{row.variance:.2%}",
             f"{row.stability:.2f}",
+            *([f"{row.recurrence:.2f}", "yes" if row.trusted else "no"] if atlas.halves is not None else []),
             f"{row.key_neurons:,}",
             f"{row.layers}",
             f"{row.label}",
         )
         for row in atlas.table(threshold).itertuples()
     ]
-    titles = ("#", "variance", "I_q", "neurons", "layers", "label")
-    lines: list[str | Table] = [number_table(titles, (3, 8, 4, 7, 6), rows)]
+    halves = [("recurs", 6), ("trusted", 7)] if atlas.halves is not None else []
+    columns = [("#", 3), ("variance", 8), ("I_q", 4), *halves, ("neurons", 7), ("layers", 6)]
+    titles, widths = zip(*columns, strict=True)
+    lines: list[str | Table] = [number_table((*titles, "label"), widths, rows)]
+    if atlas.trusted_K is not None:
+        lines.append(f"{int(atlas.trusted_K.sum())} of {len(atlas)} networks are to be trusted: {LEVELS}.")
     if atlas.converged < 1:
         lines.append(
             f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "

@@ -73,9 +73,10 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     kept = {name: Atlas.load(Path(name)) for name in files}
     from fnet_core.activations.fitting import reader_at
     from fnet_core.models.resolving import resolve
+    from fnet_core.networks.comparing import compare_atlases
     from fnet_core.networks.finding import cut_for, find_atlas
     from fnet_core.networks.halves import split_half
-    from fnet_core.networks.recurrence import TRUSTED, compare_atlases
+    from fnet_core.networks.recurrence import AGREEMENT
     from fnet_core.storage import artifacts
 
     def atlas_of(name: str) -> Atlas:
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         number_table(("#", "abs(r)", "IoU", "I_q", "label"), (3, 6, 4, 4), rows),
         f"{found.recurring()} of {len(found)} networks come back (IoU above {found.bar():.2g}); shuffled neurons: "
         f"{found.recurring_by_chance():.1f} on average over {found.recipe['draws']} shuffles.",
-        f"{int(found.trusted_K.sum())} are to be trusted: their maps agree at abs(r) {TRUSTED:g} or more.",
+        f"{int(found.trusted_K.sum())} are to be trusted: {AGREEMENT}.",
         f"Mean abs(r) {found.correlation_K.mean():.3f}, shuffled {found.chance_correlation_DK.mean():.3f}; mean IoU "
         f"{found.overlap_K.mean():.3f}, shuffled {found.chance_overlap_DK.mean():.3f}.",
     ]

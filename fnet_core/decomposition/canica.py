@@ -6,7 +6,8 @@ Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stabil
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from sklearn.cluster import AgglomerativeClustering
@@ -18,7 +19,7 @@ from fnet_core.decomposition.products import COLUMNS_IN_CACHE, gram
 from fnet_core.decomposition.spill import Spill
 from fnet_core.errors import RequestError
 from fnet_core.profiling import Stopwatch
-from fnet_core.progress import Report, silent
+from fnet_core.progress import Report, part_of, silent
 
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
@@ -46,6 +47,8 @@ class Networks:
     """ICASSO's I_q: 1 when every restart finds the network, near 0 when none repeats it. Needs two restarts or more."""
     converged: float
     """Share of restarts that reached the tolerance."""
+    halves: tuple[Tensor, Tensor] | None = None
+    """Maps as `maps_KN` found in the even and in the odd subjects alone, where that was asked for and can be done."""
 
 
 def standardize(activations_TN: Tensor, out_TN: Tensor | None = None) -> Tensor:
@@ -111,23 +114,35 @@ class GroupBasis:
         self._sketch = torch.empty(self._limit + self._per_subject, neurons, device=device)
         self._singular = torch.empty(0, dtype=torch.float64, device=device)
 
-    def add(self, z_TN: Tensor) -> int:
-        """Reduce one subject to its leading unit-norm directions and merge them; how many of its neurons vary."""
+    def add(self, z_TN: Tensor, half: "GroupBasis | None" = None) -> int:
+        """Reduce one subject to its leading unit-norm directions and merge them; how many of its neurons vary.
+
+        `half` merges the same directions, for it stands for a half of the subjects.
+        """
         held = len(self._singular)
         varies_N = _varies(z_TN)
-        self._alive |= varies_N
         new = leading_directions(z_TN, self._per_subject, self._sketch[held:])
-        rows = self._sketch[: held + len(new)]
+        if half is not None:
+            behind = len(half._singular)
+            half._sketch[behind : behind + len(new)] = new
+            half._merge(len(new), varies_N)
+        self._merge(len(new), varies_N)
+        return int(varies_N.sum())
+
+    def _merge(self, count: int, varies_N: Tensor) -> None:
+        """Merge the `count` directions that stand behind the sketch, in place."""
+        held = len(self._singular)
+        self._alive |= varies_N
+        rows = self._sketch[: held + count]
         if len(rows):
             products = torch.eye(len(rows), dtype=torch.float64, device=rows.device)
             products[:held, :held] = torch.diag(self._singular.square())
-            cross = (rows[:held] @ new.T).double()
+            cross = (rows[:held] @ rows[held:].T).double()
             products[:held, held:], products[held:, :held] = cross, cross.T
             vectors, self._singular = _leading(products, self._limit)
             mix = vectors.T.to(rows.dtype)
             for part in rows.split(COLUMNS_IN_CACHE, dim=1):
                 part[: len(mix)] = mix @ part
-        return int(varies_N.sum())
 
     def result(self) -> Tensor:
         """The leading K directions of all subjects, (K, N) with unit norm; RequestError if there are fewer."""
@@ -227,18 +242,27 @@ def canica(
     restarts: int = 10,
     contrast: Contrast = "cube",
     standardized: bool = False,
+    starts: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    halves: bool = False,
     report: Report = silent,
     clock: Stopwatch | None = None,
 ) -> list[Networks]:
     """The functional networks of each block of neurons, found across subjects.
 
-    `subjects` yields (T, N) float32 activations, one at a time, z-scored already if `standardized`; `widths` cuts the N
-    neurons into blocks that are decomposed on their own (one block of all neurons, or one per layer). Returns one
-    `Networks` per block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than
-    `components` directions.
+    `subjects` yields (T, N) float32 activations, one at a time, z-scored already if `standardized`; `widths` are those
+    of the blocks of neurons that are decomposed on their own (one block of all neurons, one per layer, or windows),
+    side by side unless `starts` says where each begins; `names` is what messages call them. With `halves` every second
+    subject is decomposed on its own as well, and so are the others, from the same reading. Returns one `Networks` per
+    block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than `components`
+    directions.
     """
     clock = clock or Stopwatch()
+    starts = list(accumulate(widths, initial=0))[:-1] if starts is None else starts
+    cuts = [slice(start, start + width) for start, width in zip(starts, widths, strict=True)]
+    names = names or ([f"layer {i}" for i in range(len(widths))] if len(widths) > 1 else ["the model"])
     bases: list[GroupBasis] = []
+    half_bases: list[list[GroupBasis]] = []
     varying: list[list[int]] = []
     buffer = torch.empty(0)
     with Spill() as spill:
@@ -250,28 +274,47 @@ def canica(
                 break
             with clock.stage("reducing"):
                 if not bases:
-                    names = [f"layer {i}" for i in range(len(widths))] if len(widths) > 1 else ["the model"]
                     device = activations_TN.device
-                    bases = [GroupBasis(components, w, device, name) for w, name in zip(widths, names, strict=True)]
+                    bases, *half_bases = (
+                        [GroupBasis(components, w, device, name) for w, name in zip(widths, names, strict=True)]
+                        for _ in range(3 if halves else 1)
+                    )
                 if standardized:
                     z_TN = activations_TN
                 else:
                     if buffer.numel() < activations_TN.numel():
                         buffer = torch.empty_like(activations_TN).flatten()
                     z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))
-                blocks = zip(bases, z_TN.split(list(widths), dim=1), strict=True)
-                varying.append([basis.add(block_TN) for basis, block_TN in blocks])
+                half = half_bases[len(spill) % 2] if half_bases else [None] * len(bases)
+                blocks = zip(bases, cuts, half, strict=True)
+                varying.append([basis.add(z_TN[:, cut], own) for basis, cut, own in blocks])
             with clock.stage("spilling"):
                 spill.append(z_TN)
         with clock.stage("separating"):
-            found = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
+            groups = [[basis.result() for basis in bases], *_enough(half_bases)]
+            found, *in_halves = (
+                separate(group, seed, restarts, contrast, part_of(report, part, len(groups)))
+                for part, group in enumerate(groups)
+            )
         with clock.stage("projecting"):
-            return _project(spill, widths, torch.tensor(varying), found, report)
+            networks = _project(spill, cuts, torch.tensor(varying), found, report)
+            if in_halves:
+                pairs = zip(networks, *in_halves, strict=True)
+                networks = [replace(own, halves=(even[0].cpu(), odd[0].cpu())) for own, even, odd in pairs]
+            return networks
+
+
+def _enough(half_bases: Sequence[Sequence[GroupBasis]]) -> list[list[Tensor]]:
+    """The directions of both halves' blocks; nothing where a half has too few of them."""
+    try:
+        return [[basis.result() for basis in bases] for bases in half_bases]
+    except RequestError:
+        return []
 
 
 def _project(
     spill: Spill,
-    widths: Sequence[int],
+    cuts: Sequence[slice],
     varying_SB: Tensor,
     found: Sequence[tuple[Tensor, Tensor, float]],
     report: Report,
@@ -284,8 +327,9 @@ def _project(
     carried: list[list[Tensor]] = [[] for _ in maps]
     for i, z_TN in enumerate(spill.halves()):
         report("projecting", i / len(spill))
-        for b, block_TN in enumerate(z_TN.to(maps[0].device).split(list(widths), dim=1)):
-            course_TK = _on_inverse(block_TN, inverses[b]).cpu()
+        z_TN = z_TN.to(maps[0].device)
+        for b, cut in enumerate(cuts):
+            course_TK = _on_inverse(z_TN[:, cut], inverses[b]).cpu()
             courses[b].append(course_TK)
             carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
     tokens_S = torch.tensor([len(course_TK) for course_TK in courses[0]])

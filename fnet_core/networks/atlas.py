@@ -14,12 +14,20 @@ import pandas as pd
 from fnet_core.choices import DEFAULT_THRESHOLD, Scope, Site
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
+from fnet_core.networks.blocks import layer_blocks
+from fnet_core.networks.recurrence import AGREEMENT, ARRAYS, Recurrence
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "atlas"
 FORMAT = 1
+
+STABLE = 0.6
+"""I_q below which the restarts of one decomposition do not agree, the level at which tedana warns."""
+
+LEVELS = f"in two halves of the text {AGREEMENT}; stability {STABLE:g} or more"
+"""What makes a network trusted, in words."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,13 +40,13 @@ class Atlas(Described):
     widths_L: tuple[int, ...]
     """Neurons per layer."""
     maps: tuple[np.ndarray, ...]
-    """One (K, N) block for scope "model"; for scope "layer" one (K, neurons of the layer) block per layer."""
+    """One (K, N) block for scope "model", otherwise one (K, neurons of its layers) block per layer or window."""
     courses: tuple[np.ndarray, ...]
     """Per passage, (T, networks) float32: standard deviations of a neuron's activity, summed over the map."""
     offsets: tuple[np.ndarray, ...]
     """Per passage, (T, 2): start and end character of each token."""
     variance_K: np.ndarray
-    """Share, 0 to 1, of the variance of z-scored activity (of the layer, for scope "layer")."""
+    """Share, 0 to 1, of the variance of z-scored activity (of the block's layers, unless scope is "model")."""
     recurrence_SK: np.ndarray
     """The same share in each passage: does the network come back in every text?"""
     stability_K: np.ndarray
@@ -46,6 +54,8 @@ class Atlas(Described):
     labels: tuple[str, ...]
     converged: float
     """Share of ICA restarts that reached the tolerance."""
+    halves: Recurrence | None = None
+    """How well each network comes back in two halves of the passages; None where that was not computed."""
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
 
@@ -88,10 +98,15 @@ class Atlas(Described):
         return [(block, row) for block, maps in enumerate(self.maps) for row in range(len(maps))]
 
     def _layers_of_block(self, block: int) -> range:
-        return range(self.layer_count) if self.scope == "model" else range(block, block + 1)
+        return layer_blocks(self.scope, self.layer_count)[block]
+
+    @property
+    def trusted_K(self) -> np.ndarray | None:
+        """bool: come back in both halves of the passages, and are found by all restarts; None where not computed."""
+        return None if self.halves is None else self.halves.trusted_K & (self.stability_K >= STABLE)
 
     def layers_of(self, network: int) -> range:
-        """The layers a network may run across: all, or its own for scope "layer"."""
+        """The layers a network may run across: all, its own for scope "layer", those of its window."""
         return self._layers_of_block(self._place(network)[0])
 
     def _place(self, network: int) -> tuple[int, int]:
@@ -100,6 +115,17 @@ class Atlas(Described):
                 f"There is no network {network}; this atlas of {self.model_name} has 0 to {len(self) - 1}."
             )
         return self._place_K[network]
+
+    def maps_of_layer(self, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        """The networks that may hold neurons of a layer, (K,) int64, and their z-values there, (K, N) float32."""
+        networks, z, first = [], [], 0
+        for maps_KN, layers in zip(self.maps, layer_blocks(self.scope, self.layer_count), strict=True):
+            if layer in layers:
+                start = self._starts_L[layer] - self._starts_L[layers.start]
+                networks.append(np.arange(first, first + len(maps_KN)))
+                z.append(maps_KN[:, start : start + self.widths_L[layer]])
+            first += len(maps_KN)
+        return np.concatenate(networks), np.concatenate(z)
 
     def map_rows(self, network: int) -> dict[int, np.ndarray]:
         """A network's z-values by layer, (neurons of the layer,) float32 each; RequestError if unknown."""
@@ -151,11 +177,11 @@ class Atlas(Described):
         """One row per network: network, label, variance, stability, key_neurons, layers, first_layer, last_layer.
 
         `variance` is a share (0 to 1); `layers` counts the layers that hold key neurons, and first and last
-        name them (-1 where there are none).
+        name them (-1 where there are none). Where the halves were computed, recurrence and trusted follow stability.
         """
         counts_KL = self.key_counts(threshold)
         some = counts_KL > 0
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "network": np.arange(len(self)),
                 "label": self.labels,
@@ -167,19 +193,18 @@ class Atlas(Described):
                 "last_layer": np.where(some.any(axis=1), self.layer_count - 1 - some[:, ::-1].argmax(axis=1), -1),
             }
         )
+        if self.halves is not None:
+            table.insert(4, "recurrence", self.halves.correlation_K)
+            table.insert(5, "trusted", self.trusted_K)
+        return table
 
     def parcellation(self, threshold: float) -> np.ndarray:
         """Every neuron's strongest network, (L, widest layer) int64; -1 where no abs(z) passes the threshold."""
         grid = np.full((self.layer_count, max(self.widths_L)), -1, dtype=np.int64)
-        first = 0
-        for block, maps_KN in enumerate(self.maps):
-            size = np.abs(maps_KN)
-            best = np.where(size.max(axis=0) > threshold, size.argmax(axis=0) + first, -1)
-            layers = self._layers_of_block(block)
-            for layer in layers:
-                start = self._starts_L[layer] - self._starts_L[layers.start]
-                grid[layer, : self.widths_L[layer]] = best[start : start + self.widths_L[layer]]
-            first += len(maps_KN)
+        for layer, width in enumerate(self.widths_L):
+            networks, z_KN = self.maps_of_layer(layer)
+            size_KN = np.abs(z_KN)
+            grid[layer, :width] = np.where(size_KN.max(axis=0) > threshold, networks[size_KN.argmax(axis=0)], -1)
         return grid
 
     def connectivity(self) -> np.ndarray:
@@ -217,6 +242,7 @@ class Atlas(Described):
                     "label": row["label"],
                     "variance": float(row["variance"]),
                     "stability": float(row["stability"]),
+                    **{name: row[name] for name in ("recurrence", "trusted") if name in row},
                     "key_neurons": int(row["key_neurons"]),
                     "layers": {int(i): int(counts_L[i]) for i in counts_L.nonzero()[0]},
                 }
@@ -297,10 +323,13 @@ class Atlas(Described):
         for row in table.itertuples():
             facts[f"network {row.network}"] = (
                 f"{row.label}: {row.variance:.2%} of the variance, stability {row.stability:.2f}, "
-                f"{row.key_neurons:,} key neurons"
+                + (f"recurrence {row.recurrence:.2f}, " if self.halves is not None else "")
+                + f"{row.key_neurons:,} key neurons"
             )
         if len(self) > len(table):
             facts["more"] = f"{len(self) - len(table)} networks; .table(threshold) lists all, .plot_map(0) draws one"
+        if self.trusted_K is not None:
+            facts["trusted"] = f"{int(self.trusted_K.sum())} of {len(self)} networks: {LEVELS}"
         return f"Atlas of {self.model_name} at site {self.site}", facts
 
     def save(self, path: Path) -> None:
@@ -322,6 +351,9 @@ class Atlas(Described):
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
         }
+        if self.halves is not None:
+            arrays |= {f"halves.{name}": array for name, array in self.halves.arrays.items()}
+            header["halves"] = self.halves.recipe
         artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
 
     @classmethod
@@ -329,6 +361,7 @@ class Atlas(Described):
         """Read a saved atlas; RequestError says when it is missing, damaged, or of another format."""
         arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
 
+        labels = tuple(header["labels"])
         return cls(
             recipe=header["recipe"],
             passages=tuple(Passage(*fields) for fields in header["passages"]),
@@ -339,8 +372,11 @@ class Atlas(Described):
             variance_K=arrays["variance"],
             recurrence_SK=arrays["recurrence"],
             stability_K=arrays["stability"],
-            labels=tuple(header["labels"]),
+            labels=labels,
             converged=header["converged"],
+            halves=Recurrence(header["halves"], labels, **{name: arrays[f"halves.{name}"] for name in ARRAYS})
+            if "halves" in header
+            else None,
             seconds=header["seconds"],
             peak_memory_bytes=header["peak_memory_bytes"],
         )

@@ -15,8 +15,10 @@ from fnet_core.models.modules import site_widths
 from fnet_core.models.running import expected, running
 from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import ATLASES, Atlas
+from fnet_core.networks.blocks import block_name, layer_blocks
+from fnet_core.networks.comparing import halves_recipe, in_halves
 from fnet_core.networks.labels import label_networks, words_of_tokens
-from fnet_core.networks.request import AtlasRequest
+from fnet_core.networks.request import LEAST_PASSAGES, AtlasRequest
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
@@ -78,13 +80,14 @@ def compute_atlas(
     peak = PeakMemory()
     clock = Stopwatch()
     widths_L = site_widths(loaded.model, request.site)
-    blocks = (sum(widths_L),) if request.scope == "model" else widths_L
+    layers = layer_blocks(request.scope, len(widths_L))
+    blocks = tuple(sum(widths_L[block.start : block.stop]) for block in layers)
     tokens = [tokenize(loaded, passage) for passage in request.passages]
     most = largest_components([int(t.text_T.sum()) for t in tokens], blocks, request.components)
     if request.components > most:
         raise RequestError(
             f"{request.components} components are more than these texts and neurons allow ({most}); ask for fewer"
-            + (" or choose scope model." if request.scope == "layer" else " or give more text.")
+            + (" or give more text." if request.scope == "model" else " or choose scope model.")
         )
     subjects = read_subjects(loaded, request.passages, request.site, report, write=standardize, reuse=True)
     found = canica(
@@ -95,6 +98,9 @@ def compute_atlas(
         restarts=request.restarts,
         contrast=request.contrast,
         standardized=True,
+        starts=[sum(widths_L[: block.start]) for block in layers],
+        names=["the model"] if request.scope == "model" else [block_name(block) for block in layers],
+        halves=len(request.passages) >= LEAST_PASSAGES,
         report=report,
         clock=clock,
     )
@@ -107,7 +113,7 @@ def compute_atlas(
             for word in words_of_tokens(passage.text, offsets_T2)
         ]
         labels = label_networks(words, np.concatenate(courses))
-    return Atlas(
+    atlas = Atlas(
         recipe=recipe,
         passages=request.passages,
         widths_L=widths_L,
@@ -119,6 +125,17 @@ def compute_atlas(
         stability_K=np.concatenate([n.stability_K.numpy() for n in found]),
         labels=labels,
         converged=float(np.mean([n.converged for n in found])),
-        seconds={stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+        seconds=_rounded(clock),
         peak_memory_bytes=peak.bytes(),
     )
+    halves = [networks.halves for networks in found if networks.halves is not None]
+    if not halves:
+        return atlas
+    with clock.stage("comparing halves"):
+        even, odd = ([maps.numpy() for maps in half] for half in zip(*halves, strict=True))
+        recurrence = in_halves(atlas, (even, odd), halves_recipe(atlas))
+    return replace(atlas, halves=recurrence, seconds=_rounded(clock), peak_memory_bytes=peak.bytes())
+
+
+def _rounded(clock: Stopwatch) -> dict[str, float]:
+    return {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()}

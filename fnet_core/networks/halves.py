@@ -1,4 +1,4 @@
-"""Split-half recurrence: an atlas's networks found again in two halves of its own passages."""
+"""Split-half recurrence on demand: at another threshold, or of an atlas that was found without its halves."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,8 +7,9 @@ from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.comparing import halves_recipe, in_halves
 from fnet_core.networks.finding import compute_atlas, find_atlas
-from fnet_core.networks.recurrence import CHANCE_DRAWS, FORMAT, RECURRENCE, Recurrence, in_halves
+from fnet_core.networks.recurrence import FORMAT, RECURRENCE, Recurrence
 from fnet_core.networks.request import PARTS, AtlasRequest, check_halves
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
@@ -18,24 +19,11 @@ RECURRENCES = Kind(RECURRENCE, Recurrence.load, FORMAT, keyed_since=0, names=fro
 """Split-half recurrences in the store."""
 
 
-def recipe_of(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD, seed: int = 0) -> dict[str, Any]:
-    """Everything that decides the split-half recurrence of an atlas."""
-    return memo.stamped(
-        {
-            "title": f"Networks of {atlas.model_name} at site {atlas.site} in two halves of their texts",
-            "model": atlas.model_name,
-            "atlas": atlas.key,
-            "threshold": threshold,
-            "draws": CHANCE_DRAWS,
-            "seed": seed,
-            "method_version": 1,
-        }
-    )
-
-
 def known_recurrence(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD) -> Recurrence | None:
-    """The split-half recurrence of an atlas if the store has it."""
-    return memo.known(RECURRENCES, recipe_of(atlas, threshold))
+    """The split-half recurrence of an atlas if it was computed with it or the store has it."""
+    if atlas.halves is not None and atlas.halves.recipe["threshold"] == threshold:
+        return atlas.halves
+    return memo.known(RECURRENCES, halves_recipe(atlas, threshold))
 
 
 def split_half(
@@ -64,17 +52,19 @@ def recurrence_of(
     check_halves(whole.passages)
     if whole.recipe["model_digest"] != loaded.digest:
         raise RequestError(f"This atlas was found in another model than {loaded.name}; load the one it was found in.")
-    recipe = recipe_of(whole, threshold)
+    if kept := known_recurrence(whole, threshold):
+        return kept
+    recipe = halves_recipe(whole, threshold)
 
     def compute() -> Recurrence:
         request = AtlasRequest(
             loaded.name, whole.passages, **{name: whole.recipe[name] for name in _SAME if name in whole.recipe}
         )
-        halves = [
-            compute_atlas(loaded, replace(request, passages=whole.passages[half::2]), whole.recipe, part)
+        even, odd = (
+            compute_atlas(loaded, replace(request, passages=whole.passages[half::2]), whole.recipe, part).maps
             for half, part in ((0, _part(report, 1)), (1, _part(report, 2)))
-        ]
-        return in_halves(whole, (halves[0], halves[1]), recipe, threshold, CHANCE_DRAWS, recipe["seed"])
+        )
+        return in_halves(whole, (even, odd), recipe)
 
     return memo.answered(RECURRENCES, recipe, compute).answer
 

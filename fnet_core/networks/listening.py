@@ -15,6 +15,7 @@ from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.blocks import layer_blocks
 from fnet_core.networks.labels import words_of_tokens
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
@@ -93,10 +94,10 @@ def listen(loaded: LoadedModel, atlas: Atlas, text: str, report: Report = silent
         )
     (subject,) = read_subjects(loaded, (Passage("your text", text, "typed"),), atlas.site, report)
     z_TN = standardize(subject.activations_TN)
-    courses, start = [], 0
-    for maps_KN in atlas.maps:
-        block_TN = z_TN[:, start : start + maps_KN.shape[1]] if atlas.scope == "layer" else z_TN
-        start += maps_KN.shape[1]
+    courses = []
+    for maps_KN, layers in zip(atlas.maps, layer_blocks(atlas.scope, atlas.layer_count), strict=True):
+        start = sum(atlas.widths_L[: layers.start])
+        block_TN = z_TN[:, start : start + maps_KN.shape[1]]
         inverse_NK = torch.linalg.pinv(torch.from_numpy(maps_KN).to(z_TN.device, torch.float64)).float()
         courses.append((block_TN @ inverse_NK).cpu().numpy())
     scale_K = np.array([atlas.course_scale(network) for network in range(len(atlas))], dtype=np.float32)

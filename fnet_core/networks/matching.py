@@ -18,7 +18,12 @@ def matched_correlation(a_KN: np.ndarray, b_JN: np.ndarray) -> np.ndarray:
 
 def map_correlation(a_KN: np.ndarray, b_JN: np.ndarray) -> np.ndarray:
     """Abs Pearson r of every pair of maps, (K, J) float64 in [0, 1]; 0 for a constant map."""
-    return np.abs(_standardized(a_KN) @ _standardized(b_JN).T).clip(max=1)
+    return abs_products(standardized(a_KN), standardized(b_JN))
+
+
+def abs_products(a_KN: np.ndarray, b_JN: np.ndarray) -> np.ndarray:
+    """Abs Pearson r of every pair of maps that `standardized` gave, (K, J) in [0, 1]."""
+    return np.abs(a_KN @ b_JN.T).clip(max=1)
 
 
 def mask_overlap(a_KN: np.ndarray, b_JN: np.ndarray) -> np.ndarray:
@@ -42,7 +47,8 @@ def taken(similarity_KJ: np.ndarray, partner_K: np.ndarray) -> np.ndarray:
     return np.where(partner_K >= 0, found_K, 0.0)
 
 
-def _standardized(maps: np.ndarray) -> np.ndarray:
+def standardized(maps: np.ndarray) -> np.ndarray:
+    """Maps with mean 0 and norm 1 over neurons, float64; a constant map becomes 0."""
     centred = maps - maps.mean(axis=1, keepdims=True, dtype=np.float64)
     norm = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 0)

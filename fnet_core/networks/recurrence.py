@@ -1,23 +1,18 @@
-"""Do networks come back? Two atlases held against each other and against chance, and an atlas against its own halves.
+"""Do networks come back? The figures of every network of an atlas held against another, or against its own halves.
 
-Shape legend: K, J networks of the one and the other atlas, N neurons of all layers side by side, L layers, D draws.
+Shape legend: K networks, D draws.
 Source: arXiv 2502.20408 counts a network as recurring where the IoU of key neurons is above 0.2; the chance level is
 this project's.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.drawing import Described, drawn
-from fnet_core.errors import RequestError
-from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.matching import map_correlation, mask_overlap, partners, taken
 from fnet_core.storage import artifacts
 
 RECURRENCE = "recurrence"
@@ -32,6 +27,9 @@ TRUSTED = 0.8
 Of 15 such networks of both starters 14 came back in wholly other passages at 0.8 or more, of the 49 below it 25
 (`python -m benchmarks.recurrence`, docs/log.md).
 """
+
+AGREEMENT = f"maps alike at abs(r) {TRUSTED:g} or more, key neurons alike beyond chance"
+"""What recurrence must be in a network that is trusted, in words."""
 
 CHANCE_DRAWS = 20
 """Times that the neurons of the other atlas are shuffled within their layers."""
@@ -71,8 +69,8 @@ class Recurrence(Described):
 
     @property
     def trusted_K(self) -> np.ndarray:
-        """bool: the networks whose maps agree at `TRUSTED` or more, and beyond chance."""
-        return self.correlation_K >= max(TRUSTED, self.correlation_level)
+        """bool: the networks whose maps agree at `TRUSTED` or more, and whose maps and key neurons do beyond chance."""
+        return (self.correlation_K >= max(TRUSTED, self.correlation_level)) & (self.overlap_K > self.overlap_level)
 
     def bar(self, level: float = RECURRING) -> float:
         """The IoU above which a network counts as recurring: `level`, or the level of chance where that is higher."""
@@ -131,113 +129,24 @@ class Recurrence(Described):
             "key neurons agree": f"IoU {self.overlap_K.mean():.2f}; shuffled {self.chance_overlap_DK.mean():.2f}",
             "recurring": f"{self.recurring()} of {len(self)} networks with an IoU above {self.bar():.2g}; "
             f"by chance {self.recurring_by_chance():.1f}",
-            "trusted": f"{int(self.trusted_K.sum())} networks, abs(r) of {TRUSTED:g} or more",
+            "trusted": f"{int(self.trusted_K.sum())} networks, {AGREEMENT}",
         }
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that is saved of it, beside recipe and labels."""
+        return {name: getattr(self, name) for name in ARRAYS}
 
     def save(self, path: Path) -> None:
         """Write one safetensors file, whole or not at all; RequestError if the disk refuses."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        artifacts.save_artifact(path, RECURRENCE, arrays, {"recipe": self.recipe, "labels": list(self.labels)}, FORMAT)
+        header = {"recipe": self.recipe, "labels": list(self.labels)}
+        artifacts.save_artifact(path, RECURRENCE, self.arrays, header, FORMAT)
 
     @classmethod
     def load(cls, path: Path) -> "Recurrence":
         """Read a saved one; RequestError says when it is missing, damaged, or of another format."""
         arrays, header = artifacts.load_artifact(path, RECURRENCE, FORMAT)
-        return cls(header["recipe"], tuple(header["labels"]), **{name: arrays[name] for name in _ARRAYS})
+        return cls(header["recipe"], tuple(header["labels"]), **{name: arrays[name] for name in ARRAYS})
 
 
-_ARRAYS = ("partner_K", "correlation_K", "overlap_K", "chance_correlation_DK", "chance_overlap_DK")
-
-
-def compare_atlases(
-    a: Atlas, b: Atlas, threshold: float = DEFAULT_THRESHOLD, *, draws: int = CHANCE_DRAWS, seed: int = 0
-) -> Recurrence:
-    """How well the networks of `a` come back in `b`, matched one to one by their maps.
-
-    Both must have the same neurons in the same layers; RequestError says which shape differs. Other texts, seeds,
-    scopes and sites of the same width may be compared, and an edited copy.
-    """
-    _same_shape(a, b)
-    a_KN, b_JN = _spread(a), _spread(b)
-    found = _held_against(a_KN, b_JN, b.widths_L, threshold, draws, seed)
-    recipe = {
-        "title": f"Networks of {_name(a)} in {_name(b)}",
-        "a": a.recipe,
-        "b": b.recipe,
-        "threshold": threshold,
-        "draws": draws,
-        "seed": seed,
-    }
-    return Recurrence(recipe, a.labels, *found)
-
-
-def in_halves(
-    whole: Atlas, halves: tuple[Atlas, Atlas], recipe: dict[str, Any], threshold: float, draws: int, seed: int
-) -> Recurrence:
-    """How well two atlases of disjoint texts agree on each network of an atlas of all these texts.
-
-    Each network has one partner in each half; its figures are those of the two partners, which share no text.
-    """
-    first, second = (_spread(half) for half in halves)
-    at_K = partners(map_correlation(_spread(whole), first))
-    if (at_K < 0).any():
-        raise RequestError("One half of the texts gave fewer networks than all of them; ask for fewer components.")
-    to_K = partners(map_correlation(_spread(whole), second))
-    found = _held_against(first[at_K], second, whole.widths_L, threshold, draws, seed, to_K)
-    return Recurrence(recipe, whole.labels, *found)
-
-
-def _held_against(
-    a_KN: np.ndarray,
-    b_JN: np.ndarray,
-    widths_L: tuple[int, ...],
-    threshold: float,
-    draws: int,
-    seed: int,
-    partner_K: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Partners, correlations, overlaps, and both again for shuffled neurons of b."""
-    r_KJ = map_correlation(a_KN, b_JN)
-    partner_K = partners(r_KJ) if partner_K is None else partner_K
-    mask_KN, mask_JN = np.abs(a_KN) > threshold, np.abs(b_JN) > threshold
-    overlap_K = taken(mask_overlap(mask_KN, mask_JN), partner_K)
-    chance_r, chance_overlap = [], []
-    rng = np.random.default_rng(seed)
-    edges = np.cumsum((0, *widths_L))
-    for _ in range(draws):
-        order_N = np.concatenate([start + rng.permutation(end - start) for start, end in pairwise(edges)])
-        shuffled_KJ = map_correlation(a_KN, b_JN[:, order_N])
-        matched_K = partners(shuffled_KJ)
-        chance_r.append(taken(shuffled_KJ, matched_K))
-        chance_overlap.append(taken(mask_overlap(mask_KN, mask_JN[:, order_N]), matched_K))
-    return partner_K, taken(r_KJ, partner_K), overlap_K, np.array(chance_r), np.array(chance_overlap)
-
-
-def _same_shape(a: Atlas, b: Atlas) -> None:
-    if a.layer_count != b.layer_count:
-        raise RequestError(
-            f"{_name(a)} has {a.layer_count} layers and {_name(b)} has {b.layer_count}; their networks have no common "
-            "neurons. Compare their fingerprints instead."
-        )
-    for layer, (one, other) in enumerate(zip(a.widths_L, b.widths_L, strict=True)):
-        if one != other:
-            raise RequestError(
-                f"Layer {layer} has {one:,} neurons in {_name(a)} and {other:,} in {_name(b)}; their networks have no "
-                "common neurons. Compare their fingerprints instead."
-            )
-
-
-def _name(atlas: Atlas) -> str:
-    return f"{atlas.model_name} at site {atlas.site}"
-
-
-def _spread(atlas: Atlas) -> np.ndarray:
-    """All maps over all neurons, (K, N) float32; 0 where a network of one layer has no neuron."""
-    if len(atlas.maps) == 1:
-        return atlas.maps[0]
-    rows = np.zeros((len(atlas), sum(atlas.widths_L)), dtype=np.float32)
-    row = column = 0
-    for maps_KN in atlas.maps:
-        rows[row : row + maps_KN.shape[0], column : column + maps_KN.shape[1]] = maps_KN
-        row, column = row + maps_KN.shape[0], column + maps_KN.shape[1]
-    return rows
+ARRAYS = ("partner_K", "correlation_K", "overlap_K", "chance_correlation_DK", "chance_overlap_DK")

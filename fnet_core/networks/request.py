@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.checks import check_choice, check_range, check_seed
-from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site
+from fnet_core.choices import CONTRASTS, SCOPES, SITES, Contrast, Scope, Site, is_scope
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
@@ -21,7 +21,7 @@ METHOD_VERSION = 3
 MOST_CLUSTERED = 10_000
 """Components times restarts that are clustered at once: the similarity matrix has the square of it."""
 
-STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 1.0}
+STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 6.0, "projecting": 1.0}
 """Relative lengths of the stages of `find_atlas`, for the time left."""
 
 PARTS = ("", "first half: ", "second half: ")
@@ -59,10 +59,11 @@ class AtlasRequest:
     def __post_init__(self) -> None:
         for value, known, name in (
             (self.site, SITES, "site"),
-            (self.scope, SCOPES, "scope"),
             (self.contrast, CONTRASTS, "contrast"),
         ):
             check_choice(value, known, name)
+        if not is_scope(self.scope):
+            check_choice(self.scope, SCOPES, "scope")
         for number, name, least, most in (
             (self.components, "components", 1, 512),
             (self.restarts, "restarts", 2, 100),

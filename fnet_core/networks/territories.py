@@ -61,29 +61,24 @@ def territories(atlas: Atlas, threshold: float) -> Territories:
     True
     """
     runs, neurons, owners, z = [], [], [], []
-    first = 0
     r_KK = atlas.connectivity()
-    for block, maps_KN in enumerate(atlas.maps):
-        mine = np.arange(first, first + len(maps_KN))
+    orders: dict[bytes, np.ndarray] = {}
+    for layer in range(atlas.layer_count):
+        mine, z_KN = atlas.maps_of_layer(layer)
+        if (key := mine.tobytes()) not in orders:
+            orders[key] = _alike_side_by_side(r_KK[np.ix_(mine, mine)])
+        order_K = orders[key]
         rank_K = np.empty(len(mine), dtype=np.int64)
-        order_K = _alike_side_by_side(r_KK[np.ix_(mine, mine)])
         rank_K[order_K] = np.arange(len(mine))
-        start = 0
-        for layer in range(atlas.layer_count) if atlas.scope == "model" else [block]:
-            z_KN = maps_KN[:, start : start + atlas.widths_L[layer]]
-            start += atlas.widths_L[layer]
-            owner_N = np.abs(z_KN).argmax(axis=0)
-            own_N = np.take_along_axis(z_KN, owner_N[None], axis=0)[0]
-            place_N = np.lexsort((-np.abs(own_N), rank_K[owner_N]))
-            above_K = np.bincount(owner_N[np.abs(own_N) > threshold], minlength=len(mine))
-            all_K = np.bincount(owner_N, minlength=len(mine))
-            runs.append(
-                tuple(Run(int(mine[k]), int(above_K[k]), int(all_K[k] - above_K[k])) for k in order_K if all_K[k])
-            )
-            neurons.append(place_N)
-            owners.append(mine[owner_N[place_N]])
-            z.append(own_N[place_N].astype(np.float32))
-        first += len(maps_KN)
+        owner_N = np.abs(z_KN).argmax(axis=0)
+        own_N = np.take_along_axis(z_KN, owner_N[None], axis=0)[0]
+        place_N = np.lexsort((-np.abs(own_N), rank_K[owner_N]))
+        above_K = np.bincount(owner_N[np.abs(own_N) > threshold], minlength=len(mine))
+        all_K = np.bincount(owner_N, minlength=len(mine))
+        runs.append(tuple(Run(int(mine[k]), int(above_K[k]), int(all_K[k] - above_K[k])) for k in order_K if all_K[k]))
+        neurons.append(place_N)
+        owners.append(mine[owner_N[place_N]])
+        z.append(own_N[place_N].astype(np.float32))
     return Territories(threshold, tuple(runs), tuple(neurons), tuple(owners), tuple(z))
 
 

@@ -34,8 +34,8 @@ MAX_PARCELS = 12
 
 
 def colour_of(atlas: Atlas, network: int) -> str:
-    """A network's fixed colour in every view of its atlas; in a layer-by-layer atlas that of its rank there."""
-    return network_colour(network if atlas.scope == "model" else network % (len(atlas) // atlas.layer_count))
+    """A network's fixed colour in every view of its atlas; in one of layers or windows that of its rank there."""
+    return network_colour(network if atlas.scope == "model" else network % (len(atlas) // len(atlas.maps)))
 
 
 def network_map(atlas: Atlas, network: int, threshold: float) -> go.Figure:
@@ -141,10 +141,10 @@ def time_course(atlas: Atlas, network: int, passage: int) -> go.Figure:
 def parcellation(atlas: Atlas, threshold: float, selected: int | None = None) -> go.Figure:
     """Every neuron in the colour of its strongest network: the first networks and the selected one.
 
-    In a layer-by-layer atlas the colour is the network's rank in its layer.
+    In an atlas of layers or windows the colour is the network's rank in its layer or window.
     """
     owner_LN = atlas.parcellation(threshold)
-    ranks = len(atlas) if atlas.scope == "model" else len(atlas) // atlas.layer_count
+    ranks = len(atlas) if atlas.scope == "model" else len(atlas) // len(atlas.maps)
     rank_LN = np.where(owner_LN < 0, -1, owner_LN % ranks)
     shown = list(range(min(ranks, MAX_PARCELS)))
     if selected is not None and selected % ranks >= MAX_PARCELS:
@@ -155,7 +155,12 @@ def parcellation(atlas: Atlas, threshold: float, selected: int | None = None) ->
     size = bin_size(owner_LN.shape[1], 3 * MAX_COLUMNS)
     codes_LB = commonest_of_bins(code_of_rank[rank_LN], size, len(shown) + 1)
     colours = [network_colour(rank) for rank in shown]
-    names = [f"network {rank}" if atlas.scope == "model" else f"no. {rank} of its layer" for rank in shown]
+    names = [
+        f"network {rank}"
+        if atlas.scope == "model"
+        else f"no. {rank} of its {'layer' if atlas.scope == 'layer' else 'window'}"
+        for rank in shown
+    ]
     if len(shown) < ranks:
         colours.append(rgba(GREY, 0.35))
         names.append("another network")

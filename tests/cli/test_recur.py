@@ -22,7 +22,8 @@ def test_halves_in_words_and_json(capsys, tmp_path):
 def test_an_atlas_against_another(capsys, tmp_path):
     file = tmp_path / "a.safetensors"
     assert main(["atlas", "tiny", *FEW, "--out", str(file)]) == 0
-    capsys.readouterr()
+    out = capsys.readouterr().out
+    assert "I_q  recurs  trusted" in out and "of 4 networks are to be trusted: in two halves of the text" in out
     assert main(["recur", str(file), "tiny", *FEW, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["mean_correlation"] == pytest.approx(1)
 
@@ -34,6 +35,8 @@ def test_an_atlas_against_another(capsys, tmp_path):
         (["no-such.safetensors"], "There is no atlas file"),
         ([__file__.replace(".py", ".safetensors"), "tiny"], "There is no atlas file"),
         (["tiny", "--passages", "2"], "2 passages are too few to split"),
+        (["tiny", "--scope", "window:1"], "no scope 'window:1'; choose one of model, layer, window:3"),
+        (["tiny", "--passages", "4", "--scope", "window:3"], "window of 3 layers is wider than the model, which has 2"),
     ],
 )
 def test_wrong_requests(arguments, sentence, capsys):

@@ -1,5 +1,6 @@
 """The split-half recurrence on the Networks page."""
 
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -13,10 +14,13 @@ from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.networks.halves import known_recurrence
 
 
-def recurrence_tab(passages: int) -> tuple[AppTest, AtlasRequest]:
-    """The tab on an atlas of so many passages."""
+def recurrence_tab(passages: int, halves: bool = False) -> tuple[AppTest, AtlasRequest]:
+    """The tab on an atlas of so many passages, which was found with its halves or, as earlier ones were, without."""
     request = AtlasRequest("tiny", texts.bundled("find")[:passages], components=3)
-    at = page("networks", atlas=find_atlas(request).path.stem)
+    found = find_atlas(request)
+    if not halves:
+        replace(found.answer, halves=None).save(found.path)
+    at = page("networks", atlas=found.path.stem)
     at.session_state["view"] = "Recurrence"
     return at.run(), request
 
@@ -32,6 +36,15 @@ def test_halves_are_tested_on_demand_and_then_stand_in_the_table():
     found = known_recurrence(find_atlas(request).answer)
     assert f"maps agree at {found.correlation_K[0]:.2f}" in said(at)
     assert at.dataframe(key="network_table").value["recurrence"].tolist() == pytest.approx(found.correlation_K.tolist())
+    assert any("Does each network come back?" in chart.proto.spec for chart in at.get("plotly_chart"))
+
+
+def test_an_atlas_brings_its_recurrence_along():
+    at, request = recurrence_tab(6, halves=True)
+    atlas = find_atlas(request).answer
+    table = at.dataframe(key="network_table").value
+    assert table["recurrence"].tolist() == pytest.approx(atlas.halves.correlation_K.tolist())
+    assert f"{int(atlas.trusted_K.sum())} of 3 are to be trusted" in said(at)
     assert any("Does each network come back?" in chart.proto.spec for chart in at.get("plotly_chart"))
 
 

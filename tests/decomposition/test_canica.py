@@ -216,3 +216,21 @@ def test_maps_that_do_not_overlap_keep_the_courses_they_have():
 def test_a_neuron_that_is_at_its_mean_at_the_first_token_still_varies():
     z = standardize(torch.tensor([[2.0, 5.0, 1.0], [1.0, 5.0, 2.0], [3.0, 5.0, 3.0]]))
     assert z[0, 0] == 0 and int(_varies(z).sum()) == 2
+
+
+def test_halves_of_one_reading_are_the_bits_of_each_half_alone(planted):
+    _, subjects, _ = planted
+    (found,) = canica(subjects, [NEURONS], NETWORKS, seed=1, restarts=3, halves=True)
+    (without,) = canica(subjects, [NEURONS], NETWORKS, seed=1, restarts=3)
+    assert torch.equal(found.maps_KN, without.maps_KN) and without.halves is None
+    for half, maps_KN in enumerate(found.halves):
+        (alone,) = canica(subjects[half::2], [NEURONS], NETWORKS, seed=1, restarts=3)
+        assert sorted(row.tobytes() for row in maps_KN.numpy()) == sorted(
+            row.tobytes() for row in alone.maps_KN.numpy()
+        )
+
+
+def test_a_half_with_too_few_directions_leaves_the_whole_as_it_is():
+    subjects = [torch.randn(4, 50, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    (found,) = canica(subjects, [50], 5, restarts=2, halves=True)
+    assert found.halves is None and len(found.maps_KN) == 5

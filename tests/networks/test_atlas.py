@@ -1,11 +1,15 @@
 """The atlas: counts by hand, files that come back whole, damage that is noticed."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.atlases import WIDTHS, hand_atlas
 
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.recurrence import Recurrence
 
 
 def test_key_counts_by_hand_and_strictly_above_the_threshold():
@@ -78,8 +82,6 @@ def test_a_saved_atlas_comes_back_whole(tmp_path, scope):
 
 
 def test_many_passages_come_back_in_order(tmp_path):
-    from dataclasses import replace
-
     atlas = hand_atlas()
     courses = tuple(np.full((2, 3), i, dtype=np.float32) for i in range(12))
     many = replace(atlas, courses=courses, offsets=(atlas.offsets[1],) * 12, passages=(atlas.passages[0],) * 12)
@@ -104,3 +106,34 @@ def test_summary_has_the_stable_fields():
     }  # fmt: skip
     assert summary["tokens"] == 6 and summary["seconds"]["capturing"] == 1.5
     assert summary["peak_memory_bytes"] == 1234
+
+
+def with_halves() -> Atlas:
+    """The hand-made atlas whose networks 0 and 2 come back, 2 of which the restarts do not agree on."""
+    atlas = hand_atlas()
+    chance = np.full((20, 3), 0.1)
+    found = Recurrence(
+        {"title": "halves", "threshold": 3.0, "draws": 20},
+        atlas.labels,
+        np.array([2, 0, 1]),
+        np.array([0.95, 0.6, 0.9]),
+        np.array([0.7, 0.2, 0.5]),
+        chance,
+        chance,
+    )
+    return replace(atlas, halves=found)
+
+
+def test_recurrence_and_trust_stand_beside_stability(tmp_path):
+    atlas = with_halves()
+    assert "recurrence" not in hand_atlas().table(3.0) and hand_atlas().trusted_K is None
+    table = atlas.table(3.0)
+    assert list(table)[3:6] == ["stability", "recurrence", "trusted"]
+    assert table["recurrence"].tolist() == [0.95, 0.6, 0.9] and table["trusted"].tolist() == [True, False, False]
+    first = atlas.summary(3.0)["networks"][0]
+    assert (first["recurrence"], first["trusted"]) == (0.95, True)
+    json.dumps(atlas.summary(3.0))
+    assert "recurrence 0.95" in atlas._repr_html_() and "1 of 3 networks" in atlas._repr_html_()
+    atlas.save(tmp_path / "a.safetensors")
+    back = Atlas.load(tmp_path / "a.safetensors")
+    assert back.halves.summary() == atlas.halves.summary() and back.halves.recipe == atlas.halves.recipe

@@ -11,11 +11,15 @@ from support.planted import sparse_maps, subjects_from
 from fnet_core import texts
 from fnet_core.decomposition.canica import canica
 from fnet_core.errors import RequestError
+from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import AtlasRequest
-from fnet_core.networks.halves import known_recurrence, split_half
+from fnet_core.networks.comparing import compare_atlases, in_halves
+from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.networks.halves import known_recurrence, recurrence_of, split_half
 from fnet_core.networks.matching import map_correlation, mask_overlap, partners, taken
-from fnet_core.networks.recurrence import Recurrence, compare_atlases, in_halves
+from fnet_core.networks.recurrence import ARRAYS, Recurrence
+
+RECIPE = {"title": "", "threshold": 3.0, "draws": 20, "seed": 0}
 
 
 def atlas_of(maps_KN: np.ndarray, widths: tuple[int, ...] | None = None) -> Atlas:
@@ -107,7 +111,7 @@ def test_planted_networks_come_back_and_one_that_lives_in_one_half_does_not():
         return atlas_of(networks.maps_KN.numpy())
 
     whole = found_on(group)
-    found = in_halves(whole, (found_on(group[0::2]), found_on(group[1::2])), {"title": ""}, 3.0, 20, 0)
+    found = in_halves(whole, (found_on(group[0::2]).maps, found_on(group[1::2]).maps), RECIPE)
     planted = map_correlation(maps.numpy(), whole.maps[0])
     twice, once = planted[:2].argmax(axis=1), planted[2].argmax()
     assert found.correlation_K[twice].min() > 0.9 and found.overlap_K[twice].min() > 0.5
@@ -142,9 +146,10 @@ def test_three_passages_are_too_few_to_split():
 
 
 def test_progress_of_the_three_atlases_runs_forward():
+    """At another threshold than the atlas was found with, its halves are read again."""
     seen = []
     split_half(
-        AtlasRequest("tiny", texts.bundled("find")[:7], components=4, restarts=3), report=lambda s, f: seen.append(s)
+        AtlasRequest("tiny", texts.bundled("find")[:7], components=4, restarts=3), 2.0, lambda s, f: seen.append(s)
     )
     order = [stage.partition(": ")[0] if ": " in stage else "" for stage in seen]
     assert [part for i, part in enumerate(order) if i == 0 or order[i - 1] != part] == ["", "first half", "second half"]
@@ -156,3 +161,57 @@ def test_recurring_networks_and_those_by_chance_are_counted_at_one_bar():
     found = compare_atlases(atlas_of(rng.normal(size=(4, 300))), atlas_of(rng.normal(size=(4, 300))), threshold=0.1)
     assert found.bar() == found.overlap_level > 0.5
     assert found.recurring() <= 1 and found.recurring_by_chance() <= 0.2
+
+
+def planted_group(present: list[bool]) -> tuple[np.ndarray, list]:
+    """Three planted maps, and subjects: two networks are in all of them, the third where it is present."""
+    maps = sparse_maps(3, 300, 20, seed=1)
+    with_third, _ = subjects_from(maps, [120] * len(present), noise=1.0, seed=2)
+    without, _ = subjects_from(maps[:2], [120] * len(present), noise=1.0, seed=2)
+    return maps.numpy(), [a if there else b for there, a, b in zip(present, with_third, without, strict=True)]
+
+
+def found_in_halves(group: list) -> tuple[Atlas, Recurrence]:
+    """The atlas of a group, and the recurrence of its networks in both halves, from one reading."""
+    (networks,) = canica(group, [300], 3, seed=0, restarts=5, halves=True)
+    whole = atlas_of(networks.maps_KN.numpy())
+    return whole, in_halves(whole, tuple((half.numpy(),) for half in networks.halves), RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("passages", "found_in_all", "recurs"),
+    [
+        (range(12), True, True),  # everywhere
+        ((0, 1, 4, 5, 8, 9), True, True),  # half of the passages, in both halves
+        ((1, 3, 5, 7, 9), True, False),  # five passages of one half
+        ((3,), False, False),  # a single passage
+    ],
+)
+def test_a_network_recurs_as_it_was_planted_and_one_of_a_single_passage_is_not_trusted(passages, found_in_all, recurs):
+    maps, group = planted_group([i in passages for i in range(12)])
+    whole, found = found_in_halves(group)
+    alike = map_correlation(maps, whole.maps[0])
+    (network,) = {0, 1, 2} - {*alike[:2].argmax(axis=1)}
+    assert (alike[2, network] > 0.9) == found_in_all
+    assert found.correlation_K[network] > 0.9 if recurs else found.correlation_K[network] < 0.3
+    assert found.trusted_K[network] == recurs and found.trusted_K.sum() == 2 + recurs
+
+
+@pytest.mark.parametrize("scope", ["model", "layer"])
+def test_halves_of_one_reading_are_those_of_reading_each_half_anew(scope):
+    request = AtlasRequest("tiny", texts.bundled("find")[:7], components=3, restarts=3, scope=scope)
+    atlas = find_atlas(request).answer
+    anew = recurrence_of(models.get_loaded("tiny"), replace(atlas, halves=None))
+    assert anew.recipe == atlas.halves.recipe
+    for name in ARRAYS[1:]:  # the first is what a partner is called in its half
+        array = anew.arrays[name]
+        np.testing.assert_array_equal(array, atlas.halves.arrays[name])
+
+
+def test_a_network_without_key_neurons_in_common_is_not_trusted():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=500)
+    maps = np.stack([shared + 0.2 * rng.normal(size=500) for _ in range(2)])
+    found = compare_atlases(atlas_of(maps[:1]), atlas_of(maps[1:]), threshold=9.0)
+    assert found.correlation_K[0] > 0.9 and found.overlap_K[0] == 0 and not found.trusted_K[0]
+    assert compare_atlases(atlas_of(maps[:1]), atlas_of(maps[1:]), threshold=1.0).trusted_K[0]
