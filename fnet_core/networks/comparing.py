@@ -76,9 +76,8 @@ def in_halves(whole: Atlas, halves: tuple[Maps, Maps], recipe: dict[str, Any]) -
             raise RequestError("One half of the texts gave fewer networks than all of them; ask for fewer components.")
         firsts.append(first_JN[at_K])
         tos.append(partners(map_correlation(whole_KN, second_JN)))
-    found = _held_against(
-        firsts, halves[1], whole.scope, whole.widths_L, *(recipe[name] for name in ("threshold", "draws", "seed")), tos
-    )
+    threshold, draws, seed = (recipe[name] for name in ("threshold", "draws", "seed"))
+    found = _held_against(firsts, halves[1], whole.scope, whole.widths_L, threshold, draws, seed, tos)
     return Recurrence(recipe, whole.labels, *found)
 
 

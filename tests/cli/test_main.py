@@ -44,8 +44,11 @@ def test_the_same_request_is_answered_from_the_store(capsys):
 def test_the_table_for_people(capsys):
     status, out, _ = run(capsys, *ATLAS, "--quiet")
     lines = out.splitlines()
-    assert status == 0 and lines[0].split() == ["#", "variance", "I_q", "neurons", "layers", "label"]
-    assert len(lines) == 4 + 2 and "from the store" not in lines[-1]
+    assert status == 0 and lines[0].split() == [
+        *("#", "variance", "I_q", "recurs", "trusted", "neurons", "layers", "label")
+    ]
+    assert "of 4 networks are to be trusted" in lines[-2]
+    assert len(lines) == 4 + 3 and "from the store" not in lines[-1]
 
 
 def test_models_lists_starters(capsys):
