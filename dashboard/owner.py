@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 _COOKIE = "_streamlit_xsrf"
-"""Streamlit gives one to each browser, which keeps it over refreshes and tabs."""
+"""Streamlit gives one to each browser: a token that stays over refreshes and tabs, behind a mask that changes."""
 
 
 def current() -> str:
@@ -14,8 +14,20 @@ def current() -> str:
     if st.user.get("is_logged_in"):
         who = f"user {st.user.get('sub') or st.user.get('email')}"
     elif cookie := st.context.cookies.get(_COOKIE):
-        who = f"browser {cookie}"
+        who = f"browser {_unmasked(cookie)}"
     else:
         context = get_script_run_ctx()
         who = f"session {context.session_id if context else ''}"
     return hashlib.sha256(who.encode()).hexdigest()[:16]
+
+
+def _unmasked(cookie: str) -> str:
+    """The token of a cookie "2|mask|masked token|time", all in hexadecimal; another cookie as it is."""
+    version, *fields = cookie.split("|")
+    try:
+        mask, masked = (bytes.fromhex(field) for field in fields[:2])
+    except ValueError:
+        return cookie
+    if version != "2" or not mask:
+        return cookie
+    return bytes(byte ^ mask[at % len(mask)] for at, byte in enumerate(masked)).hex()

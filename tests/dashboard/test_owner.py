@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.pages import page, said, save_atlas
 
-from dashboard import jobs
+from dashboard import jobs, owner
 from dashboard.networks import form
 from fnet_core.jobs import manager
 from fnet_core.networks.atlas import KIND
@@ -93,6 +93,13 @@ class Kept:
 
     def __init__(self, key: str) -> None:
         self.path = artifacts.artifact_path(KIND, key)
+
+
+def test_a_browser_is_known_again_behind_another_mask():
+    first, second, other = "2|676e04fe|372e16ec|17", "2|b3aa0e4d|e3ea1c5f|17", "2|b3aa0e4d|e3ea1c5e|17"
+    assert owner._unmasked(first) == owner._unmasked(second) == "50401212"
+    assert owner._unmasked(other) != owner._unmasked(first)
+    assert [owner._unmasked(odd) for odd in ("", "3|aa|bb", "2|zz|bb", "2||bb")] == ["", "3|aa|bb", "2|zz|bb", "2||bb"]
 
 
 def test_every_kind_of_job_has_a_page_that_exists():
