@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 
 
 def count(number: int, noun: str) -> str:
@@ -27,41 +28,55 @@ def size(count: int) -> str:
     return f"{count / 1e3:.0f} kB"
 
 
-def perplexity(value: float) -> str:
-    """ "4.13", "41.3", "31,548"; "not finite" where the model's output overflowed."""
+def perplexity(value: float, more: int = 0) -> str:
+    """ "4.13", "41.3", "31,548", with `more` digits; "not finite" where the model's output overflowed."""
     if not math.isfinite(value):
         return "not finite"
     if value >= 1e9:
-        return f"{value:.1e}"
-    return f"{value:,.{2 if value < 10 else 1 if value < 1000 else 0}f}"
+        return f"{value:.{1 + more}e}"
+    return f"{value:,.{(2 if value < 10 else 1 if value < 1000 else 0) + more}f}"
 
 
 def between(bounds: tuple[float, float] | None) -> str:
     """ "38.9 to 44.0", or why there is no interval."""
-    return f"{perplexity(bounds[0])} to {perplexity(bounds[1])}" if bounds else "no interval"
+    return _ends(bounds, perplexity)
 
 
-def factor(ratio: float) -> str:
-    """ "+2.0 %" near 1, "27.6x" far from it."""
+def factor(ratio: float, beside: float | None = None) -> str:
+    """ "+2.0 %" near 1, "27.6x" far from it; in the notation of the ratio that it stands `beside`, if any."""
+    return _factor(ratio, _near_one(ratio if beside is None else beside))
+
+
+def factors(bounds: tuple[float, float] | None, beside: float) -> str:
+    """The interval of a ratio, in the notation of the ratio that it stands `beside`."""
+    near = _near_one(beside)
+    return _ends(bounds, lambda bound, more: _factor(bound, near, more))
+
+
+def times(ratio: float, more: int = 0) -> str:
+    """ "1.54", "27", "1,142", with `more` digits: what something is multiplied by."""
+    return f"{ratio:,.{(2 if ratio < 10 else 0) + more}f}"
+
+
+def _near_one(ratio: float) -> bool:
+    return 0.5 < ratio < 1.5
+
+
+def _factor(ratio: float, per_cent: bool, more: int = 0) -> str:
     if not math.isfinite(ratio):
         return "not finite"
-    if 0.5 < ratio < 1.5:
-        return f"{100 * (ratio - 1):+.1f} %"
-    return f"{times(ratio)}x"
+    return f"{100 * (ratio - 1):+,.{1 + more}f} %" if per_cent else f"{times(ratio, more)}x"
 
 
-def factors(bounds: tuple[float, float] | None) -> str:
-    """The interval of a ratio, both ends in one notation."""
+def _ends(bounds: tuple[float, float] | None, shown: Callable[[float, int], str]) -> str:
+    """Both ends with as many digits as tell them apart; one number where two more do not."""
     if bounds is None:
         return "no interval"
-    if all(0.5 < bound < 1.5 for bound in bounds):
-        return f"{factor(bounds[0])} to {factor(bounds[1])}"
-    return " to ".join(f"{times(bound)}x" for bound in bounds)
-
-
-def times(ratio: float) -> str:
-    """ "1.54", "27", "1,142": what something is multiplied by."""
-    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
+    for more in range(3):
+        low, high = (shown(bound, more) for bound in bounds)
+        if low != high:
+            return f"{low} to {high}"
+    return shown(bounds[0], 0)
 
 
 def plain(text: str) -> str:

@@ -111,7 +111,7 @@ def _controls(measured: Intervention, asked: int) -> None:
     if count == 1:
         _metric("Random control", median, ratio, "a single draw")
         return
-    below = f"range: {words.perplexity(low)} to {words.perplexity(high)}"
+    below = f"range: {words.between((low, high))}"
     _metric(f"Controls, median of {count}", median, ratio, below)
 
 
@@ -122,12 +122,12 @@ def _verdict(measured: Intervention) -> str:
     change = _change(effect.value)
     sentence = f"**Editing {neurons} {change}**"
     if effect.interval and len(measured.edited.nll_W) >= _WINDOWS_FOR_INTERVAL:
-        sentence += f" (95 %, paired: {words.factors(effect.interval)})"
+        sentence += f" (95 %, paired: {words.factors(effect.interval, effect.value)})"
     if spread := tables.control_effect_spread(measured):
         median, low, high = spread
-        sentence += f". As many random neurons in the same layers: {words.factor(median)}"
+        sentence += f". As many random neurons in the same layers: {words.factor(median, effect.value)}"
         if len(measured.controls) > 1:
-            sentence += f" (range {words.factors((low, high))})"
+            sentence += f" (range {words.factors((low, high), effect.value)})"
     return sentence + "."
 
 

@@ -17,7 +17,7 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.jobs import Job
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
-from fnet_core.pruning.curves import CurvePoint, against, point_table, ranking
+from fnet_core.pruning.curves import CurvePoint, clearly_better, point_table, ranking, told_apart
 from fnet_core.pruning.known import KnownPruning, known_pruning, plan_or_problem
 from fnet_core.pruning.masking import known_pruned_perplexity
 from fnet_core.pruning.methods import METHODS
@@ -164,7 +164,7 @@ def percent(ratio: float) -> str:
 
 
 def best(known: KnownPruning) -> None:
-    """Which method is best at this ratio, whether or not it is the chosen one."""
+    """Which method is best at this ratio; one that is better than the chosen beyond the error is advised."""
     ranked = ranking(known.points, known.position)
     chosen = next((p for p in ranked if p.method == known.asked.method), None)
     if chosen is None:
@@ -180,16 +180,23 @@ def best(known: KnownPruning) -> None:
             f"next is {_name(other)}, {_value(other)}{_margin(first, other)}."
         )
         return
+    better = clearly_better(ranked, chosen)
+    if better is None:
+        st.caption(
+            f":material/balance: {where}, no method is better than the chosen one beyond the error of this text: "
+            f"{_name(first)} has {_value(first)}, {_name(chosen)} {_value(chosen)}."
+        )
+        return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="better_method"):
         st.markdown(
-            f":material/info: {where}, {_name(first)} is better than the chosen method: "
-            f"{_value(first)} against {_value(chosen)}{_margin(first, chosen)}."
+            f":material/info: {where}, {_name(better)} is better than the chosen method: "
+            f"{_value(better)} against {_value(chosen)}."
         )
         st.button(
             "Use it",
             key="use_better",
             on_click=st.session_state.update,
-            args=({"prune_method": first.method},),
+            args=({"prune_method": better.method},),
         )
 
 
@@ -202,9 +209,8 @@ def _value(point: CurvePoint) -> str:
 
 
 def _margin(better: CurvePoint, other: CurvePoint) -> str:
-    """ ", within the error of this text" where the paired interval does not tell the two apart."""
-    interval = against(better, other).interval
-    return ", a difference within the error of this text" if interval and interval[0] <= 1 else ""
+    """ ", a difference within the error of this text" where the paired interval does not tell the two apart."""
+    return "" if told_apart(better, other) else ", a difference within the error of this text"
 
 
 def table(points: Sequence[CurvePoint]) -> None:

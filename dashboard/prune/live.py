@@ -159,7 +159,7 @@ def _final(baseline: PerplexityResult, pruned: PerplexityResult) -> None:
     with st.container(height=_STATUS_HEIGHT, border=False, gap="xsmall", key="prune_status"):
         sentence = f"Perplexity changes by **{words.factor(effect.value)}**"
         if effect.interval and len(pruned.nll_W) >= _WINDOWS_FOR_INTERVAL:
-            sentence += f" (95 %, paired: {words.factors(effect.interval)})"
+            sentence += f" (95 %, paired: {words.factors(effect.interval, effect.value)})"
         st.markdown(sentence + ".")
         start = f", start token {words.plain(pruned.start)}" if pruned.start else ""
         st.caption(

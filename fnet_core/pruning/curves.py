@@ -126,6 +126,18 @@ def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:
     return sorted((p for p in measured if p.ratio == nearest), key=lambda p: p.measured.value)
 
 
+def clearly_better(ranked: Sequence[CurvePoint], chosen: CurvePoint) -> CurvePoint | None:
+    """The best of the points, best first, whose paired interval lies below the chosen one's perplexity; or None."""
+    better = ranked[: next(i for i, point in enumerate(ranked) if point is chosen)]
+    return next((point for point in better if told_apart(point, chosen)), None)
+
+
+def told_apart(better: CurvePoint, other: CurvePoint) -> bool:
+    """Whether the paired 95 % interval of the other point's perplexity over the better one's lies above 1."""
+    interval = against(better, other).interval
+    return interval is not None and interval[0] > 1
+
+
 def against(better: CurvePoint, other: CurvePoint) -> Ratio:
     """The other point's perplexity over the better one's, paired over windows."""
     return ratio(other.measured, better.measured)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 from support.pages import said
 from support.prune_page import BARE, FREE, METHODS, expected, metrics, press, prune_page, request, run, scored, settled
 
@@ -63,12 +64,35 @@ def test_the_curves_are_those_of_the_core_and_the_best_is_named():
         if method == best:
             assert f"At 20 %, **{names[best]}** is the best of 2 methods" in said(at)
         else:
-            assert f"At 20 %, **{names[best]}** is better than the chosen method" in said(at)
+            assert "At 20 %, no method is better than the chosen one beyond the error of this text" in said(at)
+            assert not any(button.key == "use_better" for button in at.button)
         assert words.perplexity(at_20[best]) in said(at)
-    at.selectbox(key="prune_method").select(max(at_20, key=at_20.get))
-    settled(run(at))
-    at.button(key="use_better").click().run()
-    assert at.selectbox(key="prune_method").value == best
+
+
+@pytest.mark.parametrize(("flap", "advised"), [((20.0, 30.0, 40.0), True), ((20.0, 34.0, 46.0), False)])
+def test_another_method_is_advised_only_beyond_the_error(flap, advised):
+    def page(flap):
+        from types import SimpleNamespace
+
+        from support.perplexities import result
+
+        from dashboard.prune.curves import best
+        from fnet_core.pruning.curves import CurvePoint
+
+        points = [
+            CurvePoint("flap", 0.2, None, result(*flap)),
+            CurvePoint("wanda-sp", 0.2, None, result(22.0, 33.2, 44.1)),
+        ]
+        best(SimpleNamespace(points=points, position=0.2, asked=SimpleNamespace(method="wanda-sp")))
+
+    at = AppTest.from_function(page, kwargs={"flap": flap}).run()
+    assert not at.exception
+    assert ("no method is better than the chosen one beyond the error" in said(at)) is not advised
+    assert ("**FLAP** is better than the chosen method: 28.8 against 31.8" in said(at)) is advised
+    assert [button.key for button in at.button] == ["use_better"] * advised
+    if advised:
+        at.button(key="use_better").click().run()
+        assert at.session_state["prune_method"] == "flap"
 
 
 def test_a_threshold_removes_what_scores_at_most_so_much():

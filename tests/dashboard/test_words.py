@@ -16,3 +16,25 @@ def test_perplexities_have_the_digits_that_mean_something(value, shown):
 @pytest.mark.parametrize(("ratio", "shown"), [(1.02, "+2.0 %"), (0.97, "-3.0 %"), (2.5, "2.50x"), (763.5, "764x")])
 def test_ratios_are_per_cent_near_one_and_factors_far_from_it(ratio, shown):
     assert words.factor(ratio) == shown
+
+
+@pytest.mark.parametrize(
+    ("bounds", "beside", "shown"),
+    [
+        ((1.18, 1.55), 1.355, "+18.0 % to +55.0 %"),
+        ((1.18, 3.0), 1.6, "1.18x to 3.00x"),
+        ((0.99, 1.02), 27.6, "0.99x to 1.02x"),
+        ((1.0002, 1.0004), 1.0003, "+0.02 % to +0.04 %"),
+        (None, 1.0, "no interval"),
+    ],
+)
+def test_an_interval_has_the_notation_of_the_number_that_it_belongs_to(bounds, beside, shown):
+    assert words.factors(bounds, beside) == shown
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown"),
+    [((0.7312, 0.7349), "0.731 to 0.735"), ((0.7342, 0.7343), "0.7342 to 0.7343"), ((41.3, 41.3), "41.3")],
+)
+def test_the_ends_of_an_interval_have_the_digits_that_tell_them_apart(bounds, shown):
+    assert words.between(bounds) == shown
