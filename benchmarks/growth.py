@@ -75,11 +75,11 @@ def exponent(sizes: list[int], values: list[float]) -> float:
 
 
 def on_paper(layers: int, width: int, parameters: float, tokens: int, components: int) -> tuple[float, float]:
-    """Operations beside the forward pass's, and bytes held: buffer, sketch, float16 spill buffer and white maps."""
+    """Operations beside the forward pass's, and bytes held: a passage raw, z-scored and in float16, sketch and maps."""
     neurons, per_subject, held = layers * width, 2 * components, SKETCH_FACTOR * components
     each_passage = 1.5 * tokens**2 + 2 * per_subject * tokens + 2 * held * per_subject
     each_passage += 2 * held * (held + per_subject) + 2 * components * tokens
-    rows = tokens + held + per_subject + tokens / 2 + 6 * components
+    rows = 2.5 * tokens + held + per_subject + 10 * components
     return each_passage * neurons / (2 * parameters * tokens), 4.0 * rows * neurons
 
 
