@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fnet_core import texts
-from fnet_core.activations.reading import read_subjects, tokenize
+from fnet_core.activations.reading import tokenize
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.models import loading as models
 from fnet_core.models.modules import mlp_projections, weight_of
@@ -26,12 +26,12 @@ from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Calibrator, Moments
 from fnet_core.pruning.compensation import Factors, Replacement, mean_replacement, network_replacement, zero_replacement
 from fnet_core.pruning.factors import find_factors
+from fnet_core.pruning.gram import read_scatters
+from fnet_core.pruning.least_squares import fitted_and_held, ridge_replacement
 from fnet_core.pruning.masking import Pruning, keep_masks, masking
 from fnet_core.pruning.plan import PrunePlan, make_plan
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import Scores
-
-RIDGE = 1.0
 
 
 class Bench:
@@ -47,6 +47,8 @@ class Bench:
             pass
         self.moments = reader.result().mlp_L
         self.factors = find_factors(self.loaded, self.seen, 32).mlp_L
+        parts = fitted_and_held(self.seen)
+        self.scatters = list(read_scatters(self.loaded, parts, range(len(self.sizes.widths_L)), heads=False))
         self.weights = [weight_of(mlp.down) for mlp in mlp_projections(self.loaded.model)]
 
     def scores(self, score: Callable[[Tensor, Moments, Factors], Tensor], spread: str = "layer") -> Scores:
@@ -71,7 +73,7 @@ class Bench:
         return found.value
 
     def stand_ins(self, plan: PrunePlan) -> dict[str, list[Replacement]]:
-        """Zero, mean and network replacements of a plan, the last with start tokens forgotten and minded."""
+        """Every kind of replacement of a plan; that of the networks with start tokens forgotten and minded."""
         keeps, _ = keep_masks(plan)
         return {
             "none": [zero_replacement(len(keep)) for keep in keeps],
@@ -81,6 +83,10 @@ class Bench:
                 for f, keep in zip(self.factors, keeps, strict=True)
             ],
             "networks": [network_replacement(f, keep) for f, keep in zip(self.factors, keeps, strict=True)],
+            "ridge": [
+                zero_replacement(len(keep)) if keep.all() else ridge_replacement(found, w.double(), keep)
+                for found, w, keep in zip(self.scatters, self.weights, keeps, strict=True)
+            ],
         }
 
 
@@ -135,26 +141,6 @@ def fisher(bench: Bench) -> list[Tensor]:
     return found
 
 
-def ridge(bench: Bench, plan: PrunePlan) -> list[Replacement]:
-    """Removed inputs by ridge regression on all kept ones, no networks; the penalty is the mean variance kept."""
-    inputs = torch.cat([s.activations_TN for s in read_subjects(bench.loaded, bench.seen, "mlp")])
-    found = []
-    for x_TN, moments, keep in zip(
-        inputs.split(bench.sizes.widths_L, dim=1), bench.moments, keep_masks(plan)[0], strict=True
-    ):
-        mean_N = moments.mean_N.float()
-        x_TN = x_TN - mean_N
-        gram = x_TN[:, keep].T @ x_TN[:, keep]
-        gram.diagonal().add_(RIDGE * gram.diagonal().mean())
-        encode = torch.zeros(len(keep), int((~keep).sum()))
-        encode[keep] = torch.linalg.solve(gram, x_TN[:, keep].T @ x_TN[:, ~keep])
-        decode = torch.zeros(encode.shape[1], len(keep))
-        decode[torch.arange(len(decode)), (~keep).nonzero().flatten()] = 1
-        offset = torch.where(keep, 0.0, mean_N) - (mean_N @ encode) @ decode
-        found.append(Replacement(offset, encode, decode))
-    return found
-
-
 def spread_by(plan: PrunePlan, scores: Scores, weight_L: np.ndarray) -> PrunePlan:
     """The plan with its neurons taken from the free layers in proportion to the weights."""
     first, last = plan.request.protected
@@ -199,8 +185,6 @@ def main() -> None:
     for name, scores in chosen.items():
         plan = make_plan(bench.sizes, scores, asked)
         cells = [f"{kind} {bench.perplexity(plan, r):.2f}" for kind, r in bench.stand_ins(plan).items()]
-        if name == "Wanda-sp":
-            cells.append(f"ridge {bench.perplexity(plan, ridge(bench, plan)):.2f}")
         print(f"{name}: {', '.join(cells)}", flush=True)
     scores = chosen["networks counted half, start token"]
     plan = make_plan(bench.sizes, scores, asked)

@@ -23,7 +23,7 @@ from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 
 RATIOS = (0.1, 0.2, 0.3, 0.5)
-ALL_COMPENSATIONS = ("none", "bias", "networks")
+ALL_COMPENSATIONS = ("none", "bias", "networks", "ridge")
 
 
 def calibration_of(seed: int) -> tuple[texts.Passage, ...]:
@@ -78,7 +78,9 @@ def main() -> None:
 def _worth_measuring(method: str, compensation: str, seed: int) -> bool:
     """Controls are compensated on the first seed alone, and magnitude, which no seed changes, is measured once."""
     if method in ("random", "magnitude"):
-        return (seed == 0 and compensation != "networks") or (method == "random" and compensation == "none")
+        return (seed == 0 and compensation not in ("networks", "ridge")) or (
+            method == "random" and compensation == "none"
+        )
     return seed == 0 or compensation == "none" or method != "fn"
 
 

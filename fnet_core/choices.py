@@ -70,13 +70,15 @@ SHARES: dict[str, str] = {
 PROTECTED = (3, 2)
 """First and last layers that stay whole, as published (arXiv 2508.05239)."""
 
-Compensation = Literal["none", "bias", "bias-sequential", "networks"]
+Compensation = Literal["none", "bias", "bias-sequential", "networks", "ridge"]
 
 COMPENSATIONS: dict[str, str] = {
     "none": "removed neurons become zero",
     "bias": "their mean in the unpruned model stays as a bias of the projection (FLAP); wrong at a start token",
     "bias-sequential": "their mean with the earlier layers already pruned stays as a bias (code of arXiv 2508.05239)",
     "networks": "what the layer's networks, read from the kept neurons, say about them is folded into the weights",
+    "ridge": "what all kept neurons say about them by least squares, of a strength chosen on held-out calibration "
+    "passages, is folded into the weights",
 }
 
 DEFAULT_COMPENSATION: Compensation = "networks"

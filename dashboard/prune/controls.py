@@ -17,6 +17,7 @@ _COMPENSATION_NAMES = {
     "bias": "Bias (mean)",
     "bias-sequential": "Bias, layer after layer",
     "networks": "From the networks",
+    "ridge": "Least squares",
 }
 _AMOUNT_NAMES = {"neurons": "share of neurons", "parameters": "share of parameters", THRESHOLD: "threshold"}
 

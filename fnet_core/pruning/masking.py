@@ -21,6 +21,7 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import attention_projections, mlp_projections
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import factors as layer_factors
+from fnet_core.pruning import least_squares
 from fnet_core.pruning.compensation import Replacement, mean_replacement, network_replacement, zero_replacement
 from fnet_core.pruning.factors import find_factors
 from fnet_core.pruning.methods import MEANS_METHOD
@@ -74,6 +75,8 @@ def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreR
         changes |= {"texts_digest": request.texts_digest, "version": COMPENSATION_VERSION}
     if compensation == "networks":
         changes |= {"components": request.components, "seed": request.seed, "factors": layer_factors.METHOD_VERSION}
+    if compensation == "ridge":
+        changes |= {"least_squares": least_squares.VERSION}
     return changes
 
 
@@ -94,8 +97,13 @@ def prepare(
     keep_mlp, keep_attention = keep_masks(plan)
     if plan.removes_nothing:
         return Pruning(plan, compensation, (None,) * len(keep_mlp), (None,) * len(keep_attention), changes, 0)
+    mlp: Sequence[Replacement | None]
+    attention: Sequence[Replacement | None]
     if compensation == "bias-sequential":
         mlp, attention = sequential_replacements(loaded, keep_mlp, keep_attention, request.passages, report)
+    elif compensation == "ridge":
+        passages = request.passages
+        mlp, attention = least_squares.ridge_replacements(loaded, keep_mlp, keep_attention, passages, report)
     elif compensation == "networks":
         heads = plan.removed_heads > 0
         factors = find_factors(loaded, request.passages, request.components, request.seed, heads, report)
