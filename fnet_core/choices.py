@@ -83,7 +83,7 @@ COMPENSATIONS: dict[str, str] = {
 
 DEFAULT_COMPENSATION: Compensation = "networks"
 
-METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "magnitude", "random")
+METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "obs", "magnitude", "random")
 """Every way to score neurons for pruning; `pruning` says what each is."""
 
 DEFAULT_METHOD = "networks"

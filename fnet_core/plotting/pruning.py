@@ -24,6 +24,7 @@ _COLOURS = {
     "fn": network_colour(4),
     "wanda-sp": network_colour(0),
     "flap": network_colour(1),
+    "obs": network_colour(2),
     "magnitude": network_colour(5),
     "random": rgba(GREY, 1.0),
 }

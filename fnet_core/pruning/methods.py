@@ -18,8 +18,9 @@ class Method:
     title: str
     explanation: str
     source: str
-    signals: Signals | None
-    """What it needs to see of the calibration text beside the moments; None for a method that needs no text."""
+    signals: Signals | Literal["gram"] | None
+    """What it needs to see of the calibration text beside the moments, "gram" being how all inputs of a projection vary
+    together; None for a method that needs no text."""
     allocation: Spread
     """"layer": the same share from every layer; "model": wherever scores are low."""
     units: Callable[[Seen], Units]
@@ -69,6 +70,15 @@ METHODS: dict[str, Method] = {
         "none",
         "model",
         units.by_flap,
+    ),
+    "obs": Method(
+        "Optimal brain surgeon",
+        "Neurons go one by one, each the one whose loss changes the layer's output least once the weights of all that "
+        "stay make up for it. It counts on that, so it goes with least squares as compensation.",
+        "Hassibi and Stork 1993; whole neurons as in arXiv 2302.04089 and 2412.18110",
+        "gram",
+        "layer",
+        units.by_surgeon,
     ),
     "magnitude": Method(
         "Magnitude", "The norm of a neuron's weights; looks at no text.", "control", None, "layer", units.by_magnitude

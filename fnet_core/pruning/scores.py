@@ -24,6 +24,7 @@ from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.factors import FACTORS, check_components, compute_factors
 from fnet_core.pruning.methods import METHODS, Spread
 from fnet_core.pruning.request import check_scoring
+from fnet_core.pruning.surgeon import removal_errors
 from fnet_core.pruning.units import LargestZ, Seen
 from fnet_core.storage import artifacts, memo
 from fnet_core.storage.memo import Kind
@@ -183,20 +184,22 @@ def _computed(
 ) -> dict[str, Scores]:
     devices = devices or all_devices(main_device(loaded.model))
     kinds = {METHODS[method].signals for method in methods} - {None}
-    calibration = largest = factors = None
+    calibration = largest = factors = errors = None
     if "inputs" in kinds:
         settings = (request.passages, request.components, request.seed, request.heads)
         calibration, factors = compute_factors(loaded, *settings, devices, report)
         memo.keep(FACTORS, factors.recipe, factors)
     if "published" in kinds:
         calibration, largest = _published(loaded, request, report, devices)
+    if "gram" in kinds:
+        calibration, errors = removal_errors(loaded, request.passages, request.heads, report)
     if kinds == {"none"}:
         reader = Calibrator(loaded, heads=request.heads)
         for _ in reader.subjects(request.passages, report):
             pass
         calibration = reader.result()
     report("scoring", 0.0)
-    seen = Seen(loaded, request.heads, request.seed, calibration, largest, factors)
+    seen = Seen(loaded, request.heads, request.seed, calibration, largest, factors, errors)
     found = {}
     for method in methods:
         mlp, heads = METHODS[method].units(seen)

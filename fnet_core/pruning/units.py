@@ -24,6 +24,7 @@ from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.factors import LayerFactors
+from fnet_core.pruning.surgeon import RemovalErrors
 
 _Inputs = TypeVar("_Inputs", Moments, Factors)
 
@@ -49,6 +50,7 @@ class Seen:
     calibration: Calibration | None = None
     largest: LargestZ | None = None
     factors: LayerFactors | None = None
+    errors: RemovalErrors | None = None
 
     @property
     def group_size(self) -> int:
@@ -85,6 +87,12 @@ def by_flap(seen: Seen) -> Units:
     mlp_L, channels_L = _by_input(seen, criteria.flap, moments.mlp_L, moments.attention_L)
     heads_L = [criteria.per_unit(criteria.standardized(scores.square()), size) / size for scores in channels_L]
     return _arrays([criteria.standardized(scores) for scores in mlp_L]), _arrays(heads_L)
+
+
+def by_surgeon(seen: Seen) -> Units:
+    """What the layer's output has lost once a unit is gone, and all that cost less before it, see `surgeon`."""
+    assert seen.errors is not None
+    return _arrays(seen.errors.mlp_L), _arrays(seen.errors.attention_L)
 
 
 def by_magnitude(seen: Seen) -> Units:
