@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from fnet_core.errors import RequestError
 from fnet_core.inputs import check_plain
 from fnet_core.progress import Report, silent
+from fnet_core.storage import checksums
 from fnet_core.storage.atomic import atomic_file, atomic_folder, disk_errors, sweep_elsewhere, sweep_folder
 from fnet_core.storage.place import home
 
@@ -72,7 +73,9 @@ def cached_file_digest(path: Path, report: Report = silent) -> str:
         before = _identity(path)
     memo = home() / "digests" / f"{digest(before)}.json"
     try:
-        return json.loads(memo.read_text())["sha256"]
+        kept = json.loads(memo.read_text())
+        if kept["check"] == digest([before, kept["sha256"]]):
+            return kept["sha256"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         pass
     found = file_digest(path, report)
@@ -80,7 +83,7 @@ def cached_file_digest(path: Path, report: Report = silent) -> str:
         if _identity(path) != before:
             raise RequestError(f"{path} changed while it was being read; ask again once it is complete.")
     with atomic_file(memo) as temporary:
-        temporary.write_text(_canonical({"path": str(path), "sha256": found}))
+        temporary.write_text(_canonical({"path": str(path), "sha256": found, "check": digest([before, found])}))
     return found
 
 
@@ -114,15 +117,16 @@ def save_artifact(
     metadata = {_METADATA_KEY: _canonical({"kind": kind, "format": version, **header})}
     in_order = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     with atomic_file(Path(path)) as temporary:
-        temporary.write_bytes(save(in_order, metadata))
+        temporary.write_bytes(checksums.added(save(in_order, metadata)))
 
 
 def load_artifact(path: Path, kind: str, version: int = 1) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The (arrays, header) that `save_artifact` was given.
 
-    `RequestError` if the file is missing, damaged, of another kind or of another format.
+    `RequestError` if the file is missing, damaged, of another kind or of another format; one byte that is not as
+    saved is damage.
     """
-    with _opened(path) as (file, header):
+    with _opened(path, arrays=True) as (file, header):
         found, found_version = header.pop("kind"), header.pop("format")
         if found != kind:
             raise RequestError(f"{path} holds {found!r}, not {kind!r}; choose a file of kind {kind!r}.")
@@ -145,29 +149,40 @@ def series(arrays: dict[str, np.ndarray], name: str) -> tuple[np.ndarray, ...]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """An artifact's header with its `kind` and `format`, the arrays unread; raises like `load_artifact`."""
+    """An artifact's header with its `kind` and `format`, the arrays left alone; raises like `load_artifact`."""
     with _opened(path) as (_, header):
         return header
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open an artifact and yield (safetensors file, checked header)."""
+def _opened(path: Path, arrays: bool = False) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open an artifact, held against its checksums, and yield (safetensors file, checked header)."""
     with _reading(path):
         with open(path, "rb") as raw:
             start = raw.read(9)
-        if len(start) == 9 and not start.endswith(b"{"):
-            raise RequestError(f"{path} is not a safetensors file; choose a file that FNet saved.")
+            if len(start) == 9 and not start.endswith(b"{"):
+                raise RequestError(f"{path} is not a safetensors file; choose a file that FNet saved.")
+            raw.seek(0)
+            intact = checksums.holds(raw, arrays)
+        if not intact:
+            raise RequestError(_damaged(path))
         try:
             with safe_open(path, framework="np") as file:
-                yield file, _checked_header(path, file.metadata())
+                metadata = file.metadata() or {}
+                if _METADATA_KEY in metadata and metadata.keys() - {_METADATA_KEY, checksums.KEY}:
+                    raise RequestError(_damaged(path))
+                yield file, _checked_header(path, metadata)
         except SafetensorError as error:
-            raise RequestError(f"{path} is cut short or damaged; copy it or make it again.") from error
+            raise RequestError(_damaged(path)) from error
 
 
-def _checked_header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+def _damaged(path: Path) -> str:
+    return f"{path} is cut short or damaged; copy it or make it again."
+
+
+def _checked_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
-        header = json.loads((metadata or {})[_METADATA_KEY])
+        header = json.loads(metadata[_METADATA_KEY])
         ours = isinstance(header["kind"], str) and isinstance(header["format"], int)
     except (KeyError, TypeError, ValueError, RecursionError):
         ours = False

@@ -90,6 +90,9 @@ def test_cached_file_digest_survives_a_damaged_note(tmp_path, cache):
     path.write_bytes(b"first")
     artifacts.cached_file_digest(path)
     (note,) = (cache / "digests").iterdir()
-    for damage in ["", "[]", "{}", "{"]:
+    whole = note.read_text()
+    flipped = whole.replace('"sha256":"a', '"sha256":"b')
+    assert flipped != whole
+    for damage in ["", "[]", "{}", "{", flipped]:
         note.write_text(damage)
         assert artifacts.cached_file_digest(path) == hashlib.sha256(b"first").hexdigest()

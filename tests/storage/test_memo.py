@@ -63,6 +63,13 @@ def cut(path: Path, tenth: int) -> None:
     path.write_bytes(content[: len(content) * tenth // 10])
 
 
+def flipped(path: Path, tenth: int) -> None:
+    """One bit of one byte is another."""
+    content = bytearray(path.read_bytes())
+    content[min(len(content) * tenth // 10, len(content) - 1)] ^= 1
+    path.write_bytes(content)
+
+
 def of_format(path: Path, change: int) -> None:
     kind = path.parent.name
     found = artifacts.read_header(path)["format"]
@@ -86,6 +93,7 @@ def folder_in_its_place(path: Path) -> None:
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     **{f"cut at {tenth} tenths": (lambda path, tenth=tenth: cut(path, tenth)) for tenth in range(10)},
+    **{f"a bit at {tenth} tenths": (lambda path, tenth=tenth: flipped(path, tenth)) for tenth in (2, 6, 9, 10)},
     "older format": lambda path: of_format(path, -1),
     "newer format": lambda path: of_format(path, 1),
     "another kind": of_another_kind,
