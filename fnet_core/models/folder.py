@@ -31,6 +31,7 @@ from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors,
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+_AS_ITS_FILE = {"tokenizer": "as its file"}
 _LARGEST_SIZE = 1 << 20
 """No projection has more inputs or outputs."""
 
@@ -215,6 +216,18 @@ def model_digest(folder: Path, report: Report = silent) -> str:
     return _model_digest(folder, partial(cached_file_digest, report=report))
 
 
+def fits_card(folder: Path, report: Report = silent, file_digest: Callable[[Path], str] | None = None) -> bool:
+    """Whether a folder holds what FNet's note in it says: the same configuration, weights and tokenizer.
+
+    Files are read once and remembered until they change, unless another `file_digest` is given.
+    """
+    try:
+        decides = _deciding(folder, file_digest or partial(cached_file_digest, report=report))
+        return read_card(folder).get("model_digest") in (digest(decides), digest(decides | _AS_ITS_FILE))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        return False
+
+
 def mlp_width(config: PretrainedConfig) -> int:
     """MLP neurons per layer, which each architecture's configuration names in its own way; 0 without MLPs."""
     family = family_of(config)
@@ -233,6 +246,12 @@ def context(config: PretrainedConfig) -> int | None:
 
 
 def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
+    decides = _deciding(folder, file_digest)
+    return digest(decides | _AS_ITS_FILE if differs_from_its_file(folder) else decides)
+
+
+def _deciding(folder: Path, file_digest: Callable[[Path], str]) -> dict[str, Any]:
+    """What tells one model from another, but for how its tokenizer is read, on which the library has a say."""
     config = _read_json(folder / "config.json", folder)
     check_config(config, str(folder))
     config = without_older(config)
@@ -241,10 +260,7 @@ def _model_digest(folder: Path, file_digest: Callable[[Path], str]) -> str:
     files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer_files(folder))}
     if TOKENIZER in files:
         files[TOKENIZER] = tokenizer_digest(folder / TOKENIZER) or files[TOKENIZER]
-    decides: dict[str, Any] = {"config": config, "files": files}
-    if differs_from_its_file(folder):
-        decides["tokenizer"] = "as its file"
-    return digest(decides)
+    return {"config": config, "files": files}
 
 
 def _read_json(path: Path, folder: Path) -> Any:

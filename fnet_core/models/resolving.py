@@ -2,7 +2,6 @@
 
 import logging
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from fnet_core.models.adapters import SETTINGS, WEIGHTS, adapter_and_base, decid
 from fnet_core.models.folder import (
     check_folder,
     check_quantised,
+    fits_card,
     model_digest,
     quantisation_note,
     read_card,
@@ -19,6 +19,7 @@ from fnet_core.models.folder import (
     wrapper_note,
     write_card,
 )
+from fnet_core.models.keeping import kept_model
 from fnet_core.models.made import CARD, made_folder
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
@@ -29,8 +30,7 @@ from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.models.sources.starters import fetch_starter
 from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.progress import Report, silent
-from fnet_core.storage.artifacts import atomic_folder, cached_file_digest, digest
-from fnet_core.storage.locks import exclusive
+from fnet_core.storage.artifacts import cached_file_digest, digest
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,8 @@ def resolve(
             f"{name} was converted from a .gguf file before all of its metadata was compared, so that its numbers may "
             "be wrong; name the .gguf file to convert it again."
         )
+    elif kind == "folder" and (folder / CARD).is_file() and not fits_card(folder, report):
+        log.warning(f"{name} was changed since FNet saved it; results are of what it holds now.")
     if inside := wrapper_note(folder):
         log.warning(inside)
     return ModelFolder(name, folder, kind, licence)
@@ -109,20 +111,13 @@ def gguf_folder(path: Path, report: Report = silent) -> Path:
 def _converted(path: Path, report: Report) -> Path:
     path = gguf_parts(path)[0]
     folder = gguf_folder(path, report)
-    if not _is_whole(folder):
-        with exclusive(folder.name, report):
-            if not _is_whole(folder):
-                earlier = folder.with_name(f".{folder.name}.earlier")
-                with atomic_folder(folder) as temporary:
-                    convert_gguf(path, temporary, report)
-                    source = {"file": path.name, "sha256": cached_file_digest(path)}
-                    facts = {"name": folder.name, "title": path.stem, "source": source, "metadata": COMPARED}
-                    write_card(temporary, facts)
-                    if folder.is_dir():
-                        shutil.rmtree(earlier, ignore_errors=True)
-                        folder.rename(earlier)
-                shutil.rmtree(earlier, ignore_errors=True)
-    return folder
+
+    def make(temporary: Path) -> None:
+        convert_gguf(path, temporary, report)
+        source = {"file": path.name, "sha256": cached_file_digest(path)}
+        write_card(temporary, {"name": folder.name, "title": path.stem, "source": source, "metadata": COMPARED})
+
+    return kept_model(folder, make, report, lambda note: note.get("metadata") == COMPARED)
 
 
 def _with_base(
@@ -144,16 +139,15 @@ def _with_base(
     files = {path.name: cached_file_digest(path, report) for path in (adapter / WEIGHTS, *texts)}
     key = digest({"base": model_digest(base, report), "settings": deciding(settings), "files": files})
     folder = made_folder(f"{_stem(adapter)}-{key[:12]}")
-    if not (folder / CARD).is_file():
-        with exclusive(folder.name, report):
-            if not (folder / CARD).is_file():
-                with atomic_folder(folder) as temporary:
-                    report("merging the adapter", 0.0)
-                    merge(base, adapter, temporary)
-                    licence, source = read_licence(base), {"adapter": adapter.name, "files": files, "base": base.name}
-                    facts = {"name": folder.name, "title": adapter.name, "source": source, "licence": licence.name}
-                    write_card(temporary, facts | {"licence_url": licence.url})
-    return folder
+
+    def make(temporary: Path) -> None:
+        report("merging the adapter", 0.0)
+        merge(base, adapter, temporary)
+        licence, source = read_licence(base), {"adapter": adapter.name, "files": files, "base": base.name}
+        facts = {"name": folder.name, "title": adapter.name, "source": source, "licence": licence.name}
+        write_card(temporary, facts | {"licence_url": licence.url})
+
+    return kept_model(folder, make, report)
 
 
 def dequantised_folder(source: Path, report: Report = silent) -> Path:
@@ -165,17 +159,16 @@ def _dequantised(source: Path, name: str, report: Report) -> Path:
     """The folder of a quantised model's weights as plain ones, made once; `RequestError` if it cannot."""
     check_quantised(source, name)
     folder = dequantised_folder(source, report)
-    if not (folder / CARD).is_file():
-        with exclusive(folder.name, report):
-            if not (folder / CARD).is_file():
-                from fnet_core.models.dequantising import dequantise
 
-                with atomic_folder(folder) as temporary:
-                    dequantise(source, temporary, report)
-                    licence, origin = read_licence(source), {"quantised": source.name, "digest": model_digest(source)}
-                    facts = {"name": folder.name, "title": source.name, "source": origin, "licence": licence.name}
-                    write_card(temporary, facts | {"licence_url": licence.url})
-    return folder
+    def make(temporary: Path) -> None:
+        from fnet_core.models.dequantising import dequantise
+
+        dequantise(source, temporary, report)
+        licence, origin = read_licence(source), {"quantised": source.name, "digest": model_digest(source)}
+        facts = {"name": folder.name, "title": source.name, "source": origin, "licence": licence.name}
+        write_card(temporary, facts | {"licence_url": licence.url})
+
+    return kept_model(folder, make, report)
 
 
 def _stem(path: Path) -> str:
@@ -183,12 +176,7 @@ def _stem(path: Path) -> str:
 
 
 def _is_old_conversion(folder: Path) -> bool:
-    if not (folder / CARD).is_file():
-        return False
-    source = str((read_card(folder).get("source") or {}).get("file", ""))
-    return source.lower().endswith(".gguf") and not _is_whole(folder)
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether the folder holds a conversion of which all metadata was compared; earlier ones are made again."""
-    return (folder / CARD).is_file() and read_card(folder).get("metadata") == COMPARED
+    """Whether the folder holds a conversion of which not all metadata was compared; by its file it is made again."""
+    note = read_card(folder)
+    source = str((note.get("source") or {}).get("file", ""))
+    return source.lower().endswith(".gguf") and note.get("metadata") != COMPARED

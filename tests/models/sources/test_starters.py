@@ -19,6 +19,7 @@ from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models.cards import available, peek
 from fnet_core.models.licences import Licence
 from fnet_core.models.loading import load, model_digest, resolve
+from fnet_core.models.made import CARD
 from fnet_core.models.memory import count_parameters
 from fnet_core.models.older import LISTED
 from fnet_core.models.sources import starters, wheels
@@ -298,6 +299,8 @@ def written_by_an_earlier_fnet(folder, **layout):
         plain = {key: value for key, value in settings.items() if key not in listed}
         plain |= listed if isinstance(listed, dict) else {}
         (folder / name).write_text(json.dumps(plain, ensure_ascii=False, sort_keys=True, **layout) + "\n")
+    note = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(note | {"model_digest": model_digest(folder)}))
     return mended
 
 
