@@ -13,7 +13,11 @@ LONGEST_LINE = 10_000_000
 
 def check_plain(path: Path) -> None:
     """RequestError where a device, a pipe or a socket stands, which reading might wait at for ever."""
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    try:
+        special = path.exists() and not (path.is_file() or path.is_dir())
+    except OSError as error:
+        raise RequestError(f"{str(path)[:60]} cannot name a file ({error.strerror}); check the path.") from error
+    if special:
         raise RequestError(f"{path} is a device or a pipe, not a file; save what it gives to a file and name that.")
 
 

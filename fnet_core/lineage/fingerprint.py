@@ -23,7 +23,7 @@ from fnet_core.texts import Passage
 
 KIND = "fingerprint"
 FORMAT = 1
-LEAST_RESAMPLES = 200
+LEAST_RESAMPLES, MOST_RESAMPLES = 200, 1_000_000
 """Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
 
 READS_BELOW = 0.95
@@ -279,5 +279,5 @@ def _incomparable(a: str, b: str, words: list[str]) -> RequestError:
 def check_options(seed: int, resamples: int) -> None:
     """RequestError for a seed or a number of resamples that `compare` refuses."""
     check_seed(seed)
-    remedy = f"choose {LEAST_RESAMPLES} or more, such as {RESAMPLES}"
-    check_range(resamples, LEAST_RESAMPLES, np.inf, f"{resamples} resamples are", remedy)
+    remedy = f"choose {LEAST_RESAMPLES} to {MOST_RESAMPLES:,}, such as {RESAMPLES}"
+    check_range(resamples, LEAST_RESAMPLES, MOST_RESAMPLES, f"{resamples} resamples are", remedy)

@@ -20,6 +20,7 @@ from fnet_core.models.families import FAMILIES, not_supported
 from fnet_core.models.licences import Licence
 from fnet_core.models.made import CARD
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
+from fnet_core.models.plausible import check_counts, check_dtype, forget_kernels
 from fnet_core.models.quantised import Quantisation, check_readable, quantisation
 from fnet_core.models.structure import check_known, family_of
 from fnet_core.models.tokenizer_files import tokenizer_files
@@ -31,6 +32,8 @@ from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors,
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+_READ = (".json", ".safetensors", ".model", ".txt")
+"""Endings of the files that are read of a folder."""
 _AS_ITS_FILE = {"tokenizer": "as its file"}
 _LARGEST_SIZE = 1 << 20
 """No projection has more inputs or outputs."""
@@ -75,7 +78,16 @@ def _check_structure(config: dict[str, Any], model_type: str, name: str) -> None
 def check_folder(folder: Path) -> None:
     """`RequestError` unless the folder holds a supported configuration and all the weights it needs."""
     check_config(_read_json(folder / "config.json", folder), str(folder))
+    if lost := [path for path in folder.iterdir() if path.suffix in _READ and path.is_symlink() and not _leads(path)]:
+        raise RequestError(f"{min(lost)} is a link that leads to no file; copy the folder again, links followed.")
     tensor_headers(folder)
+
+
+def _leads(link: Path) -> bool:
+    try:
+        return link.exists()
+    except (OSError, RuntimeError):
+        return False
 
 
 def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
@@ -84,17 +96,22 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
     `RequestError` if it cannot be used.
     """
     name = name or str(folder)
-    check_config(_read_json(folder / "config.json", folder), name)
+    written = _read_json(folder / "config.json", folder)
+    check_config(written, name)
+    check_dtype(written, name)
     try:
         config = text_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
-    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, StrictDataclassError) as error:
+        check_counts(written.get, name)
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"The config.json of {name} is not valid ({reason}); copy it again.") from error
     if hasattr(config, "quantization_config"):
         del config.quantization_config  # what is read is the plain model that the folder is turned into
+    check_counts(partial(getattr, config), name)
     for part in (config, config.get_text_config()):
         if (getattr(part, "pad_token_id", None) or 0) >= part.vocab_size:
             part.pad_token_id = None  # no text is padded, and the library would not build the embedding
+    forget_kernels(config)
     family_of(config)
     return config
 

@@ -22,6 +22,7 @@ from fnet_core.errors import RequestError
 from fnet_core.models.folder import context, model_digest, read_config
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.models.modules import decoder_layers
+from fnet_core.models.plausible import built_from, check_all_used, check_numbers
 from fnet_core.models.resolving import ModelFolder, resolve
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.models.structure import structure_note
@@ -166,7 +167,7 @@ def _load(
     tokenizer = load_tokenizer(folder.path, config)
     offload_folder = offload_folder or home() / "offload"
     digest = model_digest(folder.path, report)
-    with _reported_bars(report):
+    with _reported_bars(report), built_from(folder.name):
         model, info = with_weights(
             config,
             folder.path,
@@ -187,6 +188,8 @@ def _load(
             f"{folder.name} lacks the weights of {len(missing)} tensors ({missing[0]}, ...); save the model "
             "again with save_pretrained."
         )
+    check_all_used(info["unexpected_keys"], folder.name)
+    check_numbers(model, folder.name, digest)
     model.eval().requires_grad_(False)
     check_structure(model)
     if note := structure_note(config):

@@ -43,6 +43,15 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise RequestError(f"The disk with {folder} is read-only; {elsewhere}") from error
         if code in (errno.EACCES, errno.EPERM):
             raise RequestError(f"FNet has no permission to use the folder {folder}; grant it or {elsewhere}") from error
+        if code == errno.EFBIG:
+            raise RequestError(
+                f"A file in {folder} would be larger than this system lets one be; raise the limit (ulimit -f) or "
+                f"{elsewhere}"
+            ) from error
+        if code == errno.ELOOP:
+            raise RequestError(f"{name or folder} is a link in a circle; name the file itself.") from error
+        if code == errno.ENAMETOOLONG:
+            raise RequestError(f"{str(name or folder)[:60]}... is too long a name; give a shorter one.") from error
         raise
 
 

@@ -13,10 +13,10 @@ from transformers.utils import logging
 
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models import loading as models
-from fnet_core.models import resolving
 from fnet_core.models.cards import peek
 from fnet_core.models.families import FAMILIES
 from fnet_core.models.loading import get_loaded, load, model_digest, release_loaded
+from fnet_core.storage import locks
 
 IDS = torch.arange(4, 33)[None]
 
@@ -191,7 +191,7 @@ def test_many_at_once_load_once(folder):
 
 
 def test_several_processes_wait_for_one_lock_and_can_be_cancelled():
-    with resolving.exclusive("demo", lambda *_: None):
+    with locks.exclusive("demo", lambda *_: None):
         started = time.monotonic()
 
         def report(stage: str, fraction: float) -> None:
@@ -199,7 +199,18 @@ def test_several_processes_wait_for_one_lock_and_can_be_cancelled():
             if time.monotonic() - started > 0.3:
                 raise Cancelled
 
-        with pytest.raises(Cancelled), resolving.exclusive("demo", report):
+        with pytest.raises(Cancelled), locks.exclusive("demo", report):
             pytest.fail("two held the lock at once")
-    with resolving.exclusive("demo", lambda *_: None):
+    with locks.exclusive("demo", lambda *_: None):
         pass
+
+
+@pytest.mark.parametrize("asked", ["somebody/some-kernels", "flash_attention_2", "made_up"])
+def test_how_a_configuration_asks_to_be_run_is_left_aside(folder, asked):
+    expected = load(str(folder)).model(torch.arange(4, 33)[None]).logits
+    path = folder / "config.json"
+    named = dict.fromkeys(("attn_implementation", "_attn_implementation", "experts_implementation"), asked)
+    path.write_text(json.dumps(json.loads(path.read_text()) | named))
+    loaded = load(str(folder)).model
+    assert loaded.config._attn_implementation in ("sdpa", "eager")
+    assert torch.equal(loaded(torch.arange(4, 33)[None]).logits, expected)

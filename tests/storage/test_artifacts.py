@@ -151,6 +151,7 @@ def test_artifact_names_cannot_leave_the_cache_folder(key):
     [
         (errno.ENOSPC, "The disk with {} is full; free some space or choose another folder (FNET_HOME "),
         (errno.EDQUOT, "The disk with {} is full; free some space or choose another folder (FNET_HOME "),
+        (errno.EFBIG, "A file in {} would be larger than this system lets one be; raise the limit (ulimit -f) or "),
         (errno.EROFS, "The disk with {} is read-only; choose another folder (FNET_HOME "),
         (errno.EACCES, "FNet has no permission to use the folder {}; grant it or choose another folder "),
         (errno.EPERM, "FNet has no permission to use the folder {}; grant it or choose another folder "),
