@@ -91,7 +91,7 @@ def check_numbers(model: PreTrainedModel, name: str, digest: str) -> None:
             whole = False
         elif not torch.isfinite(parameter.detach()).all():
             raise RequestError(
-                f"{tensor} of {name} holds numbers that are not finite; copy or download the model again."
+                f"{name} holds weights that are not all finite numbers ({tensor}, ...); copy or download it again."
             )
     if whole:
         with atomic_file(seen) as temporary:

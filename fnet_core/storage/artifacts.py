@@ -165,7 +165,9 @@ def _opened(path: Path, arrays: bool = False) -> Iterator[tuple[Any, dict[str, A
             raw.seek(0)
             intact = checksums.holds(raw, arrays)
         if not intact:
-            raise RequestError(_damaged(path))
+            raise RequestError(
+                f"{path} was changed after it was made: it is cut short or damaged; copy it or make it again."
+            )
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}

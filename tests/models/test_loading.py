@@ -1,5 +1,6 @@
 """Models: loaded whole or offloaded with the same numbers, cancelled, and kept for the next use."""
 
+import json
 import shutil
 import threading
 import time
