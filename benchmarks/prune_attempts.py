@@ -1,6 +1,6 @@
 """What was tried to find a criterion built on networks: calibrated on half of the `find` passages, seen on the other.
 
-    python -m benchmarks.prune_attempts [MODEL] [--ratio 0.2] [--passages 8] [--sensitivity]
+    python -m benchmarks.prune_attempts [MODEL] [--ratio 0.2] [--passages 8] [--only NAME ...] [--sensitivity]
 
 Selections, ways to spread the ratio over layers, and what stands in for removed neurons, one factor at a time. The
 first three and last two layers stay whole. Nothing here is measured on the text that results are reported on.
@@ -26,12 +26,13 @@ from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Calibrator, Moments
 from fnet_core.pruning.compensation import Factors, Replacement, mean_replacement, network_replacement, zero_replacement
 from fnet_core.pruning.factors import find_factors
-from fnet_core.pruning.gram import read_scatters
-from fnet_core.pruning.least_squares import fitted_and_held, ridge_replacement
+from fnet_core.pruning.gram import merged, read_scatters
+from fnet_core.pruning.least_squares import fitted_and_held, penalised, ridge_replacement
 from fnet_core.pruning.masking import Pruning, keep_masks, masking
 from fnet_core.pruning.plan import PrunePlan, make_plan
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import Scores
+from fnet_core.pruning.surgeon import DAMPING, input_errors
 
 
 class Bench:
@@ -90,8 +91,8 @@ class Bench:
         }
 
 
-def selections(bench: Bench) -> dict[str, Scores]:
-    """One formula each; all but FLAP take the same share from every layer."""
+def selections(bench: Bench) -> dict[str, Callable[[], Scores]]:
+    """One formula each, worked out when called; all but FLAP take the same share from every layer."""
 
     def carried(weight: float, start: bool, w: Tensor, m: Moments, f: Factors) -> Tensor:
         square = f.own_N + weight * f.carried_N + m.mean_N.square()
@@ -101,17 +102,28 @@ def selections(bench: Bench) -> dict[str, Scores]:
 
     generator = torch.Generator().manual_seed(0)
     return {
-        "random": bench.as_scores([torch.rand(len(m.mean_N), generator=generator) for m in bench.moments]),
-        "Wanda-sp": bench.scores(lambda w, m, f: criteria.wanda_sp(w, m)),
-        "FLAP": bench.scores(lambda w, m, f: criteria.flap(w, m), "model"),
-        "FLAP, even": bench.scores(lambda w, m, f: criteria.flap(w, m)),
-        "what networks leave": bench.scores(partial(carried, 0.0, False)),
-        "networks counted half": bench.scores(partial(carried, 0.5, False)),
-        "Wanda-sp, start token": bench.scores(partial(carried, 1.0, True)),
-        "networks counted half, start token": bench.scores(lambda w, m, f: criteria.beyond_networks(w, f)),
-        "what networks carry": bench.scores(lambda w, m, f: f.carried_N * w.double().square().sum(dim=0)),
-        "Fisher": bench.as_scores(fisher(bench)),
+        "random": lambda: bench.as_scores([torch.rand(len(m.mean_N), generator=generator) for m in bench.moments]),
+        "Wanda-sp": lambda: bench.scores(lambda w, m, f: criteria.wanda_sp(w, m)),
+        "FLAP": lambda: bench.scores(lambda w, m, f: criteria.flap(w, m), "model"),
+        "FLAP, even": lambda: bench.scores(lambda w, m, f: criteria.flap(w, m)),
+        "what networks leave": lambda: bench.scores(partial(carried, 0.0, False)),
+        "networks counted half": lambda: bench.scores(partial(carried, 0.5, False)),
+        "Wanda-sp, start token": lambda: bench.scores(partial(carried, 1.0, True)),
+        "networks counted half, start token": lambda: bench.scores(lambda w, m, f: criteria.beyond_networks(w, f)),
+        "what networks carry": lambda: bench.scores(lambda w, m, f: f.carried_N * w.double().square().sum(dim=0)),
+        "Fisher": lambda: bench.as_scores(fisher(bench)),
+        "OBS": lambda: bench.as_scores(surgery(bench)),
     }
+
+
+def surgery(bench: Bench) -> list[Tensor]:
+    """The errors by which an optimal brain surgeon orders neurons, (N,) per layer, as `--method obs` has them."""
+    found = []
+    for block, weight_ON in zip(bench.scatters, bench.weights, strict=True):
+        whole = merged(block.parts)
+        gram_NN = penalised(whole.covariance(), whole.mean_N, block.start_SN, DAMPING)
+        found.append(input_errors(weight_ON, gram_NN))
+    return found
 
 
 def fisher(bench: Bench) -> list[Tensor]:
@@ -177,16 +189,19 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="smollm2-135m")
     parser.add_argument("--ratio", type=float, default=0.2)
     parser.add_argument("--passages", type=int, default=8, help="passages to look at")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these selections, and no other spread over layers")
     parser.add_argument("--sensitivity", action="store_true", help="also spread the ratio by measured sensitivity")
     options = parser.parse_args()
     bench = Bench(options.model, options.passages)
     print(f"{bench.loaded.name}, {options.ratio:.0%}, {len(bench.unseen)} passages looked at", flush=True)
     chosen, asked = selections(bench), PlanRequest(ratio=options.ratio)
-    for name, scores in chosen.items():
-        plan = make_plan(bench.sizes, scores, asked)
+    for name in options.only or chosen:
+        plan = make_plan(bench.sizes, chosen[name](), asked)
         cells = [f"{kind} {bench.perplexity(plan, r):.2f}" for kind, r in bench.stand_ins(plan).items()]
         print(f"{name}: {', '.join(cells)}", flush=True)
-    scores = chosen["networks counted half, start token"]
+    if options.only:
+        return
+    scores = chosen["networks counted half, start token"]()
     plan = make_plan(bench.sizes, scores, asked)
     layers = len(bench.sizes.widths_L)
     weights = {"more from early layers": np.linspace(1.3, 0.7, layers), "by what networks carry": np.array(
