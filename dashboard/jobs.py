@@ -213,6 +213,16 @@ def cancel(id: str) -> None:
             del _remembered()[job.kind]
 
 
+def saved_model(name: str, said: str) -> None:
+    """Tell that a model was saved under this name, and offer to load it."""
+    st.success(said, icon=":material/check_circle:")
+    st.code(name, language=None)
+    if st.button("Load it", key="load_saved", icon=":material/play_arrow:"):
+        model_access.cards.clear()
+        watch(model_access.submit_load(name, False))
+        st.switch_page("pages/model.py")
+
+
 def line(job: Job) -> str:
     """One line on where a job is, for a progress bar."""
     if job.state == "queued":
@@ -221,7 +231,7 @@ def line(job: Job) -> str:
     parts = [f"**{words.plain(job.label)}**", job.stage or "starting"]
     if job.fraction:
         parts.append(f"{job.fraction:.0%}")
-    if job.seconds_left is not None and job.stage != "stopping":
+    if job.seconds_left and round(job.seconds_left) and job.stage != "stopping":
         parts.append(f"about {duration(job.seconds_left)} left")
     else:
         parts.append(duration(job.seconds))

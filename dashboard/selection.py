@@ -27,6 +27,10 @@ class Selection:
     atlas: str | None = None
     network: int = 0
     threshold: float = DEFAULT_THRESHOLD
+    view: str | None = None
+    """The open tab of the Networks page; None is the first."""
+    passage: int | None = None
+    """The passage that its text shows; None is the one where the network works most."""
     job: str | None = None
     a: str | None = None
     """One side of a comparison, see `compare.fingerprints.parse`; `b` is the other."""
@@ -89,7 +93,8 @@ def _write_url() -> None:
 def _parse(in_url: dict[str, str]) -> Selection:
     """The selection that URL values mean; what means nothing keeps its default and leaves a sentence."""
     wanted: dict[str, Any] = {name: in_url[name] for name in _TEXTS if in_url.get(name)}
-    for name, read in (("network", _network), ("pair", _pair), ("threshold", _threshold)):
+    readers = (("network", _network), ("pair", _pair), ("threshold", _threshold), ("passage", _passage))
+    for name, read in readers:
         if name in in_url:
             try:
                 wanted[name] = read(in_url[name])
@@ -104,6 +109,10 @@ def _network(text: str) -> int:
 
 def _pair(text: str) -> int:
     return _whole(text, "pair")
+
+
+def _passage(text: str) -> int:
+    return _whole(text, "passage")
 
 
 def _whole(text: str, what: str) -> int:
@@ -126,5 +135,5 @@ def _threshold(text: str) -> float:
 
 _PROBLEM = "selection_problem"
 _NAMES = [field.name for field in fields(Selection)]
-_TEXTS = ("model", "atlas", "job", "a", "b", "compared", "prune")
+_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "prune")
 _DEFAULTS = asdict(Selection())

@@ -13,12 +13,13 @@ BUNDLED, UPLOAD, PASTE, DATASET = "Bundled passages", "Text file", "Pasted text"
 _CUT = f"It is cut into passages of about {texts.WORDS_PER_PASSAGE} words, shorter ones where the model needs them."
 
 
-def kind_picker() -> str:
-    """The selectbox of sources."""
+def kind_picker(width: int) -> str:
+    """The selectbox of sources, so many pixels wide."""
     return st.selectbox(
         "Text",
         [BUNDLED, UPLOAD, PASTE, DATASET],
         key="text_source",
+        width=width,
         persist_state="session",
         help="The text that the model reads while its neurons are recorded. The bundled set has short "
         "passages of many kinds: stories, dialogue, news, law, code, arithmetic. More and more varied text "

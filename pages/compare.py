@@ -75,20 +75,20 @@ asked = None if missing else (sides[0], sides[1])
 job = compare_jobs.current(asked)
 busy = jobs.under_way(job)
 
-run, more, what = st.columns([1.6, 1, 5], vertical_alignment="center", gap="small")
-run.button(
-    "Compare",
-    key="compare_run",
-    type="primary",
-    icon=":material/compare_arrows:",
-    width="stretch",
-    disabled=busy or asked is None,
-    on_click=submit,
-    args=(asked,),
-)
-with more, st.popover("More", width="stretch"):
-    compare_settings.draw(sites)
-what.caption(compare_jobs.plan(asked, compare_settings.sentence()) if asked else " ".join(dict.fromkeys(missing)))
+with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    st.button(
+        "Compare",
+        key="compare_run",
+        type="primary",
+        icon=":material/compare_arrows:",
+        width=130,
+        disabled=busy or asked is None,
+        on_click=submit,
+        args=(asked,),
+    )
+    with st.popover("More", width="content"):
+        compare_settings.draw(sites)
+    st.caption(compare_jobs.plan(asked, compare_settings.sentence()) if asked else " ".join(dict.fromkeys(missing)))
 if sentence := st.session_state.pop(_PROBLEM, None):
     notices.error(sentence)
 compare_jobs.show(job)

@@ -61,19 +61,18 @@ def in_use(name: str) -> None:
         notices.error(str(error))
         return
     with st.container(border=True, key="model_in_use"):
-        heading, link = st.columns([3, 1], vertical_alignment="center")
-        with heading:
-            st.subheader("In use", anchor=False)
-            st.text(card.title if card.title == card.name else f"{card.title} ({card.name})")
-        if link.button(
-            "Find its networks",
-            key="to_networks",
-            type="primary",
-            icon=":material/arrow_forward:",
-            icon_position="right",
-            width="stretch",
-        ):
-            st.switch_page("pages/networks.py", query_params=selection.parameters())
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container():
+                st.subheader("In use", anchor=False)
+                st.text(card.title if card.title == card.name else f"{card.title} ({card.name})")
+            if st.button(
+                "Find its networks",
+                key="to_networks",
+                type="primary",
+                icon=":material/arrow_forward:",
+                icon_position="right",
+            ):
+                st.switch_page("pages/networks.py", query_params=selection.parameters())
         model_view.facts(card)
         model_view.memory(card)
         model_view.can(card, folded=True)

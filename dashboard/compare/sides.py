@@ -27,12 +27,12 @@ def draw(side: str, settings: FingerprintRequest | None) -> tuple[Side | None, s
     `settings` is the request but for the model's name; None while the settings mean nothing.
     """
     with st.container(border=True, height="stretch", key=f"compare_side_{side}"):
-        name, picker = st.columns([1, 2.6], vertical_alignment="center", gap="small")
-        name.html(
-            f'<div style="border-left:.45rem solid {rgba(COLOURS[side], 1)};padding-left:.7rem;font-size:1.15rem;'
-            f'font-weight:600;white-space:nowrap">Model {side.upper()}</div>'
-        )
-        with picker:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.html(
+                f'<div style="border-left:.45rem solid {rgba(COLOURS[side], 1)};padding-left:.7rem;font-size:1.15rem;'
+                f'font-weight:600;white-space:nowrap">Model {side.upper()}</div>',
+                width="content",
+            )
             kind = _kind_picker(side)
         chosen = _chosen(side)
         try:
@@ -55,12 +55,16 @@ def sites() -> tuple[Site, ...]:
 
 
 def _chosen(side: str) -> str | None:
-    """What the address says, or the model in use for A and another starter for B."""
+    """What the address says, or the model in use for A and another starter for B; a fingerprint at A leaves B's."""
     named = getattr(selection.current(), side)
     if named:
         return named
     first = selection.current().model or next(iter(STARTERS))
-    return first if side == "a" else next((name for name in STARTERS if name != _chosen("a")), None)
+    if side == "a":
+        return first
+    other = selection.current().a
+    other = other if other and parse(other)[0] == MODEL else first
+    return next((name for name in STARTERS if name != other), None)
 
 
 def _choose(side: str, value: str | None) -> None:
@@ -70,16 +74,17 @@ def _choose(side: str, value: str | None) -> None:
 def _kind_picker(side: str) -> str | None:
     """Model, saved fingerprint or file; follows the address when that changes."""
     key, seen = f"compare_kind_{side}", f"compare_seen_{side}"
-    chosen = _chosen(side)
-    if st.session_state.get(seen, "") != chosen:
-        st.session_state[seen] = chosen
-        st.session_state[key] = parse(chosen or "")[0]
+    named = getattr(selection.current(), side)
+    if key not in st.session_state or st.session_state.get(seen) != named:
+        st.session_state[seen] = named
+        st.session_state[key] = parse(named or "")[0]
     return st.segmented_control(
         f"Model {side.upper()} is",
         list(_KINDS),
         format_func=lambda kind: _KINDS.get(kind, kind),
         key=key,
         required=True,
+        wrap=True,
         label_visibility="collapsed",
         persist_state="session",
     )

@@ -54,13 +54,13 @@ def draw(key: str, atlas: Atlas) -> None:
 
 def _presets(key: str, atlas: Atlas) -> None:
     with st.container(horizontal=True, gap="xsmall"):
-        strongest, why = _strongest(key)
+        name, network, why = _to_inhibit(key)
         st.button(
-            "Inhibit the strongest",
+            name,
             key="preset_inhibit",
-            help=f"Network {strongest} at gain 0: {why}",
+            help=f"Network {network} at gain 0: {why}",
             on_click=state.replace_all,
-            args=({strongest: 0.0},),
+            args=({network: 0.0},),
         )
         st.button(
             "Amplify all by 1.05",
@@ -78,12 +78,16 @@ def _presets(key: str, atlas: Atlas) -> None:
         )
 
 
-def _strongest(key: str) -> tuple[int, str]:
-    """The network that a finished ranking puts first, or else the one with the largest variance, and why."""
+def _to_inhibit(key: str) -> tuple[str, int, str]:
+    """Name, network and reason of the preset: what a ranking puts first, or else what has the largest variance."""
     ranked = jobs.outcome(intervene_jobs.current(RANKING, key))
     if ranked:
-        return ranked.value[0].network, "the most damaging one in the ranking below."
-    return 0, "the one with the largest variance. Make the ranking below to know which one matters most."
+        return "Inhibit the most damaging", ranked.value[0].network, "the most damaging one in the ranking below."
+    return (
+        "Inhibit the largest",
+        0,
+        "the one with the largest variance. Make the ranking below to know which one matters most.",
+    )
 
 
 def _add(atlas: Atlas) -> None:
@@ -177,19 +181,19 @@ def _count(atlas: Atlas) -> str | None:
 
 
 def _run(key: str) -> None:
-    run, more = st.columns([3, 1.4], gap="small")
-    run.button(
-        "Run",
-        key="run_edits",
-        type="primary",
-        icon=":material/play_arrow:",
-        width="stretch",
-        disabled=jobs.under_way(intervene_jobs.current(INTERVENTION, key)),
-        on_click=submit,
-        args=(key,),
-    )
-    with more, st.popover("More", width="stretch"):
-        settings.draw()
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Run",
+            key="run_edits",
+            type="primary",
+            icon=":material/play_arrow:",
+            width="stretch",
+            disabled=jobs.under_way(intervene_jobs.current(INTERVENTION, key)),
+            on_click=submit,
+            args=(key,),
+        )
+        with st.popover("More", width="content"):
+            settings.draw()
     st.caption(settings.sentence())
 
 

@@ -21,7 +21,7 @@ _UPLOAD, _FOLDER, _PROBLEM = "edits_upload", "bake_folder", "export_problem"
 
 def draw(key: str, atlas: Atlas, found: Outcome | None) -> None:
     """Downloads, the upload, and baking."""
-    if sentence := st.session_state.pop(_PROBLEM, None):
+    if sentence := st.session_state.get(_PROBLEM):
         notices.error(sentence)
     files, model = st.columns(2, gap="large")
     with files:
@@ -91,6 +91,7 @@ def _result(found: Outcome) -> dict:
 
 
 def _load() -> None:
+    _forget()
     upload = st.session_state[_UPLOAD]
     if upload is None:
         state.unload()
@@ -112,7 +113,7 @@ def _baking(key: str, atlas: Atlas) -> None:
     job = intervene_jobs.current(BAKING, key)
     foldable = atlas.site in FOLDABLE
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Name", key=_FOLDER, placeholder="smollm2-without-8", disabled=not foldable)
+        st.text_input("Name", key=_FOLDER, on_change=_forget, placeholder="smollm2-without-8", disabled=not foldable)
         st.button(
             "Bake",
             key="bake",
@@ -128,14 +129,19 @@ def _baking(key: str, atlas: Atlas) -> None:
         return
     intervene_jobs.ended(job)
     if job and job.state == "done":
-        st.success("Saved. Load it on the Model page by this name:", icon=":material/check_circle:")
-        st.code(job.result.value, language=None)
+        jobs.saved_model(job.result.value, "Saved, under this name:")
+
+
+def _forget() -> None:
+    """What was wrong is said until something else is asked for."""
+    st.session_state.pop(_PROBLEM, None)
 
 
 def _submit(key: str) -> None:
     request = controls.checked(key)
     if request is None:
         return
+    _forget()
     try:
         name, folder = destination(st.session_state[_FOLDER].strip(), model_access.roots())
     except RequestError as error:

@@ -60,6 +60,8 @@ def draw(key: str, atlas: Atlas) -> None:
 def _perplexities(outcome: Outcome) -> None:
     """Perplexity untouched, edited and of the controls, with differences; estimates so far before the end."""
     measured: Intervention = outcome.value
+    if not measured.done:
+        measured = measured.on_same_windows()
     untouched, edited, random = st.columns(3)
     with untouched:
         _metric("Untouched", measured.baseline.value, None, _interval(measured.baseline))
@@ -75,8 +77,7 @@ def _perplexities(outcome: Outcome) -> None:
         st.caption(_basis(measured.baseline))
     else:
         done, total = len(measured.edited.nll_W), measured.edited.total_windows
-        where = f"After {done} of {total} windows" if done < total else "The controls are not finished"
-        st.caption(f"{where}; ratios compare the same windows.")
+        st.caption(f"After {done} of {total} windows, all numbers over the same ones.")
 
 
 def _interval(result: PerplexityResult) -> str:

@@ -16,6 +16,7 @@ from fnet_core.storage import artifacts
 
 PROBLEM = "request_problem"
 _SCOPE_NAMES = {"model": "All layers", "layer": "Each layer", "window:3": "Windows of 3"}
+_MODEL_WIDTH, _TEXT_WIDTH, _SITE_WIDTH = 160, 175, 155
 _DEFAULTS = {
     name: getattr(AtlasRequest, name) for name in ("site", "scope", "components", "seed", "restarts", "contrast")
 }
@@ -26,54 +27,48 @@ def draw(busy: bool) -> None:
     for name, value in _DEFAULTS.items():
         st.session_state.setdefault(name, value)
     with st.container(border=True, key="request_form"):
-        model, text, site, scope, components, more, button = st.columns(
-            [2.2, 2.3, 2.1, 1.5, 1.4, 1.3, 2.0], vertical_alignment="bottom", gap="small"
-        )
-        with model:
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             _model_picker()
-        with text:
-            source = texts.kind_picker()
-        sites = model_access.sites(selection.current().model or st.session_state["request_model"])
-        if st.session_state["site"] not in sites:
-            st.session_state["site"] = AtlasRequest.site if AtlasRequest.site in sites else sites[0]
-        site.selectbox(
-            "Site",
-            sites,
-            format_func=site_title,
-            key="site",
-            persist_state="session",
-            help="Which activations are read.\n\n" + "\n".join(f"- {SITES[name]}" for name in sites),
-        )
-        scope.selectbox(
-            "Scope",
-            list(SCOPES),
-            format_func=lambda name: _SCOPE_NAMES.get(name, name),
-            key="scope",
-            persist_state="session",
-            help="\n".join(f"- {_SCOPE_NAMES[name]}: {line}" for name, line in SCOPES.items()),
-        )
-        components.number_input(
-            "Networks",
-            1,
-            512,
-            key="components",
-            persist_state="session",
-            help="How many networks to separate (ICA components). More gives finer ones, fewer coarser ones.",
-        )
-        with more, st.popover("More", width="stretch"):
-            if source == texts.BUNDLED:
-                texts.passage_count()
-            _advanced()
-        button.button(
-            "Find networks",
-            key="find_networks",
-            type="primary",
-            icon=":material/hub:",
-            width="stretch",
-            disabled=busy,
-            on_click=submit,
-        )
+            source = texts.kind_picker(_TEXT_WIDTH)
+            _site()
+            st.number_input(
+                "Networks",
+                1,
+                512,
+                key="components",
+                persist_state="session",
+                width=90,
+                help="How many networks to separate (ICA components). More gives finer ones, fewer coarser ones.",
+            )
+            with st.popover("More", width="content"):
+                if source == texts.BUNDLED:
+                    texts.passage_count()
+                _advanced()
+            st.button(
+                "Find networks",
+                key="find_networks",
+                type="primary",
+                icon=":material/hub:",
+                width="content",
+                disabled=busy,
+                on_click=submit,
+            )
         texts.details(source)
+
+
+def _site() -> None:
+    sites = model_access.sites(selection.current().model or st.session_state["request_model"])
+    if st.session_state["site"] not in sites:
+        st.session_state["site"] = AtlasRequest.site if AtlasRequest.site in sites else sites[0]
+    st.selectbox(
+        "Site",
+        sites,
+        format_func=site_title,
+        key="site",
+        persist_state="session",
+        width=_SITE_WIDTH,
+        help="Which activations are read.\n\n" + "\n".join(f"- {SITES[name]}" for name in sites),
+    )
 
 
 def _model_picker() -> None:
@@ -86,12 +81,21 @@ def _model_picker() -> None:
         "Model",
         names,
         key="request_model",
+        width=_MODEL_WIDTH,
         on_change=lambda: selection.choose(model=st.session_state["request_model"]),
         help="Models that are here or can be fetched at once; others are added on the Model page.",
     )
 
 
 def _advanced() -> None:
+    st.selectbox(
+        "Scope",
+        list(SCOPES),
+        format_func=lambda name: _SCOPE_NAMES.get(name, name),
+        key="scope",
+        persist_state="session",
+        help="\n".join(f"- {_SCOPE_NAMES[name]}: {line}" for name, line in SCOPES.items()),
+    )
     st.number_input(
         "Seed",
         min_value=0,

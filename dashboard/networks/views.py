@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from dashboard import atlases, charts, coloured_text, selection, stepper, words
+from dashboard import atlases, charts, coloured_text, notices, selection, stepper, words
 from dashboard.networks import contexts, halves, own_text
 from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import KIND, Atlas
@@ -13,7 +13,7 @@ from fnet_core.storage import artifacts
 
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
-_SHOWN = "passage_shown"
+_VIEW, _SEEN = "view", "view_in_address"
 
 
 def spatial_map(atlas: Atlas, network: int, threshold: float) -> None:
@@ -121,8 +121,8 @@ def connectivity(atlas: Atlas, network: int, threshold: float) -> None:
         charts.draw(networks.connectivity(atlas, network, _neighbours(atlas, network)), "connectivity")
     words_beside.caption(
         "Which networks rise and fall together over the text: the correlation r of their time courses within "
-        "passages, averaged. Red pairs work at the same tokens, blue pairs take turns. The lines mark the "
-        "selected network."
+        "passages, averaged. Networks that work alike stand side by side. Red pairs work at the same tokens, blue "
+        "pairs take turns. The lines mark the selected network."
     )
 
 
@@ -183,8 +183,20 @@ TABS = {
 
 
 def tabs(atlas: Atlas, network: int, threshold: float) -> None:
-    """The tabs; each view explains itself in its caption."""
-    for tab, view in zip(st.tabs(list(TABS), key="view", on_change="rerun"), TABS.values(), strict=True):
+    """The tabs, the one in the address open; each view explains itself in its caption."""
+    first, asked = next(iter(TABS)), selection.current().view
+    if asked is not None and asked not in TABS:
+        notices.error(f"The address asks for the view '{asked[:40]}'; choose one of {', '.join(TABS)}.")
+        selection.choose(view=None)
+        asked = None
+    if st.session_state.get(_SEEN) != asked:
+        st.session_state[_VIEW] = asked or first
+    views = st.tabs(list(TABS), key=_VIEW, on_change="rerun")
+    opened = st.session_state[_VIEW]
+    st.session_state[_SEEN] = None if opened == first else opened
+    if st.session_state[_SEEN] != asked:
+        selection.choose(view=st.session_state[_SEEN])
+    for tab, view in zip(views, TABS.values(), strict=True):
         if tab.open:
             with tab:
                 view(atlas, network, threshold)
@@ -194,7 +206,7 @@ def _passage_picker(atlas: Atlas, network: int) -> int:
     """Previous, list, next, strongest, legend; until one is picked, the passage where the network works most."""
     strongest = int(atlas.recurrence_SK[:, network].argmax())
     last = len(atlas.passages) - 1
-    at = st.session_state.get(_SHOWN)
+    at = selection.current().passage
     at = strongest if at is None or at > last else at
     *steps, jump, legend = st.columns([0.6, 4, 0.6, 2, 3], gap="xsmall", vertical_alignment="center")
     stepper.step(steps, "passage", range(last + 1), at, _show_passage, line=lambda i: atlas.passages[i].name)
@@ -214,7 +226,7 @@ def _passage_picker(atlas: Atlas, network: int) -> int:
 
 
 def _show_passage(passage: int | None) -> None:
-    st.session_state[_SHOWN] = passage
+    selection.choose(passage=passage)
 
 
 def _neighbours(atlas: Atlas, network: int) -> list[int] | None:

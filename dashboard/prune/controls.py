@@ -24,49 +24,45 @@ _AMOUNT_NAMES = {"neurons": "share of neurons", "parameters": "share of paramete
 
 def draw() -> None:
     """One row for model and recipe; the rest behind 'More'."""
-    with st.container(border=True, key="prune_form"):
-        model, method, compensation, share, heads, more = st.columns(
-            [2, 2.6, 2.1, 1.9, 1.5, 1.2], vertical_alignment="bottom", gap="small"
-        )
-        with model:
-            _model()
-        method.selectbox(
-            "Method",
-            list(METHODS),
-            format_func=lambda name: METHODS[name].title,
-            key="prune_method",
-            persist_state="session",
-            help="What decides which neurons go.\n\n"
-            + "\n".join(f"- **{m.title}**: {m.explanation} Source: {m.source}." for m in METHODS.values()),
-        )
-        compensation.selectbox(
-            "Compensation",
-            list(COMPENSATIONS),
-            format_func=_compensation,
-            key="prune_compensation",
-            persist_state="session",
-            help="What stands in for the removed neurons.\n\n"
-            + "\n".join(f"- **{_compensation(name)}**: {line}." for name, line in COMPENSATIONS.items()),
-        )
-        share.selectbox(
-            "How much goes, by",
-            list(AMOUNTS),
-            format_func=lambda name: _AMOUNT_NAMES.get(name, name),
-            key="prune_share",
-            persist_state="session",
-            help="\n".join(f"- **{_AMOUNT_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items())
-            + f"\n- **{_AMOUNT_NAMES[THRESHOLD]}**: all that scores at most so much goes, as in the published form "
-            "with abs(z).",
-        )
-        heads.toggle(
-            "Heads too",
-            key="prune_heads",
-            persist_state="session",
-            help="Attention heads go as well, the same share of them as of the neurons, in whole groups where heads "
-            "share keys and values.",
-        )
-        with more, st.popover("More", width="stretch"):
+    with st.container(border=True, key="prune_form", horizontal=True, vertical_alignment="bottom", gap="small"):
+        _model()
+        _recipe()
+        with st.popover("More", width="content"):
             _more()
+
+
+def _recipe() -> None:
+    st.selectbox(
+        "Method",
+        list(METHODS),
+        format_func=lambda name: METHODS[name].title,
+        key="prune_method",
+        persist_state="session",
+        width=210,
+        help="What decides which neurons go.\n\n"
+        + "\n".join(f"- **{m.title}**: {m.explanation} Source: {m.source}." for m in METHODS.values()),
+    )
+    st.selectbox(
+        "Compensation",
+        list(COMPENSATIONS),
+        format_func=_compensation,
+        key="prune_compensation",
+        persist_state="session",
+        width=190,
+        help="What stands in for the removed neurons.\n\n"
+        + "\n".join(f"- **{_compensation(name)}**: {line}." for name, line in COMPENSATIONS.items()),
+    )
+    st.selectbox(
+        "How much goes, by",
+        list(AMOUNTS),
+        format_func=lambda name: _AMOUNT_NAMES.get(name, name),
+        key="prune_share",
+        persist_state="session",
+        width=175,
+        help="\n".join(f"- **{_AMOUNT_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items())
+        + f"\n- **{_AMOUNT_NAMES[THRESHOLD]}**: all that scores at most so much goes, as in the published form "
+        "with abs(z).",
+    )
 
 
 def _compensation(name: str) -> str:
@@ -114,6 +110,7 @@ def _model() -> None:
         names,
         index=0 if chosen else None,
         key="prune_model",
+        width=160,
         placeholder="Choose a model",
         on_change=lambda: selection.choose(model=st.session_state["prune_model"], atlas=None, network=0),
         help="Models on this machine; others are added on the Model page.",
@@ -122,6 +119,13 @@ def _model() -> None:
 
 def _more() -> None:
     st.markdown("**What may go**")
+    st.toggle(
+        "Heads too",
+        key="prune_heads",
+        persist_state="session",
+        help="Attention heads go as well, the same share of them as of the neurons, in whole groups where heads share "
+        "keys and values.",
+    )
     first, last = st.columns(2)
     first.number_input(
         "First layers kept whole",

@@ -24,7 +24,7 @@ _FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
 
 def draw(request: PruneRequest, plan: PrunePlan, perplexities: dict[str, PerplexityResult]) -> None:
     """Download of the plan, and export of the model; `perplexities` are what the card states."""
-    if sentence := st.session_state.pop(_PROBLEM, None):
+    if sentence := st.session_state.get(_PROBLEM):
         notices.error(sentence)
     model, files = st.columns(2, gap="large")
     with model:
@@ -62,7 +62,7 @@ def _export(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
     )
     job = prune_jobs.asked(EXPORT, request.model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Name", key=_FOLDER, placeholder=_stem(request))
+        st.text_input("Name", key=_FOLDER, on_change=_forget, placeholder=_stem(request))
         st.button(
             "Export",
             key="prune_export",
@@ -75,7 +75,13 @@ def _export(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
     prune_jobs.show(job, _done)
 
 
+def _forget() -> None:
+    """What was wrong is said until something else is asked for."""
+    st.session_state.pop(_PROBLEM, None)
+
+
 def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) -> None:
+    _forget()
     try:
         name, folder = destination(st.session_state[_FOLDER].strip() or _stem(request), model_access.roots())
         new_folder(folder)
@@ -93,5 +99,4 @@ def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
 
 
 def _done(outcome: Outcome) -> None:
-    st.success("Saved with its model card. Load it on the Model page by this name:", icon=":material/check_circle:")
-    st.code(outcome.value, language=None)
+    jobs.saved_model(outcome.value, "Saved with its model card, under this name:")

@@ -10,7 +10,7 @@ from dashboard.prune import controls
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import MEASURING, SCORING
 from dashboard.prune.state import PruneRequest
-from fnet_core.evaluation.perplexity import PerplexityResult, ratio
+from fnet_core.evaluation.perplexity import PerplexityResult, on_same_windows, ratio
 from fnet_core.jobs import Job
 from fnet_core.pruning.known import KnownPruning
 from fnet_core.pruning.measuring import PruneResult
@@ -93,7 +93,8 @@ def _running(baseline: PerplexityResult | None, about: float | None, job: Job) -
     found = jobs.outcome(job)
     if found:
         result: PruneResult = found.value
-        _perplexities(result.baseline, result.pruned, None)
+        untouched, pruned = on_same_windows((result.baseline, result.pruned))
+        _perplexities(untouched, pruned, None)
     else:
         _perplexities(baseline, None, about)
     with st.container(height=_STATUS_HEIGHT, border=False, key="prune_status"):

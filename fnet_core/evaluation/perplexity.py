@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,15 @@ def ratio(changed: PerplexityResult, baseline: PerplexityResult) -> Ratio:
         return Ratio(math.inf, None)
     bounds = _ratio_interval(difference, units)
     return Ratio(_exp(float(difference.sum() / units.sum())), bounds and (_exp(bounds[0]), _exp(bounds[1])))
+
+
+def on_same_windows(results: Sequence[PerplexityResult]) -> tuple[PerplexityResult, ...]:
+    """Running estimates cut to the windows that all of them have, so that their numbers can be compared."""
+    W = min(len(result.nll_W) for result in results)
+    return tuple(
+        replace(result, nll_W=result.nll_W[:W], units_W=result.units_W[:W], document_W=result.document_W[:W])
+        for result in results
+    )
 
 
 def spoken(interval: tuple[float, float] | None, digits: str) -> str:

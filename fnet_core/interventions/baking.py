@@ -12,6 +12,7 @@ from fnet_core.interventions.editing import affine, check_edits
 from fnet_core.interventions.edits import Edit, save_edits
 from fnet_core.models.folder import published_name
 from fnet_core.models.loading import LoadedModel, private_copy
+from fnet_core.models.made import EDITS
 from fnet_core.models.modules import (
     attention_projections,
     check_row,
@@ -53,7 +54,7 @@ def bake(
     with saving_model(model, loaded.tokenizer, folder) as temporary:
         name = published_name(loaded.name, loaded.path)
         origin = {"model": name, "baked_from": name, "baked_from_digest": loaded.digest}
-        save_edits(temporary / "fnet-edits.json", edits, recipe | origin)
+        save_edits(temporary / EDITS, edits, recipe | origin)
         report("saving", 1.0)
     return folder
 

@@ -1,7 +1,7 @@
 """Measure what edits do: baseline, edited and random controls side by side, each answered from the store if known."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio, spoken
+from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, on_same_windows, ratio, spoken
 from fnet_core.evaluation.yardstick import Yardstick, baseline_estimates, changed_estimates
 from fnet_core.interventions.controls import check_controls, random_controls
 from fnet_core.interventions.editing import check_edits, editing
@@ -28,6 +28,11 @@ class Intervention(Described):
     edited: PerplexityResult
     controls: tuple[PerplexityResult, ...]
     done: bool
+
+    def on_same_windows(self) -> "Intervention":
+        """This with every perplexity over the windows that all of them have, while the measurement is running."""
+        baseline, edited, *controls = on_same_windows((self.baseline, self.edited, *self.controls))
+        return replace(self, baseline=baseline, edited=edited, controls=tuple(controls))
 
     @property
     def effect(self) -> Ratio:

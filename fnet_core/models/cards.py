@@ -1,10 +1,12 @@
 """What a person should know about a model before loading it."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from transformers import PretrainedConfig
 
@@ -21,7 +23,7 @@ from fnet_core.models.folder import (
     wrapper_note,
 )
 from fnet_core.models.licences import is_accepted
-from fnet_core.models.made import is_made, made_folder
+from fnet_core.models.made import EDITS, is_made, made_folder, origin
 from fnet_core.models.memory import MemoryEstimate, estimate
 from fnet_core.models.naming import Kind, locate
 from fnet_core.models.nearby import meant_folder
@@ -158,19 +160,32 @@ def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
 
 def _described_card(name: str, kind: Kind, folder: Path) -> ModelCard:
     note, licence, config = read_card(folder), read_licence(folder), read_config(folder)
+    made = origin(note) or origin(_edits(folder)) or "A model on this machine."
     quantised = quantisation_note(folder)
     check_quantised(folder, name)
     return _configured_card(
         name,
         kind,
         title=str(note.get("title") or folder.name),
-        description=f"A model on this machine. {quantised} {wrapper_note(folder)}".replace("  ", " ").strip(),
+        description=" ".join(said for said in (made, quantised, wrapper_note(folder)) if said),
         licence=licence.name,
         licence_url=licence.url,
         download_bytes=0,
         config=config,
         memory=estimate(config if quantised else folder),
     )
+
+
+def _edits(folder: Path) -> dict[str, Any]:
+    """The recipe of the edits that were folded into a model's weights; empty where there is none."""
+    path = folder / EDITS
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return dict(found["recipe"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return {}
 
 
 def _hub_card(repository: hub.Repository) -> ModelCard:

@@ -111,7 +111,8 @@ def check_allowed(path: Path, roots: Sequence[Path] | None) -> Path:
     if roots is not None and not any(real.is_relative_to(Path(root).resolve()) for root in (*roots, home())):
         listed = ", ".join(str(root) for root in roots) or "none"
         raise RequestError(
-            f"{path} is outside the folders that this server may read ({listed}); move the model there, or "
-            "name a starter or a hub repository."
+            f"{path} is outside the folders that this server may read ({listed}); move the model there, "
+            "name a starter or a hub repository, or start the server with FNET_MODEL_ROOTS naming the folders that it "
+            "may read."
         )
     return real

@@ -34,7 +34,8 @@ def destination(name: str, roots: Sequence[Path]) -> tuple[str, Path]:
     if not any(folder.is_relative_to(Path(root).resolve()) for root in roots):
         listed = ", ".join(str(root) for root in roots)
         raise RequestError(
-            f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in them."
+            f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in "
+            f"them, or start the server with FNET_MODEL_ROOTS naming the folders that it may use."
         )
     return str(folder), folder
 

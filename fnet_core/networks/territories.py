@@ -66,7 +66,7 @@ def territories(atlas: Atlas, threshold: float) -> Territories:
     for layer in range(atlas.layer_count):
         mine, z_KN = atlas.maps_of_layer(layer)
         if (key := mine.tobytes()) not in orders:
-            orders[key] = _alike_side_by_side(r_KK[np.ix_(mine, mine)])
+            orders[key] = alike_side_by_side(r_KK[np.ix_(mine, mine)])
         order_K = orders[key]
         rank_K = np.empty(len(mine), dtype=np.int64)
         rank_K[order_K] = np.arange(len(mine))
@@ -82,7 +82,7 @@ def territories(atlas: Atlas, threshold: float) -> Territories:
     return Territories(threshold, tuple(runs), tuple(neurons), tuple(owners), tuple(z))
 
 
-def _alike_side_by_side(r_KK: np.ndarray) -> np.ndarray:
+def alike_side_by_side(r_KK: np.ndarray) -> np.ndarray:
     """An order of networks, (K,) int64, in which those with alike time courses are neighbours."""
     if len(r_KK) < 3:
         return np.arange(len(r_KK))

@@ -13,6 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.territories import alike_side_by_side
 from fnet_core.plotting.style import (
     ACCENT,
     GREY,
@@ -186,14 +187,19 @@ def parcellation(atlas: Atlas, threshold: float, selected: int | None = None) ->
     return figure
 
 
+_MOST_TICKS = 20
+
+
 def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[int] | None = None) -> go.Figure:
-    """The correlation of every two networks' time courses."""
+    """The correlation of every two networks' time courses, networks with alike ones side by side."""
     shown = np.arange(len(atlas)) if networks is None else np.asarray(networks)
     r_KK = atlas.connectivity()[np.ix_(shown, shown)]
+    order_K = alike_side_by_side(r_KK)
+    shown, r_KK = shown[order_K], r_KK[np.ix_(order_K, order_K)]
     np.fill_diagonal(r_KK, np.nan)
     strongest = np.nanmax(np.abs(r_KK)) if np.isfinite(r_KK).any() else 1.0
     limit = float(min(1.0, max(0.1, np.ceil(10 * strongest) / 10)))
-    names = [str(k) for k in shown]
+    names = [f"{k} · {atlas.labels[k]}" for k in shown]
     figure = go.Figure(
         go.Heatmap(
             z=r_KK.astype(np.float32),
@@ -203,12 +209,14 @@ def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[i
             zmax=limit,
             colorscale=diverging(),
             hoverongaps=False,
-            hovertemplate="networks %{x} and %{y}<br><b>r = %{z:.2f}</b><extra></extra>",
+            hovertemplate="network %{x}<br>network %{y}<br><b>r = %{z:.2f}</b><extra></extra>",
             colorbar=colorbar("r"),
         )
     )
-    figure.update_xaxes(type="category", nticks=20, constrain="domain")
-    figure.update_yaxes(type="category", nticks=20, scaleanchor="x", constrain="domain")
+    labelled = slice(None, None, -(-len(shown) // _MOST_TICKS))
+    ticks = {"type": "category", "tickvals": names[labelled], "ticktext": [str(k) for k in shown[labelled]]}
+    figure.update_xaxes(ticks, constrain="domain")
+    figure.update_yaxes(ticks, scaleanchor="x", constrain="domain")
     if selected is not None and selected in shown:
         at = int(np.flatnonzero(shown == selected)[0])
         line = {"color": colour_of(atlas, selected), "width": 2}

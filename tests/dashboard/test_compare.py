@@ -185,6 +185,19 @@ def test_an_uploaded_file_compares_at_once_and_survives_a_refresh(tmp_path, with
     assert "copy, weights copy" in said(again)
 
 
+def test_a_file_for_one_side_leaves_the_other_side_as_it_was(tmp_path):
+    for a, b in (("a", "b"), ("b", "a")):
+        at = page("compare")
+        default = at.selectbox(key=f"compare_model_{b}").value
+        at.segmented_control(key=f"compare_kind_{b}").set_value("file").run()
+        path = tmp_path / f"{a}.safetensors"
+        A.save(path)
+        upload(at, a, path.name, path.read_bytes())
+        assert at.segmented_control(key=f"compare_kind_{b}").value == "file"
+        at.segmented_control(key=f"compare_kind_{b}").set_value("model").run()
+        assert at.selectbox(key=f"compare_model_{b}").value == default
+
+
 def test_an_uploaded_file_never_stands_in_for_a_measured_one():
     forged = replace(A, signals=NEAR.signals)
     assert forged.key == A.key

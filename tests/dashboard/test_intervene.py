@@ -109,6 +109,7 @@ def test_slider_box_and_presets_say_the_same():
     assert "**0 of 15 neurons**" in said(at)
     at.button(key="preset_amplify").click().run()
     assert at.number_input(key="gain_box_all").value == 1.05
+    assert at.button(key="preset_inhibit").label == "Inhibit the largest"
     at.button(key="preset_inhibit").click().run()
     assert at.number_input(key="gain_box_0").value == 0.0
     at.button(key="remove_0").click().run()

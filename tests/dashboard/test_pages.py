@@ -112,6 +112,21 @@ def test_a_copied_link_restores_the_view():
     assert at.slider(key="threshold_slider").value == 3.5
 
 
+def test_the_address_holds_tab_and_passage():
+    at = page("networks", atlas=save_atlas(), passage="1")
+    assert at.selectbox(key="passage_picker").value == 1
+    at.button(key="previous_passage").click().run()
+    assert at.query_params["passage"] == "0" and "view" not in at.query_params
+    at.session_state["view"] = "Map"
+    at.run()
+    assert at.query_params["view"] == "Map"
+    copied = page("networks", **at.query_params)
+    assert copied.session_state["view"] == "Map"
+    copied.session_state["view"] = "In text"
+    copied.run()
+    assert "view" not in copied.query_params and copied.selectbox(key="passage_picker").value == 0
+
+
 def test_the_selection_survives_a_change_of_page():
     at = page("networks", atlas=save_atlas(), network="1", threshold="3.5", model="hand-made")
     at.switch_page("app.py").run()
@@ -129,6 +144,8 @@ def test_the_selection_survives_a_change_of_page():
         ({"atlas": "saved", "network": "-1"}, "a network is a whole number"),
         ({"atlas": "saved", "threshold": "nan"}, "choose a number from 1 to 8"),
         ({"atlas": "saved", "threshold": "99"}, "choose a number from 1 to 8"),
+        ({"atlas": "saved", "view": "Inside"}, "asks for the view 'Inside'; choose one of In text, Contexts"),
+        ({"atlas": "saved", "passage": "first"}, "a passage is a whole number from 0"),
     ],
 )
 def test_a_wrong_address_is_a_sentence(query, sentence):

@@ -12,6 +12,8 @@ from dashboard import words
 from dashboard.prune import state as prune_state
 from fnet_core import texts
 from fnet_core.evaluation.yardstick import Yardstick
+from fnet_core.jobs import manager
+from fnet_core.models.cards import peek
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.pruning.curves import curves
@@ -165,6 +167,8 @@ def test_export_saves_a_model_that_loads_with_its_figures():
     job = press(at, "prune_export")
     assert job.state == "done", job.error
     assert at.code[0].value == "tiny-smaller"
+    removed = 1 - expected()[0].parameters / expected()[0].anatomy.parameters
+    assert peek("tiny-smaller").description == f"Pruned from tiny: {removed:.1%} fewer parameters."
     plan, measured = expected()
     smaller = get_loaded("tiny-smaller")
     assert sum(p.numel() for p in smaller.model.parameters()) == plan.parameters
@@ -172,3 +176,5 @@ def test_export_saves_a_model_that_loads_with_its_figures():
     assert f"{measured.pruned.value:.4g}" in card and "Wanda-sp" in card
     at.button(key="prune_export").click().run()
     assert "exists already; choose a new folder" in at.error[0].value
+    at.button(key="load_saved").click().run()
+    assert manager().get(at.session_state["selection"].job).label == "Loading tiny-smaller"

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from support.loading import loaded_tiny
+from support.perplexities import result
 from support.tiny_models import starting_tokenizer, tiny_tokenizer
 
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult, measure, ratio
+from fnet_core.evaluation.perplexity import PerplexityResult, measure, on_same_windows, ratio
 from fnet_core.evaluation.windows import disjoint_windows, sliding_windows
 from fnet_core.texts import Passage
 
@@ -256,3 +257,12 @@ def test_a_ratio_beyond_every_number_is_null_in_json():
     broken = replace(fine, nll_W=np.full_like(fine.nll_W, math.inf))
     found = ratio(broken, fine)
     assert json.loads(json.dumps(found.summary(), allow_nan=False)) == {"value": None, "interval": None}
+
+
+def test_running_estimates_are_compared_on_the_windows_that_all_have():
+    whole, part = result(10.0, 20.0, 40.0), result(12.0, 24.0, 48.0)
+    part = replace(part, nll_W=part.nll_W[:2], units_W=part.units_W[:2], document_W=part.document_W[:2])
+    first, second = on_same_windows((whole, part))
+    assert first.value == pytest.approx(200**0.5) and second.value == pytest.approx(288**0.5)
+    assert second.value / first.value == pytest.approx(ratio(part, whole).value)
+    assert first.total_windows == 3

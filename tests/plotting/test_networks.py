@@ -8,6 +8,7 @@ import pytest
 from support.atlases import WIDTHS, hand_atlas
 
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.territories import alike_side_by_side
 from fnet_core.plotting import networks
 from fnet_core.plotting.style import MAX_COLUMNS, commonest_of_bins, network_colour, strongest_of_bins
 
@@ -134,7 +135,23 @@ def test_connectivity_leaves_the_diagonal_out_and_has_symmetric_limits():
     trace = networks.connectivity(hand_atlas()).data[0]
     assert np.isnan(np.diag(trace.z)).all()
     assert trace.zmin == -trace.zmax
-    assert trace.z[0, 2] == pytest.approx(1.0)
+    at = [name.partition(" ")[0] for name in trace.x]
+    assert trace.z[at.index("0"), at.index("2")] == pytest.approx(1.0)
+
+
+def test_connectivity_puts_alike_networks_side_by_side_and_names_them():
+    atlas = hand_atlas()
+    r_KK = np.array([[1.0, -0.2, 0.9, -0.3], [-0.2, 1.0, -0.1, 0.8], [0.9, -0.1, 1.0, -0.2], [-0.3, 0.8, -0.2, 1.0]])
+    assert {frozenset(alike_side_by_side(r_KK)[half]) for half in (slice(2), slice(2, 4))} == {
+        frozenset({0, 2}),
+        frozenset({1, 3}),
+    }
+    trace = networks.connectivity(atlas, 1).data[0]
+    assert sorted(trace.x) == [f"{k} · {label}" for k, label in enumerate(atlas.labels)]
+    shown = [int(name.partition(" ")[0]) for name in trace.x]
+    expected = atlas.connectivity()[np.ix_(shown, shown)]
+    apart = ~np.eye(len(shown), dtype=bool)
+    np.testing.assert_allclose(trace.z[apart], expected[apart], rtol=1e-6)
 
 
 def test_recurrence_is_in_percent_with_the_first_passage_on_top():
