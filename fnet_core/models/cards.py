@@ -23,7 +23,7 @@ from fnet_core.models.folder import (
     wrapper_note,
 )
 from fnet_core.models.licences import is_accepted
-from fnet_core.models.made import EDITS, is_made, made_folder, origin
+from fnet_core.models.made import EDITS, PRUNING, is_made, made_folder, origin
 from fnet_core.models.memory import MemoryEstimate, estimate
 from fnet_core.models.naming import Kind, locate
 from fnet_core.models.nearby import meant_folder
@@ -160,7 +160,9 @@ def _folder_card(name: str, kind: Kind, folder: Path) -> ModelCard:
 
 def _described_card(name: str, kind: Kind, folder: Path) -> ModelCard:
     note, licence, config = read_card(folder), read_licence(folder), read_config(folder)
-    made = origin(note) or origin(_edits(folder)) or "A model on this machine."
+    made = (
+        origin(note) or origin(_note(folder / PRUNING)) or origin(_note(folder / EDITS)) or "A model on this machine."
+    )
     quantised = quantisation_note(folder)
     check_quantised(folder, name)
     return _configured_card(
@@ -176,15 +178,13 @@ def _described_card(name: str, kind: Kind, folder: Path) -> ModelCard:
     )
 
 
-def _edits(folder: Path) -> dict[str, Any]:
-    """The recipe of the edits that were folded into a model's weights; empty where there is none."""
-    path = folder / EDITS
+def _note(path: Path) -> dict[str, Any]:
+    """A file beside a model's weights that says what it was made of; empty where there is none that is legible."""
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text("utf-8"))
-        return dict(found["recipe"])
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, RecursionError, TypeError):
         return {}
 
 

@@ -10,6 +10,8 @@ CARD = "fnet.json"
 
 EDITS = "fnet-edits.json"
 """The file that says which edits were folded into a model's weights."""
+PRUNING = "fnet-pruning.json"
+"""The file that says what a pruned model was made of."""
 
 
 def made_folder(name: str) -> Path:
@@ -31,6 +33,6 @@ def origin(note: dict[str, Any]) -> str | None:
             before > 0
         ):
             return f"Pruned from {parent}: {1 - after / before:.1%} fewer parameters."
-        case {"baked_from": str(parent)}:
+        case {"recipe": {"baked_from": str(parent)}}:
             return f"{parent} with edits of its neurons in the weights."
     return None

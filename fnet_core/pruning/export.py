@@ -14,6 +14,7 @@ from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
 from fnet_core.models.folder import published_name, read_licence, wrapper_note
 from fnet_core.models.loading import LoadedModel, load, private_copy
+from fnet_core.models.made import PRUNING
 from fnet_core.models.saving import CODE, needs_code, saving_model
 from fnet_core.models.stored import StoredWeights, stored_weights
 from fnet_core.progress import Report, silent
@@ -23,7 +24,7 @@ from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.plan import PrunePlan, check_plan
 from fnet_core.storage.atomic import new_folder
 
-CARD = "fnet-pruning.json"
+CARD = PRUNING
 
 
 def pruned_copy(

@@ -14,6 +14,7 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.edits import edit_networks, edits_text
 from fnet_core.interventions.measuring import intervene
 from fnet_core.jobs import Job
+from fnet_core.models.cards import peek
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
@@ -233,4 +234,5 @@ def test_baking_takes_a_name():
     at.text_input(key="bake_folder").set_value("tiny-without-0")
     assert press(at, "bake").state == "done"
     assert at.code[0].value == "tiny-without-0"
+    assert peek("tiny-without-0").description == "tiny with edits of its neurons in the weights."
     assert get_loaded("tiny-without-0").layers == get_loaded("tiny").layers

@@ -177,4 +177,4 @@ def test_export_saves_a_model_that_loads_with_its_figures():
     at.button(key="prune_export").click().run()
     assert "exists already; choose a new folder" in at.error[0].value
     at.button(key="load_saved").click().run()
-    assert manager().get(at.session_state["selection"].job).label == "Loading tiny-smaller"
+    assert manager().get(at.session_state["followed_jobs"]["load"]).label == "Loading tiny-smaller"
