@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import atlases, frame, notices, selection
+from dashboard.networks import lead
 from fnet_core.choices import SITES
 
 RECENT = 8
@@ -54,6 +55,10 @@ st.markdown(
     "sure one can be of it."
 )
 
+found, broken = atlases.saved(RECENT)
+lead.draw(found[0] if found else None)
+
+st.header("What to do here", anchor=False)
 with st.grid(3, min_column_width=250):
     for number, (title, icon, sentence, script, label) in enumerate(STEPS, start=1):
         with st.container(border=True, height="stretch"):
@@ -62,7 +67,6 @@ with st.grid(3, min_column_width=250):
             notices.next_step(script, label)
 
 st.header("Recent atlases", anchor=False)
-found, broken = atlases.saved(RECENT)
 for sentence in broken:
     notices.error(sentence)
 if not found:

@@ -9,6 +9,7 @@ import streamlit as st
 from fnet_core.choices import SITES, Site, is_scope
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.networks.example import EXAMPLE, EXAMPLE_FILE
 from fnet_core.storage import artifacts
 
 
@@ -26,12 +27,17 @@ class SavedAtlas:
 
 def load(key: str) -> Atlas:
     """The saved atlas of this key; `RequestError` if the key means nothing or the file cannot be read."""
-    path = artifacts.artifact_path(KIND, key)
+    path = file_of(key)
     if not path.is_file():
         raise RequestError(
             f"There is no saved atlas '{key[:16]}'; it may have been removed. Press 'Find networks' to make it again."
         )
     return _load(str(path), path.stat().st_mtime_ns)
+
+
+def file_of(key: str) -> Path:
+    """The file of the atlas of this key: in the store, or the one that comes with the project."""
+    return EXAMPLE_FILE if key == EXAMPLE else artifacts.artifact_path(KIND, key)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Opening the atlas")

@@ -5,7 +5,7 @@ painted in one frame, and the page sends one number for each neuron.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,22 @@ _scan = st.components.v2.component(
 )
 
 
-def draw(key: str, atlas: Atlas, network: int, threshold: float) -> None:
-    """Draw the scan of the atlas under this key with a network selected."""
+def draw(key: str, atlas: Atlas, network: int, threshold: float, choose: Callable[[int], None] | None = None) -> None:
+    """Draw the scan of the atlas under this key with a network selected.
+
+    `choose` is called with the network that a person picks; without it that network is selected on all pages.
+    """
+    choose = choose or _select
+
+    def picked() -> None:
+        picked = st.session_state[KEY].network
+        if isinstance(picked, int) and 0 <= picked < len(atlas):
+            choose(picked)
+
     _scan(
         key=KEY,
         data=_sent(key, threshold) | _selected(atlas, _ordered(key, threshold), network),
-        on_network_change=_clicked,
+        on_network_change=picked,
     )
     st.caption(
         "Each row is a layer. Its neurons stand with the network in which they are strongest: key neurons in full "
@@ -52,10 +62,8 @@ def draw(key: str, atlas: Atlas, network: int, threshold: float) -> None:
     )
 
 
-def _clicked() -> None:
-    network = st.session_state[KEY].network
-    if isinstance(network, int) and network >= 0:
-        selection.choose(network=network)
+def _select(network: int) -> None:
+    selection.choose(network=network)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -7,9 +7,8 @@ import streamlit as st
 from dashboard import atlases, charts, coloured_text, notices, selection, stepper, words
 from dashboard.networks import contexts, halves, own_text
 from dashboard.networks.table import networks_of_layer
-from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import networks
-from fnet_core.storage import artifacts
 
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
@@ -152,7 +151,7 @@ def recipe(atlas: Atlas, network: int, threshold: float) -> None:
         seconds["all"] = f"{sum(atlas.seconds.values()):.1f} s"
         st.table(seconds, border="horizontal")
         key = selection.current().atlas
-        path = artifacts.artifact_path(KIND, key) if key else None
+        path = atlases.file_of(key) if key else None
         if path and path.is_file():
             st.download_button(
                 f"Atlas ({words.size(path.stat().st_size)})",

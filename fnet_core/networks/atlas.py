@@ -366,7 +366,7 @@ class Atlas(Described):
             recipe=header["recipe"],
             passages=tuple(Passage(*fields) for fields in header["passages"]),
             widths_L=tuple(header["widths"]),
-            maps=artifacts.series(arrays, "maps"),
+            maps=tuple(maps.astype(np.float32, copy=False) for maps in artifacts.series(arrays, "maps")),
             courses=artifacts.series(arrays, "course"),
             offsets=artifacts.series(arrays, "offsets"),
             variance_K=arrays["variance"],

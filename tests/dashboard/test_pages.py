@@ -21,6 +21,7 @@ from fnet_core.errors import RequestError
 from fnet_core.jobs import manager
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.networks.example import EXAMPLE, example_atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.networks.listening import Heard
 from fnet_core.storage import artifacts
@@ -38,6 +39,13 @@ def test_home_is_never_blank():
         "5. Compare two models",
     ]
     assert "functional networks" in said(at) and "None yet" in said(at)
+    assert "comes with FNet" in said(at) and "smollm2-135m" in said(at)
+    (sent,) = [json.loads(element.proto.mixed.json or element.proto.json) for element in at.get("bidi_component")]
+    assert sent["networks"] == len(example_atlas())
+    at.button(key="open_lead").click().run()
+    assert at.session_state["selection"].atlas == EXAMPLE
+    at.switch_page("pages/networks.py").run()
+    assert not at.error and f"{len(example_atlas())} networks" in said(at)
 
 
 def test_home_lists_saved_atlases_and_opens_one():
