@@ -52,7 +52,7 @@ def _atlas(model: str, passages: int, settings: dict[str, str] | None) -> dict[s
         "from fnet_core.networks.finding import AtlasRequest, compute_atlas\n"
         "model, passages = sys.argv[1], int(sys.argv[2])\n"
         "request = AtlasRequest(model, texts.bundled('find')[:passages])\n"
-        "print(json.dumps(compute_atlas(get_loaded(model), request, {}).seconds))\n"
+        "print(json.dumps(compute_atlas(get_loaded(model), request, {}, halves=False).seconds))\n"
     )
     with tempfile.TemporaryFile() as noise:
         command = [sys.executable, "-c", program, model, str(passages)]

@@ -43,7 +43,8 @@ def peak_memory(arguments: list[str], passages: int) -> int:
         "model, site, k, n = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]);"
         "pool = texts.bundled('find') + texts.bundled('score');"
         "request = AtlasRequest(model, (pool * 9)[:n], site=site, components=k);"
-        "print(compute_atlas(models.get_loaded(model), request, {'site': site, 'scope': 'model'}).peak_memory_bytes)"
+        "loaded, recipe = models.get_loaded(model), {'site': site, 'scope': 'model'};"
+        "print(compute_atlas(loaded, request, recipe, halves=False).peak_memory_bytes)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments, str(passages)], check=True, capture_output=True, text=True
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=32)
     parser.add_argument("--site", default="mlp")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--halves", action="store_true", help="with the recurrence in two halves, as `fnet atlas` does")
     parser.add_argument(
         "--peaks", type=int, nargs="*", default=[24, 384], help="passages whose peak memory is compared"
     )
@@ -67,18 +69,18 @@ def main() -> None:
     request = AtlasRequest(options.model, texts.bundled("find"), site=options.site, components=options.components)
     device = main_device(loaded.model)
     ids = [tokenize(loaded, passage).ids_T[None].to(device) for passage in request.passages]
-    recipe = {"site": options.site, "scope": "model"}
+    recipe = {"model": options.model, "model_digest": loaded.digest, "site": options.site, "scope": "model", "seed": 0}
 
     bare_pass(loaded, ids)
-    compute_atlas(loaded, request, recipe)
+    compute_atlas(loaded, request, recipe, halves=options.halves)
     rounds, stages = [], []
     for _ in range(options.rounds):
         _, bare, bare_cpu = timed(lambda: bare_pass(loaded, ids))
-        atlas, whole, whole_cpu = timed(lambda: compute_atlas(loaded, request, recipe))
+        atlas, whole, whole_cpu = timed(lambda: compute_atlas(loaded, request, recipe, halves=options.halves))
         rounds.append((bare, whole, whole / bare - 1, whole_cpu / bare_cpu - 1))
         stages.append({stage: seconds / bare for stage, seconds in atlas.seconds.items()})
     bare_s, whole_s, overhead, overhead_cpu = (spread(values) for values in zip(*rounds, strict=True))
-    other = compute_atlas(loaded, replace(request, seed=1), recipe)
+    other = compute_atlas(loaded, replace(request, seed=1), recipe, halves=False)
     agreement = matched_correlation(atlas.maps[0], other.maps[0])
 
     arguments = [options.model, options.site, str(options.components)]

@@ -72,7 +72,7 @@ def answer(folder: Path, name: str, count: int, weights: int) -> None:
 
     began = perf_counter()
     recipe = {"model": name, "model_digest": loaded.digest, "site": "mlp", "scope": "model", "seed": 0}
-    atlas = compute_atlas(loaded, AtlasRequest(name, find, components=COMPONENTS), recipe)
+    atlas = compute_atlas(loaded, AtlasRequest(name, find, components=COMPONENTS), recipe, halves=False)
     took("atlas", began)
     began = perf_counter()
     with editing(loaded, [edit_networks(atlas, [0], DEFAULT_THRESHOLD, gain=0.0)]):

@@ -96,7 +96,7 @@ def fingerprint_of(
 
     def take() -> Fingerprint:
         peak = PeakMemory()
-        atlas = atlas_uncut(loaded, request.atlas_request(), report).answer
+        atlas = atlas_uncut(loaded, request.atlas_request(), report, halves=False).answer
         return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
 
     found = memo.answered(FINGERPRINTS, recipe, take)
@@ -131,7 +131,7 @@ def fingerprint(
     recipe = request.recipe(_published(running(loaded), loaded.path))
     peak = PeakMemory()
     atlas_recipe = {"model": loaded.name, "model_digest": loaded.digest, "site": site, "scope": "model"}
-    atlas = compute_atlas(loaded, request.atlas_request(), atlas_recipe, report)
+    atlas = compute_atlas(loaded, request.atlas_request(), atlas_recipe, report, halves=False)
     return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
 
 

@@ -67,16 +67,27 @@ def atlas_of(loaded: models.LoadedModel, request: AtlasRequest, report: Report =
     return atlas_uncut(loaded, cut_for(request, reader_of(loaded)), report)
 
 
-def atlas_uncut(loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent) -> Found[Atlas]:
-    """`atlas_of` on the passages as they are, however long they are to this model."""
+def atlas_uncut(
+    loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent, *, halves: bool = True
+) -> Found[Atlas]:
+    """`atlas_of` on the passages as they are, however long they are to this model; `halves` as in `compute_atlas`."""
     recipe = request.recipe(running(loaded))
-    return memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report))
+    return memo.answered(ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report, halves=halves))
 
 
 def compute_atlas(
-    loaded: models.LoadedModel, request: AtlasRequest, recipe: dict[str, Any], report: Report = silent
+    loaded: models.LoadedModel,
+    request: AtlasRequest,
+    recipe: dict[str, Any],
+    report: Report = silent,
+    *,
+    halves: bool = True,
 ) -> Atlas:
-    """Capture, decompose, label; RequestError before any of it when the data cannot give so many networks."""
+    """Capture, decompose, label; RequestError before any of it when the data cannot give so many networks.
+
+    With `halves`, and passages enough, the networks are separated in either half of the passages as well, and the atlas
+    says how they come back: two more separations, from the same reading.
+    """
     peak = PeakMemory()
     clock = Stopwatch()
     widths_L = site_widths(loaded.model, request.site)
@@ -100,7 +111,7 @@ def compute_atlas(
         standardized=True,
         starts=[sum(widths_L[: block.start]) for block in layers],
         names=["the model"] if request.scope == "model" else [block_name(block) for block in layers],
-        halves=len(request.passages) >= LEAST_PASSAGES,
+        halves=halves and len(request.passages) >= LEAST_PASSAGES,
         report=report,
         clock=clock,
     )
@@ -128,11 +139,11 @@ def compute_atlas(
         seconds=_rounded(clock),
         peak_memory_bytes=peak.bytes(),
     )
-    halves = [networks.halves for networks in found if networks.halves is not None]
-    if not halves:
+    found_in_halves = [networks.halves for networks in found if networks.halves is not None]
+    if not found_in_halves:
         return atlas
     with clock.stage("comparing halves"):
-        even, odd = ([maps.numpy() for maps in half] for half in zip(*halves, strict=True))
+        even, odd = ([maps.numpy() for maps in half] for half in zip(*found_in_halves, strict=True))
         recurrence = in_halves(atlas, (even, odd), halves_recipe(atlas))
     return replace(atlas, halves=recurrence, seconds=_rounded(clock), peak_memory_bytes=peak.bytes())
 

@@ -61,7 +61,9 @@ def recurrence_of(
             loaded.name, whole.passages, **{name: whole.recipe[name] for name in _SAME if name in whole.recipe}
         )
         even, odd = (
-            compute_atlas(loaded, replace(request, passages=whole.passages[half::2]), whole.recipe, part).maps
+            compute_atlas(
+                loaded, replace(request, passages=whole.passages[half::2]), whole.recipe, part, halves=False
+            ).maps
             for half, part in ((0, _part(report, 1)), (1, _part(report, 2)))
         )
         return in_halves(whole, (even, odd), recipe)

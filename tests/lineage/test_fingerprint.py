@@ -130,7 +130,7 @@ def test_models_without_attention_in_every_layer_have_no_weight_curves(family, s
 def test_signals_by_hand(llama, taken):
     """Once more from the atlas's maps, one neuron at a time."""
     atlas = taking.compute_atlas(
-        llama, FingerprintRequest("x", **ASK).atlas_request(), {"site": "residual", "scope": "model"}
+        llama, FingerprintRequest("x", **ASK).atlas_request(), {"site": "residual", "scope": "model"}, halves=False
     )
     subject = next(iter(read_subjects(llama, SCORE[2:3], "residual")))
     activity = subject.activations_TN.double().numpy()
@@ -198,7 +198,7 @@ def test_a_file_holds_it_all_and_is_small(taken, tmp_path):
 
 def test_the_recipe_names_the_device_that_the_model_is_on(llama, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(taking, "compute_atlas", lambda *_: None)
+    monkeypatch.setattr(taking, "compute_atlas", lambda *_, **_: None)
     monkeypatch.setattr(taking, "compute_fingerprint", lambda *arguments: arguments[3])
     assert take(llama)["device"] == "cpu"
 
