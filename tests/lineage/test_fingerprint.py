@@ -198,7 +198,7 @@ def test_a_file_holds_it_all_and_is_small(taken, tmp_path):
 
 def test_the_recipe_names_the_device_that_the_model_is_on(llama, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(taking, "compute_atlas", lambda *_, **_: None)
+    monkeypatch.setattr(taking, "compute_atlas", lambda *_, **__: None)
     monkeypatch.setattr(taking, "compute_fingerprint", lambda *arguments: arguments[3])
     assert take(llama)["device"] == "cpu"
 
