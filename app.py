@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import atlases, frame, notices, selection
+from dashboard import atlases, frame, notices, selection, words
 from dashboard.networks import lead
 from fnet_core.choices import SITES
 
@@ -74,10 +74,7 @@ if not found:
 for saved in found:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.text(f"{saved.model}: {saved.networks} networks", width=280)
-        st.caption(
-            f"{SITES[saved.site].split(':')[0]} · {saved.passages} passages · "
-            + ("whole model" if saved.scope == "model" else "layer by layer")
-        )
+        st.caption(f"{SITES[saved.site].split(':')[0]} · {saved.passages} passages · " + words.scope(saved.scope))
         if st.button("Open", key=f"open_{saved.key}", icon=":material/open_in_new:"):
             selection.choose(model=saved.model, atlas=saved.key, network=0)
             st.switch_page("pages/networks.py")

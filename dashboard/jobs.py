@@ -1,6 +1,7 @@
 """Background jobs as a page sees them: which ones the session follows, what they have found, how they are drawn."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeGuard
@@ -164,7 +165,10 @@ def ended(job: Job | None, cancelled: str = "was cancelled; nothing was saved.")
 @st.fragment(run_every=0.7)
 def live(id: str, draw: Callable[[Job], None]) -> None:
     """Draw a job anew while it is under way; the whole page is drawn once more at its end."""
-    job = manager().look(id)
+    try:
+        job = manager().look(id)
+    except RequestError:  # long ended, and forgotten while this page slept
+        st.rerun()
     if not under_way(job):
         st.rerun()
     draw(job)
@@ -204,13 +208,16 @@ def progress(job: Job) -> None:
 
 
 def cancel(id: str) -> None:
-    """Leave a job, for a button: it stops unless somebody else wants it too, and is followed no more then."""
-    job = manager().cancel(id, owner.current())
-    if under_way(job) and owner.current() not in job.owners:
+    """Leave a job, for a button: it stops unless somebody else wants it, and is followed no more where it goes on."""
+    with suppress(RequestError):  # somebody else's, or forgotten
+        manager().cancel(id, owner.current())
+    job = known(id)
+    if job is None or (under_way(job) and owner.current() not in job.owners):
         if selection.current().job == id:
             selection.choose(job=None)
-        if _remembered().get(job.kind) == id:
-            del _remembered()[job.kind]
+        followed = _remembered()
+        for kind in [kind for kind, followed_id in followed.items() if followed_id == id]:
+            del followed[kind]
 
 
 def saved_model(name: str, said: str) -> None:

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Callable
 
+from fnet_core.choices import window_of
+
 
 def count(number: int, noun: str) -> str:
     """ "1 neuron", "1,243 neurons"."""
@@ -82,3 +84,11 @@ def _ends(bounds: tuple[float, float] | None, shown: Callable[[float, int], str]
 def plain(text: str) -> str:
     """Text that Markdown shows as it is: names and sentences that came from elsewhere."""
     return re.sub(r"([\\`*_\[\]<>$~#|])", r"\\\1", text)
+
+
+def scope(name: str) -> str:
+    """The scope of an atlas in words."""
+    if name == "model":
+        return "whole model"
+    width = window_of(name)
+    return f"windows of {width} layers" if width else "layer by layer"

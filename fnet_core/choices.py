@@ -35,7 +35,8 @@ SCOPES: dict[str, str] = {
 def window_of(scope: str) -> int:
     """How many layers the windows of a scope have, 2 or more; 0 for a scope without windows."""
     name, colon, width = scope.partition(":")
-    return int(width) if name == "window" and colon and width.isascii() and width.isdigit() and int(width) > 1 else 0
+    whole = name == "window" and bool(colon) and width.isascii() and width.isdigit() and len(width) < 6
+    return int(width) if whole and int(width) > 1 and width == str(int(width)) else 0
 
 
 def is_scope(scope: object) -> bool:

@@ -24,8 +24,8 @@ Work = Callable[["JobReport"], Any]
 
 MOST_WAITING = 20
 """The most jobs of one owner that may wait for their turn."""
-UNSEEN_SECONDS = 60.0
-"""A background job that no page has asked about for so long is ended."""
+UNSEEN_SECONDS = 180.0
+"""A background job that no page has asked about for so long is ended; browsers let a hidden page ask once a minute."""
 _STORE = "the store"
 """The lane in which kept answers are looked for."""
 _FINISHED_KEPT = 100
@@ -239,7 +239,7 @@ class JobManager:
         assert record.kept is not None
         try:
             answer = record.kept()
-        except Exception:
+        except BaseException:  # a library's panic is no Exception, and this lane serves everybody
             _log.debug("Nothing is kept for %s", record.job.label, exc_info=True)
             answer = None
         with self._changed:

@@ -17,7 +17,7 @@ _COLUMNS = [2, 3]
 def line(saved: atlases.SavedAtlas) -> str:
     """An atlas in one line; two may have the same one."""
     site = site_title(saved.site)
-    scope = "" if saved.scope == "model" else ", layer by layer"
+    scope = "" if saved.scope == "model" else f", {words.scope(saved.scope)}"
     networks, passages = words.count(saved.networks, "network"), words.count(saved.passages, "passage")
     return f"{saved.model}: {networks}, {site}{scope}, {passages}"
 

@@ -19,7 +19,7 @@ def summary(key: str) -> None:
     st.caption(
         f"{words.plain(atlas.model_name)} · {words.count(len(atlas), 'network')} · "
         f"{site_title(atlas.site)} · "
-        f"{'whole model' if atlas.scope == 'model' else 'layer by layer'} · "
+        f"{words.scope(atlas.scope)} · "
         f"{words.count(len(atlas.passages), 'passage')}, {words.count(atlas.tokens, 'token')} · "
         f"found in {duration(sum(atlas.seconds.values()))}"
     )
@@ -54,7 +54,7 @@ if key:
         explorer(key)
 elif job is None:
     notices.info(
-        "No networks yet. Press 'Find networks': the model reads the text, which takes a minute or two, and "
-        "its map, table and coloured text appear here.",
+        "No networks yet. Press 'Find networks': the model reads the text, which takes a few minutes on two cores "
+        "(fewer passages, under More, are quicker), and its scan, table and coloured text appear here.",
         icon=":material/hub:",
     )

@@ -125,7 +125,11 @@ def test_what_is_kept_waits_for_no_turn(gate):
     assert busy.manager.get(busy.holder.id).state == "running"
 
 
-@pytest.mark.parametrize("looks", [lambda: None, lambda: 1 / 0])
+def panic():
+    raise SystemExit("a library's panic")
+
+
+@pytest.mark.parametrize("looks", [lambda: None, lambda: 1 / 0, panic])
 def test_what_is_not_kept_is_computed_in_its_turn(gate, looks):
     busy = Busy(gate)
     job = busy.ask("answer", "anna", kept=looks)

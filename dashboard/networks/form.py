@@ -105,7 +105,7 @@ def _advanced() -> None:
     )
     st.number_input(
         "Restarts",
-        1,
+        2,
         100,
         key="restarts",
         persist_state="session",

@@ -60,7 +60,7 @@ def _richest(fitting: dict[str, atlases.SavedAtlas]) -> str:
 
 
 def _line(saved: atlases.SavedAtlas) -> str:
-    scope = {"model": "", "layer": ", layer by layer"}.get(saved.scope, ", in windows of layers")
+    scope = "" if saved.scope == "model" else f", {words.scope(saved.scope)}"
     networks, passages = words.count(saved.networks, "network"), words.count(saved.passages, "passage")
     return f"{networks}{scope}, {passages} ({saved.key[:8]})"
 

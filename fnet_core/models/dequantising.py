@@ -206,11 +206,11 @@ def _fp8(parts: Parts, blocks: tuple[int, int]) -> Parts:
         return parts
     weight_OI = parts.pop("weight").float()
     scale = stored[0].float()
-    if scale.numel() > 1 and scale.numel() != len(weight_OI):
+    if scale.numel() == len(weight_OI) and (scale.ndim == 1 or scale.shape[1] == 1):
+        scale = scale.view(-1, 1)
+    elif scale.numel() > 1:
         for axis, size in enumerate(blocks):
             scale = scale.repeat_interleave(size, dim=axis).narrow(axis, 0, weight_OI.shape[axis])
-    elif scale.numel() > 1:
-        scale = scale.view(-1, 1)
     return parts | {"weight": weight_OI * scale}
 
 

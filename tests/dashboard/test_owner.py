@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+from streamlit.testing.v1 import AppTest
 from support.pages import page, said, save_atlas
 
 from dashboard import jobs, owner
@@ -107,3 +109,24 @@ def test_every_kind_of_job_has_a_page_that_exists():
         script = jobs.page_of(kind)
         assert script and (Path(__file__).parents[2] / script).is_file()
     assert jobs.page_of("something else") is None
+
+
+def stops_the_job_in_the_address():
+    import streamlit as st
+
+    from dashboard import jobs, selection
+
+    job = st.query_params["job"]
+    selection.start("Prune")
+    jobs.cancel(job)
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_foreign_or_forgotten_job_is_dropped_where_a_page_would_stop_it(monkeypatch, person, foreign):
+    running = a_running_atlas(monkeypatch)
+    person[0] = "ben"
+    at = AppTest.from_function(stops_the_job_in_the_address)
+    at.query_params["job"] = running if foreign else "0" * 16
+    at.run()
+    assert not at.exception and "job" not in at.query_params
+    assert manager().get(running).state == "running"

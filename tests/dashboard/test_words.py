@@ -38,3 +38,11 @@ def test_an_interval_has_the_notation_of_the_number_that_it_belongs_to(bounds, b
 )
 def test_the_ends_of_an_interval_have_the_digits_that_tell_them_apart(bounds, shown):
     assert words.between(bounds) == shown
+
+
+def test_scopes_in_words():
+    assert [words.scope(name) for name in ("model", "layer", "window:3")] == [
+        "whole model",
+        "layer by layer",
+        "windows of 3 layers",
+    ]

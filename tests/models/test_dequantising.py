@@ -339,3 +339,13 @@ def test_compressed_tensors_are_within_half_a_step_of_what_was_compressed(tmp_pa
         allowed = steps[name].repeat_interleave(GROUP, 1) * (0.501 if not symmetric else 1.001) if name in steps else 0
         assert (apart <= allowed + 1e-6).all()
         assert (name in steps) == bool(apart.max() > 0)
+
+
+def test_as_many_blocks_as_outputs_are_blocks_all_the_same():
+    scale = torch.rand(2, 128) + 0.5
+    weight = torch.randn(256, 16_384)
+    found = dequantising._fp8({"weight": weight, "weight_scale_inv": scale}, (128, 128))["weight"]
+    torch.testing.assert_close(found, weight * scale.repeat_interleave(128, 0).repeat_interleave(128, 1))
+    one_each = torch.rand(256)
+    found = dequantising._fp8({"weight": weight, "weight_scale": one_each}, (128, 128))["weight"]
+    torch.testing.assert_close(found, weight * one_each[:, None])
