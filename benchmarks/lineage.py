@@ -146,7 +146,7 @@ def _make(member: Member, folder: Path, folders: dict[str, Path]) -> None:
 
 def measured(a: Fingerprint, b: Fingerprint, how: str) -> ReferencePair:
     """A pair as it stands in the reference file."""
-    found = compare(a, b, reference=Reference("", "", "", ()))
+    found = compare(a, b, reference=Reference("", "", "", ()), test=False)
     kind = "independent" if how == "independent" else "derived"
     return ReferencePair(
         a.model.name,
@@ -212,15 +212,18 @@ def gap(pairs_: tuple[ReferencePair, ...]) -> float:
 
 
 def _print_pairs(prints: dict[str, Fingerprint], reference: Reference) -> None:
-    print("| a | b | how | score | interval | verdict | plain score | null | weight curves | CKA middle |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    columns = ("a", "b", "how", "score", "interval", "p, trained apart", "verdict")
+    columns += ("plain score", "null", "weight curves", "CKA middle")
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     plain = []
     for index, pair in enumerate(reference.pairs):
         found = judged(prints, reference, index)
         low, high = found.interval or (float("nan"),) * 2
         opinions = " | ".join("none" if v is None else f"{v:.2f}" for v in (pair.weight_curves, pair.cka))
+        p = f"{found.independence.p:.2g}" if found.independence else "none"
         print(
-            f"| {pair.a} | {pair.b} | {pair.how} | {pair.score:.3f} | {low:.3f} to {high:.3f} "
+            f"| {pair.a} | {pair.b} | {pair.how} | {pair.score:.3f} | {low:.3f} to {high:.3f} | {p} "
             f"| {found.verdict.outcome} | {found.plain_score:.3f} | {statistics.mean(found.null_scores):.2f} "
             f"| {opinions} |"
         )
@@ -243,7 +246,8 @@ def _print_probes(prints: dict[str, Fingerprint], reference: Reference) -> None:
         scores: dict[str, list[float]] = {"derived": [], "independent": []}
         widths = []
         for pair in reading(reference.pairs):
-            found = compare(*(first_probes(prints[name], count) for name in (pair.a, pair.b)), reference=reference)
+            sides = (first_probes(prints[name], count) for name in (pair.a, pair.b))
+            found = compare(*sides, reference=reference, test=False)
             scores[pair.kind].append(found.score)
             widths.append(found.interval[1] - found.interval[0])
         low, high = min(scores["derived"]), max(scores["independent"])

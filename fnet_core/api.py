@@ -26,7 +26,7 @@ from fnet_core.given import Model, Texts, loaded_of, name_of, passages
 from fnet_core.interventions.editing import check_atlas
 from fnet_core.interventions.edits import Edit, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
-from fnet_core.lineage import comparison
+from fnet_core.lineage import comparison, trained_apart
 from fnet_core.lineage import independence as testing
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.request import FingerprintRequest
@@ -293,23 +293,26 @@ def compare(
     b: Model | Fingerprint | Path,
     *,
     seed: int = 0,
+    test: bool = True,
     report: Report = silent,
     **choices: Any,
 ) -> comparison.Comparison:
     """Whether one model derives from the other: of two models, fingerprints, or paths to fingerprint files.
 
+    Without `test` it is not tested whether the two were trained apart, which takes most of the time between files.
     `choices` go to `fingerprint` for what is not one yet. Raises RequestError for fingerprints of other probes.
 
     >>> found = compare("tiny", load("tiny"), components=4, threshold=2.0)
     >>> found.outcome
     'same model'
     """
-    return comparison.compare(*taken_alike([_taking(side, report, choices) for side in (a, b)]), seed=seed)
+    sides = taken_alike([_taking(side, report, choices) for side in (a, b)])
+    return comparison.compare(*sides, seed=seed, test=test, report=report)
 
 
 def independence(
-    a: Model,
-    b: Model,
+    a: Model | Fingerprint | Path,
+    b: Model | Fingerprint | Path,
     source: Texts | None = None,
     *,
     neurons: int = SAMPLED_NEURONS,
@@ -318,16 +321,17 @@ def independence(
 ) -> testing.Independence:
     """Whether two models were trained apart, with a p-value, and which layer of the one matches which of the other.
 
-    It reads the first bundled passages of "score" unless `source` says otherwise. Raises RequestError for models whose
-    MLPs have no gate, and for fewer than 24 neurons.
+    Fingerprints, or paths to their files, do in place of models. It reads the first bundled passages of "score" unless
+    `source` says otherwise; a fingerprint brings its own. Raises RequestError for mixtures of experts, for a model with
+    gated MLPs and one without, for fewer than 24 neurons, and for fingerprints from before they held neurons.
 
     >>> found = independence("tiny", "tiny")
     >>> found.matched_J.tolist(), found.layers_in_words
     ([0, 1], ['Layers 0 and 1 of B match layers 0 and 1 of A.'])
     """
+    sides = [_file(side) or loaded_of(side, report) for side in (a, b)]
     read = texts.bundled("score")[:TEST_PASSAGES] if source is None else passages(source)
-    first, second = (loaded_of(model, report) for model in (a, b))
-    return testing.independence(first, second, read, neurons=neurons, seed=seed, report=report)
+    return trained_apart.independence_of_any(*sides, read, neurons=neurons, seed=seed, report=report)
 
 
 def derive(
@@ -376,12 +380,17 @@ def _prepared(
     return prepare(loaded, plan, compensation, request, report)
 
 
-def _taking(
-    side: Model | Fingerprint | Path, report: Report, choices: dict[str, Any]
-) -> Fingerprint | Callable[[int], Fingerprint]:
-    """A fingerprint, or what takes one, given the longest stretch of text to read at once."""
+def _file(side: Model | Fingerprint | Path) -> Fingerprint | None:
+    """The fingerprint that a side is or names; None for a model."""
     if isinstance(side, Fingerprint):
         return side
     if isinstance(side, Path) or (isinstance(side, str) and side.endswith(".safetensors")):
         return Fingerprint.load(Path(side))
-    return lambda span: fingerprint(side, report=report, **(choices | {"span": span}))
+    return None
+
+
+def _taking(
+    side: Model | Fingerprint | Path, report: Report, choices: dict[str, Any]
+) -> Fingerprint | Callable[[int], Fingerprint]:
+    """A fingerprint, or what takes one, given the longest stretch of text to read at once."""
+    return _file(side) or (lambda span: fingerprint(side, report=report, **(choices | {"span": span})))

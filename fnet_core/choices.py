@@ -95,6 +95,9 @@ RESAMPLES = 1000
 SAMPLED_NEURONS, TEST_PASSAGES = 256, 4
 """Of an independence test: neurons per layer, and passages read, unless asked otherwise."""
 
+ORDERS = 1999
+"""Random orders of neurons that the true one is held against where two models share their shape."""
+
 FINGERPRINT_SITE: Site = "residual"
 FINGERPRINT_COMPONENTS = 64
 FINGERPRINT_THRESHOLD = 3.6

@@ -5,7 +5,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import charts, notices, words
-from dashboard.compare import export, networks
+from dashboard.compare import export, layers, networks
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.verdict import INTERVAL_NOTE
@@ -52,6 +52,7 @@ def draw(found: Comparison, compared: str, stale: bool, busy: bool) -> None:
         _score(found)
     views = {
         "Matched networks": lambda: networks.matched(found),
+        "Layers": lambda: layers.draw(found),
         "Matrix": lambda: networks.matrix(found),
         "Second opinions": lambda: _second_opinions(found),
         "Save": lambda: export.draw(found, compared),
@@ -85,6 +86,7 @@ def _verdict(found: Comparison) -> None:
         st.badge(found.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
         st.subheader(HEADLINES[found.outcome], anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
+        st.markdown(words.plain(verdict.statement))
         st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in verdict.decisive))
         if verdict.advice and not found.same_model:
             st.markdown("**What would change it**\n" + "\n".join(f"- {words.plain(line)}" for line in verdict.advice))
@@ -92,9 +94,11 @@ def _verdict(found: Comparison) -> None:
 
 
 _OUTCOME_HELP = (
-    "- derived: the whole interval of the score lies with the pairs known to be derived\n"
-    "- independent: the whole interval lies with the pairs known to be independent\n"
-    "- inconclusive: anything else, and whenever something is in doubt"
+    "- derived: the whole interval of the score lies with the pairs known to be derived, and the independence test "
+    "contradicts that the two were trained apart\n"
+    "- independent: the interval lies with the pairs known to be independent, or fits neither kind, and the test has "
+    "nothing against it\n"
+    "- inconclusive: anything else, whenever fingerprint and test disagree or something is in doubt"
 )
 
 

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resamples", type=int, default=RESAMPLES, metavar="N", help="resamples for the interval (default %(default)s)"
     )
+    parser.add_argument(
+        "--fingerprint-only", action="store_true", help="leave out the test whether both were trained apart"
+    )
     parser.add_argument("--report", metavar="F", help="also write one self-contained HTML report")
 
 
@@ -38,7 +41,8 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
     from fnet_core.lineage.request import STAGES
 
     models = [letter for letter, name in (("A", options.a), ("B", options.b)) if not name.endswith(".safetensors")]
-    return {f"{letter} {stage}": length for letter in models for stage, length in STAGES.items()}
+    lengths = {f"{letter} {stage}": length for letter in models for stage, length in STAGES.items()}
+    return lengths | ({} if options.fingerprint_only else {"matching": 10.0})
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
@@ -57,7 +61,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     first, second = (_named_protocol(side) for side in sides)
     check_protocols(*first, *second)
     a, b = taken_alike([_taking(side, options, report, letter) for side, letter in zip(sides, "AB", strict=True)])
-    found = compare(a, b, seed=options.seed, resamples=options.resamples)
+    found = compare(
+        a, b, seed=options.seed, resamples=options.resamples, test=not options.fingerprint_only, report=report
+    )
     lines = _lines(found)
     if options.report is not None:
         save_report(found, Path(options.report))
@@ -106,14 +112,18 @@ def _taking(
         report(f"{letter} {stage}", fraction)
 
     def take(span: int) -> Fingerprint:
-        return find_fingerprint(replace(side, span=span), told, accept_licence=options.accept_licence).answer
+        test, accepted = not options.fingerprint_only, options.accept_licence
+        return find_fingerprint(replace(side, span=span), told, test=test, accept_licence=accepted).answer
 
     return take
 
 
 def _lines(found: Comparison) -> list[str | Table]:
     lines: list[str | Table] = [f"{found.outcome}: {found.a.model.name} and {found.b.model.name}"]
+    lines.append(f"  {found.verdict.statement}")
     lines += [f"  {sentence}" for sentence in found.verdict.reasons]
+    if found.independence:
+        lines += [f"  {sentence}" for sentence in found.independence.layers_in_words]
     lines += [f"  To do: {sentence}" for sentence in found.verdict.advice]
     rows = [
         (f"{row.value:.3f}", f"{row.network_a}", f"{row.network_b}", f"{row.label_a}  |  {row.label_b}")

@@ -88,6 +88,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             f"{taken.model.name} reads too few tokens at once for whole passages, so they were read in pieces of at "
             f"most {taken.span} characters."
         )
+    if taken.neurons is None:
+        lines.append(f"It has no signatures of neurons for the independence test, because {taken.untested}.")
     if not taken.reads_probes:
         lines.append(
             f"It needs {taken.bits_per_byte:.2f} bits per byte of these passages, a file compressor "

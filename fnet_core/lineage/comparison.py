@@ -15,15 +15,20 @@ from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.lineage.cka import LayerSimilarity, compare_layers
 from fnet_core.lineage.fingerprint import Fingerprint, check_comparable, check_options
+from fnet_core.lineage.independence import Independence, independence_of
 from fnet_core.lineage.spearman import cut_units, spearman, unexplained, unit_ranks
 from fnet_core.lineage.surface import surface_directions
 from fnet_core.lineage.verdict import Evidence, Reference, Verdict, judge, load_reference
 from fnet_core.lineage.weight_curves import CurveAgreement, compare_curves
+from fnet_core.progress import Report, silent
 
 SHIFTS = (1, 5, 11)
 """By how many passages the one side is moved, either way, for the null of mismatched passages."""
 
 PUBLISHED_CUT = 0.5
+
+NOT_ASKED = "it was not asked for"
+"""Why there is no independence test, as half a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,10 @@ class Agreement:
     layers: LayerSimilarity
     seed: int
     resamples: int
+    independence: Independence | None
+    """Whether the two were trained apart, layer by layer; None where it was not tested."""
+    untested: str
+    """Why it was not, as half a sentence."""
 
     @property
     def same_model(self) -> bool:
@@ -78,6 +87,7 @@ class Agreement:
             left_out_a=self.left_out_b,
             left_out_b=self.left_out_a,
             layers=replace(self.layers, heatmap_LJ=self.layers.heatmap_LJ.T),
+            independence=self.independence and self.independence.swapped(),
         )
 
     def evidence(self) -> Evidence:
@@ -99,6 +109,8 @@ class Agreement:
             spans=(a.span, b.span),
             weight_curves=self.curves.mean,
             cka=self.layers.middle,
+            test=self.independence and self.independence.evidence(),
+            untested=self.untested,
         )
 
 
@@ -133,6 +145,17 @@ class Comparison(Described, Agreement):
         """
         return drawn("lineage.matrix", self)
 
+    def plot_layers(self) -> Any:
+        """The plotly figure of which layer of a matches which of b; RequestError where that was not tested.
+
+        >>> import fnet_core as fn
+        >>> fn.compare("tiny", "tiny").plot_layers().data[0].z.shape
+        (2, 2)
+        """
+        if self.independence is None:
+            raise RequestError(f"There is no map of layers, because {self.untested}.")
+        return self.independence.plot()
+
     def _description(self) -> tuple[str, dict[str, object]]:
         interval = f" ({self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval else ""
         facts: dict[str, object] = {"score": f"{self.score:.2f}{interval}"}
@@ -164,6 +187,7 @@ class Comparison(Described, Agreement):
             "a": vars(self.a.model),
             "b": vars(self.b.model),
             "verdict": self.outcome,
+            "statement": self.verdict.statement,
             "score": self.score,
             "interval": list(self.interval) if self.interval else None,
             "plain_score": self.plain_score,
@@ -176,6 +200,8 @@ class Comparison(Described, Agreement):
                 "weight_curves_each": {name: getattr(self.curves, name) for name in "qkvo"},
                 "cka_best_layers": self.layers.best,
             },
+            "independence": self.independence and self.independence.summary(),
+            "untested": self.untested or None,
             "null": {
                 "mean": float(np.mean(self.null_scores)) if self.null_scores else None,
                 "highest": max(self.null_scores, default=None),
@@ -201,6 +227,8 @@ def compare(
     seed: int = 0,
     resamples: int = RESAMPLES,
     reference: Reference | None = None,
+    test: bool = True,
+    report: Report = silent,
 ) -> Comparison:
     """Match the networks of two fingerprints and judge, against the stored reference unless another is given.
 
@@ -209,16 +237,17 @@ def compare(
     whatever their origin. The interval resamples passages with the matching held fixed: to first order the best
     matching's value changes as if it were fixed, while matching anew would add to every resample, which holds fewer
     different passages, the gain of picking the best pairs by chance. It does not cover the ICA's seed, for which the
-    verdict leaves a margin. Raises RequestError when the fingerprints are of different probes or one has no signal at
-    all.
+    verdict leaves a margin. Where both hold signatures of their neurons, it is tested whether they were trained apart,
+    unless `test` is False; `report` gets the stage "matching". Raises RequestError when the fingerprints are of
+    different probes or one has no signal at all.
     """
     check_options(seed, resamples)
     check_comparable(a, b)
     reference = load_reference() if reference is None else reference
     if a.content_digest() <= b.content_digest():
-        found = _agreement(a, b, seed, resamples)
+        found = _agreement(a, b, seed, resamples, test, report)
     else:
-        found = _agreement(b, a, seed, resamples).swapped()
+        found = _agreement(b, a, seed, resamples, test, report).swapped()
     return Comparison(**vars(found), verdict=judge(found.evidence(), reference), reference=reference)
 
 
@@ -232,7 +261,16 @@ def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
     return float((x_1G @ y_1G.T)[0, 0])
 
 
-def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int) -> Agreement:
+def tested(a: Fingerprint, b: Fingerprint, seed: int, report: Report = silent) -> tuple[Independence | None, str]:
+    """The independence test from two fingerprints, or why there is none as half a sentence."""
+    try:
+        return independence_of(a.recorded(), b.recorded(), seed=seed, report=report), ""
+    except RequestError as error:
+        told = str(error).rstrip(".")
+        return None, told[0].lower() + told[1:]
+
+
+def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, test: bool, report: Report) -> Agreement:
     passages = range(len(a.passages))
     plain_a, plain_b = ([unit_ranks(_grid(side, p)) for p in passages] for side in (a, b))
     surface = _surface(a)
@@ -250,6 +288,7 @@ def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int) -> Agr
     matrix_KJ[inside] = mean_where_known(rho_PKJ)[inside]
     matched_M2, values_M = match(matrix_KJ, usable_a, usable_b)
     passage_values_MP = rho_PKJ[:, matched_M2[:, 0], matched_M2[:, 1]].T
+    apart, untested = tested(a, b, seed, report) if test else (None, NOT_ASKED)
     return Agreement(
         a=a,
         b=b,
@@ -268,6 +307,8 @@ def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int) -> Agr
         layers=compare_layers(a.grams_LU, b.grams_LU),
         seed=seed,
         resamples=resamples,
+        independence=apart,
+        untested=untested,
     )
 
 

@@ -17,12 +17,15 @@ from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint_check import is_whole
+from fnet_core.lineage.signatures import Recorded, Signatures
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "fingerprint"
-FORMAT = 1
+FORMAT = 2
+"""Format 1 has no signatures of neurons; it is read, and written again as it was."""
+TAKEN_BEFORE = "it was taken before FNet kept them; take it again"
 LEAST_RESAMPLES, MOST_RESAMPLES = 200, 1_000_000
 """Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
 
@@ -79,6 +82,10 @@ class Fingerprint(Described):
     """What bzip2 needs for all probes: a model that needs nearly as much does not read their language."""
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    neurons: Signatures | None = None
+    """What the independence test needs, from the first passages; None where there is none."""
+    untested: str = TAKEN_BEFORE
+    """Why there is none, as half a sentence."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -88,9 +95,23 @@ class Fingerprint(Described):
             "weights": self.model.digest[:16],
             "networks": f"{len(self)}, {int(self.empty_K.sum())} of them without a key neuron",
             "passages": len(self.passages),
+            "independence test": "can be made" if self.neurons else f"cannot be made: {self.untested}",
             "reads them": "yes" if self.reads_probes else "hardly: a verdict will be inconclusive",
         }
         return f"Fingerprint of {self.model.name}", facts
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it lacks what the independence test needs for no other reason than its age."""
+        return self.neurons is None and self.untested == TAKEN_BEFORE
+
+    def recorded(self) -> Recorded:
+        """The neurons as the independence test takes them; RequestError where the fingerprint has none."""
+        if self.neurons is None:
+            raise RequestError(
+                f"The fingerprint of {self.model.name} has no signatures of neurons, because {self.untested}."
+            )
+        return Recorded(self.model.name, self.neurons)
 
     def called(self, name: str) -> "Fingerprint":
         """The same fingerprint under another name of its model."""
@@ -158,12 +179,18 @@ class Fingerprint(Described):
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
         }
+        if self.neurons is not None:
+            more, header["neurons"] = self.neurons.parts()
+            arrays |= more
+        elif not self.is_old:
+            header["neurons"] = {"untested": self.untested}
         return arrays, header
 
     def save(self, path: Path) -> None:
         """Write the fingerprint as one safetensors file, whole or not at all; RequestError if the disk refuses."""
         arrays, header = self._parts()
-        artifacts.save_artifact(path, KIND, arrays, header | {"content": _content_digest(arrays, header)}, FORMAT)
+        header_and_digest = header | {"content": _content_digest(arrays, header)}
+        artifacts.save_artifact(path, KIND, arrays, header_and_digest, 1 if self.is_old else FORMAT)
 
     @classmethod
     def load(cls, path: Path) -> "Fingerprint":
@@ -173,11 +200,12 @@ class Fingerprint(Described):
         the protocol it names. The digest in the file shows damage and careless edits; it is no signature, and who
         forges a file can make it fit.
         """
-        arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
+        found = artifacts.read_header(path)["format"]
+        arrays, header = artifacts.load_artifact(path, KIND, 1 if found == 1 else FORMAT)
         content = header.pop("content", None)
         try:
             unchanged = content == _content_digest(arrays, header)
-            if unchanged and is_whole(arrays, header):
+            if unchanged and is_whole(arrays, header) and ("neurons" in header) == (found == FORMAT):
                 return cls._from_parts(arrays, header)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError):
             unchanged = True
@@ -191,6 +219,8 @@ class Fingerprint(Described):
     @classmethod
     def _from_parts(cls, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> "Fingerprint":
         passages = tuple(Passage(*fields) for fields in header["passages"])
+        neurons = header.get("neurons", {"untested": TAKEN_BEFORE})
+        untested = neurons.get("untested", "")
         return cls(
             model=ModelIdentity(**header["model"]),
             recipe=header["recipe"],
@@ -207,6 +237,8 @@ class Fingerprint(Described):
             compressor_bits_per_byte=header["compressor_bits_per_byte"],
             seconds=header["seconds"],
             peak_memory_bytes=header["peak_memory_bytes"],
+            neurons=None if untested else Signatures.from_parts(arrays, neurons),
+            untested=untested,
         )
 
     def summary(self) -> dict[str, Any]:
@@ -221,6 +253,8 @@ class Fingerprint(Described):
             "passages": len(self.passages),
             "tokens": sum(signal.shape[1] for signal in self.signals),
             "span": self.span or None,
+            "independence_test": self.neurons is not None,
+            "untested": self.untested or None,
             "bits_per_byte": self.bits_per_byte,
             "reads_probes": None if self.bits_per_byte is None else self.reads_probes,
             "seconds": self.seconds,
@@ -228,8 +262,8 @@ class Fingerprint(Described):
         }
 
 
-FINGERPRINTS = Kind(KIND, Fingerprint.load, FORMAT, keyed_since=1, names=frozenset({"model"}))
-"""Fingerprints in the store."""
+FINGERPRINTS = Kind(KIND, Fingerprint.load, FORMAT, keyed_since=FORMAT, names=frozenset({"model"}))
+"""Fingerprints in the store; those of format 1 have the same keys, for they answer what asks for no test."""
 
 
 def _content_digest(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> str:

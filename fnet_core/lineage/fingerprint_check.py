@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fnet_core.lineage.grid import grid_positions
+from fnet_core.lineage.grid import grid_positions, points_of
+from fnet_core.lineage.signatures import Signatures
 from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
 
 _CARD = {"name": str, "digest": str, "family": str, "layers": int, "width": int, "parameters": int, "dtype": str}
 _MOST = 2**53
@@ -38,7 +40,7 @@ def is_whole(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> boo
     """
     # raises where a text cannot be written as UTF-8, as a lone surrogate cannot
     json.dumps(header, ensure_ascii=False).encode()
-    return _header_holds(header) and _arrays_hold(arrays, header)
+    return _header_holds(header) and _arrays_hold(arrays, header) and _neurons_hold(arrays, header)
 
 
 def _header_holds(header: Mapping[str, Any]) -> bool:
@@ -106,6 +108,21 @@ def _arrays_hold(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) ->
             grid_G.min() >= 0 and grid_G.max() < signal_KT.shape[1],
         ]
     return all(holds)
+
+
+def _neurons_hold(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> bool:
+    """Whether signatures of neurons, if there are any, fit the model's layers and the passages."""
+    if "neurons" not in header:
+        return True
+    neurons = header["neurons"]
+    if "untested" in neurons:
+        return isinstance(neurons["untested"], str) and neurons["untested"] != ""
+    widths, points = neurons["widths"], neurons["points"]
+    if not points or not all(_is_count(count, 1) for count in (*widths, *points)):
+        return False
+    Signatures.from_parts(dict(arrays), neurons)
+    read = [Passage(*fields) for fields in header["passages"][: len(points)]]
+    return len(widths) == header["model"]["layers"] and points == [len(found) for found in points_of(read)]
 
 
 def _are_texts(values: Iterable[Any]) -> bool:

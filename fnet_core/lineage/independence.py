@@ -1,46 +1,72 @@
-"""Were two models trained apart? A test with a p-value for every pair of layers, from gate and up signals.
+"""Were two models trained apart? A test with a p-value for every pair of layers, from two signals of each neuron.
 
 Neurons of two layers are matched twice, by gate and by up signal. Of models trained apart the two matchings have
 nothing to do with each other; of related ones both find the same partner. Source: the robust test of Zhu et al. 2025,
-arXiv 2502.12292, here on a grid of characters so that models need share neither tokenizer nor width.
+arXiv 2502.12292, here on a grid of characters so that models need share neither tokenizer nor width. Models without a
+gate are matched by what a neuron reads and what it writes (`neuron_signals`).
 
 Shape legend: L, J layers of the one model and the other, N, M neurons of a layer of either, S sampled neurons,
-G grid points.
+G grid points, R random orders.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import norm
 
-from fnet_core.activations.fitting import fitted, reader_of
-from fnet_core.choices import SAMPLED_NEURONS
+from fnet_core.choices import ORDERS, SAMPLED_NEURONS
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
+from fnet_core.lineage.calibration import CONTRADICTED, Calibration, calibration_of
+from fnet_core.lineage.joint import CLEAR, ApartTest
 from fnet_core.lineage.layer_map import align, in_words, strays
-from fnet_core.lineage.neuron_signals import LayerSignals, check_gated, points_of, read_signals
 from fnet_core.lineage.request import LEAST_NEURONS, check_test
-from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import site_widths
-from fnet_core.profiling import Stopwatch
+from fnet_core.lineage.signatures import Form, LayerSignals, Recorded, differ
 from fnet_core.progress import Report, part_of, silent
-from fnet_core.texts import Passage
 
-CALIBRATED_PAIRS = 120
-"""Independent pairs of models on which p was as it should be: all pairs of 16 (`benchmarks/independence.py`)."""
-
-FLOOR = 1 / (CALIBRATED_PAIRS + 1)
-"""The smallest p that so many pairs can support, whatever a formula says."""
+FLOOR = calibration_of("gated").floor
+"""The smallest p that is reported of models with a gate, whatever a formula says."""
 
 LEVEL = 0.01
 """Two layers match where their p, times the number of pairs of layers, is below this."""
 
-BLOCK_BYTES = 512 << 20
-"""The most memory for the signals of the wider model; layers that do not fit are read in a further pass."""
+
+class Neurons(Protocol):
+    """One model's neurons, in the model itself or in its fingerprint."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+
+    @property
+    def form(self) -> Form:
+        """Which two signals its neurons have."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Neurons of each layer."""
+
+    def blocks(self) -> list[list[int]]:
+        """The layers in stretches that are to be read together."""
+
+    def read(
+        self, layers: Sequence[int], neurons: Sequence[np.ndarray] | None = None, report: Report = silent
+    ) -> list[LayerSignals]:
+        """The signals of some layers, of all neurons or of those listed for each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """What two models' neurons gave, the names apart."""
+
+    z_LJ: np.ndarray
+    neurons: int
+    order_p: float | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,6 +83,22 @@ class Independence(Described):
     """Characters of the text at which signals were read."""
     recipe: dict[str, Any]
     seconds: float
+    form: Form = "gated"
+    from_files: bool = False
+    """Whether the signals came from fingerprints, as signs of random projections, and not from the models."""
+    order_p: float | None = None
+    """Exact, from `ORDERS` random orders: do neurons of the same number agree more than any others? None where the two
+    do not share their shape. Small where both began from the same weights and kept their order; large says nothing."""
+
+    @property
+    def floor(self) -> float:
+        """The smallest p that the calibration supports."""
+        return self.calibration.floor
+
+    @property
+    def calibration(self) -> Calibration:
+        """What was measured of the test on models of this form."""
+        return calibration_of(self.form)
 
     @property
     def p_LJ(self) -> np.ndarray:
@@ -70,13 +112,22 @@ class Independence(Described):
 
     @property
     def p(self) -> float:
-        """The p-value of the two models: `nominal_p`, but no smaller than the calibration supports (`FLOOR`)."""
-        return max(self.nominal_p, FLOOR)
+        """The p-value of the two models: `nominal_p`, but no smaller than the calibration supports."""
+        return self.calibration.p_of(self.nominal_p)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether it is contradicted that the two were trained apart, see `CONTRADICTED`."""
+        return self.nominal_p <= CONTRADICTED
 
     @property
     def matched_J(self) -> np.ndarray:
         """For each layer of b the layer of a that it matches, in order of depth, int64; -1 for none."""
         return align(self._scores_LJ())
+
+    def swapped(self) -> "Independence":
+        """The same with a and b exchanged."""
+        return replace(self, a=self.b, b=self.a, z_LJ=self.z_LJ.T)
 
     def _scores_LJ(self) -> np.ndarray:
         return np.where(self.p_LJ * self.z_LJ.size < LEVEL, self.z_LJ, 0.0)
@@ -89,12 +140,15 @@ class Independence(Described):
         """What p is and how it came about."""
         a, b = self._names()
         how = f"the smallest p of {self.z_LJ.size:,} pairs of layers times their number (Bonferroni)"
-        if self.nominal_p < FLOOR:
+        if self.contradicted:
             shown = f"{self.nominal_p:.1g}" if self.nominal_p else "below 1e-300"
+            supported = f"calibration on {self.calibration.pairs:,} independent pairs supports"
             return (
-                f"That {a} and {b} were trained apart is contradicted: p at most {FLOOR:.3f}, which is all that a "
-                f"calibration on {CALIBRATED_PAIRS} independent pairs supports; the formula gives {shown}, {how}."
+                f"That {a} and {b} were trained apart is contradicted: p at most {self.floor:.3f}, which is all that a "
+                f"{supported}; the formula gives {shown}, {how}."
             )
+        if self.p < CLEAR:
+            return f"Whether {a} and {b} were trained apart is not clear: p {self.p:.2g}, {how}."
         return f"Nothing here contradicts that {a} and {b} were trained apart: p {self.p:.2g}, {how}."
 
     @property
@@ -117,15 +171,30 @@ class Independence(Described):
             }
         )
 
+    def evidence(self) -> ApartTest:
+        """What a verdict takes from it."""
+        return ApartTest(
+            p=self.p,
+            contradicted=self.contradicted,
+            floor=self.floor,
+            calibrated=self.calibration.pairs,
+            layers=self.z_LJ.shape[1],
+            matched=int((self.matched_J >= 0).sum()),
+            derived=self.calibration.derived,
+            missed=self.calibration.missed,
+        )
+
     def summary(self) -> dict[str, Any]:
         """The JSON object that the command line prints."""
         return {
             "a": self.a,
             "b": self.b,
             "p": self.p,
-            "p_floor": FLOOR,
-            "calibrated_pairs": CALIBRATED_PAIRS,
+            "p_floor": self.floor,
+            "calibrated_pairs": self.calibration.pairs,
+            "calibration": self.calibration.sentence,
             "nominal_p": self.nominal_p,
+            "contradicted": self.contradicted,
             "correction": "Bonferroni",
             "layer_pairs": self.z_LJ.size,
             "z": [[round(z, 4) for z in row] for row in self.z_LJ.tolist()],
@@ -134,6 +203,9 @@ class Independence(Described):
             "layers": self.layers_in_words,
             "neurons": self.neurons,
             "points": self.points,
+            "form": self.form,
+            "from_files": self.from_files,
+            "order_p": self.order_p,
             "recipe": self.recipe,
             "seconds": self.seconds,
         }
@@ -155,50 +227,76 @@ class Independence(Described):
         }
 
 
-def independence(
-    a: LoadedModel,
-    b: LoadedModel,
-    passages: Sequence[Passage],
-    *,
-    neurons: int = SAMPLED_NEURONS,
-    seed: int = 0,
-    report: Report = silent,
+def independence_of(
+    a: Recorded, b: Recorded, *, neurons: int = SAMPLED_NEURONS, seed: int = 0, report: Report = silent
 ) -> Independence:
-    """Test two loaded models, every layer of the one against every layer of the other.
+    """Test two models by what their fingerprints hold, every layer of the one against every layer of the other.
+
+    RequestError as `match_neurons`, and for signatures read in other ways. `report` gets the stage "matching".
+    """
+    if why := differ(a.signatures, b.signatures):
+        raise RequestError(f"{a.name} and {b.name} cannot be tested for independence, because {why}.")
+    start = perf_counter()
+    found = match_neurons(a, b, neurons, seed, report)
+    return Independence(
+        a.name,
+        b.name,
+        found.z_LJ,
+        found.neurons,
+        sum(a.signatures.points),
+        {"neurons": neurons, "seed": seed},
+        round(perf_counter() - start, 3),
+        a.form,
+        from_files=True,
+        order_p=found.order_p,
+    )
+
+
+def match_neurons(a: Neurons, b: Neurons, neurons: int, seed: int, report: Report = silent) -> Matched:
+    """z of every layer of a with every layer of b.
 
     Up to `neurons` of each layer of the narrower model, drawn by the seed, are matched one to one with the neurons of
-    the other's layer. Raises RequestError for models without gate, layers of too few neurons, and text that cannot be
-    read. `report` gets the stages "capturing" and "matching".
+    the other's layer. Raises RequestError for layers of too few neurons, and for a model with a gate and one without.
     """
     check_test(neurons, seed)
-    for model in (a, b):
-        check_gated(model)
-    cut = fitted(passages, [reader_of(a), reader_of(b)], context_only=True)
-    passages = cut.passages
-    clock = Stopwatch()
-    with clock.stage("testing"):
-        turned = _least_width(b) < _least_width(a)
-        narrow, wide = (b, a) if turned else (a, b)
-        sampled = _sample(narrow, passages, neurons, seed, report)
-        count = min(len(layer.gate_NG) for layer in sampled)
-        z_LJ = np.empty((len(sampled), len(site_widths(wide.model, "mlp"))))
-        for block in _blocks(wide, sum(map(len, points_of(passages)))):
-            for layer, other in zip(block, read_signals(wide, passages, block, report=report), strict=True):
-                part = part_of(report, layer, z_LJ.shape[1], "matching")
-                for row, own in enumerate(sampled):
-                    part("matching", row / len(sampled))
-                    z_LJ[row, layer] = _z(own, other, np.random.default_rng((seed, row, layer)))
-        report("matching", 1.0)
-    recipe = {
-        "digests": [a.digest, b.digest],
-        "passages": [passage.name for passage in passages],
-        "neurons": neurons,
-        "seed": seed,
-    } | ({"cut": cut.note} if cut.note else {})
-    points = sum(map(len, points_of(passages)))
-    return Independence(
-        a.name, b.name, z_LJ.T if turned else z_LJ, count, points, recipe, round(clock.seconds["testing"], 3)
-    )
+    if a.form != b.form:
+        gated, other = (a.name, b.name) if a.form == "gated" else (b.name, a.name)
+        raise RequestError(
+            f"The MLPs of {gated} have a gate and those of {other} have none, so their neurons cannot be matched; "
+            "compare fingerprints instead (fnet compare)."
+        )
+    turned = min(b.widths) < min(a.widths)
+    narrow, wide = (b, a) if turned else (a, b)
+    drawn_neurons, sampled = _sample(narrow, neurons, seed, report)
+    z_LJ = np.empty((len(sampled), len(wide.widths)))
+    alike: list[np.ndarray] = []
+    for block in wide.blocks():
+        for layer, other in zip(block, wide.read(block, report=report), strict=True):
+            part = part_of(report, layer, z_LJ.shape[1], "matching")
+            for row, own in enumerate(sampled):
+                part("matching", row / len(sampled))
+                z_LJ[row, layer] = layer_z(own, other, np.random.default_rng((seed, row, layer)), a.form)
+            if a.widths == b.widths:
+                alike.append(sampled[layer].gate_NG @ other.gate_NG[drawn_neurons[layer]].T)
+    report("matching", 1.0)
+    order_p = order_test(alike, np.random.default_rng((seed, ORDERS))) if a.widths == b.widths else None
+    return Matched(z_LJ.T if turned else z_LJ, len(sampled[0].gate_NG), order_p)
+
+
+def order_test(alike: Sequence[np.ndarray], rng: np.random.Generator) -> float:
+    """The exact p of neurons of one number agreeing, from (S, S) likenesses of each layer, all layers together.
+
+    The true order is one of `ORDERS` + 1, the others random. Were two models trained apart, by an algorithm that knows
+    no neuron from another, all would be as likely: p is exact, whatever the signals (Zhu et al. 2025, arXiv 2502.12292,
+    section 3.1, there on weights).
+    """
+    true, drawn_R = 0.0, np.zeros(ORDERS)
+    for alike_SS in alike:
+        rows_S = np.arange(len(alike_SS))
+        true += float(alike_SS[rows_S, rows_S].sum())
+        orders_RS = rng.permuted(np.tile(rows_S, (ORDERS, 1)), axis=1)
+        drawn_R += alike_SS[rows_S, orders_RS].sum(axis=1)
+    return float((1 + (drawn_R >= true - 1e-6 * abs(true)).sum()) / (ORDERS + 1))
 
 
 def matching_z(first_S: np.ndarray, second_S: np.ndarray) -> float:
@@ -207,17 +305,18 @@ def matching_z(first_S: np.ndarray, second_S: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1] * np.sqrt(len(first) - 1))
 
 
-def _z(own: LayerSignals, other: LayerSignals, rng: np.random.Generator) -> float:
+def layer_z(own: LayerSignals, other: LayerSignals, rng: np.random.Generator, form: Form = "gated") -> float:
     """z of one pair of layers.
 
     The other layer's neurons are numbered anew at random, so that a common order of both models' neurons counts for
-    nothing, and each matching sees them in an order of its own, so that ties fall independently.
+    nothing, and each matching sees them in an order of its own, so that ties fall independently. The sign of an up
+    signal beside a gate is arbitrary.
     """
     number_M = rng.permutation(len(other.gate_NG))
     found = []
     for own_NG, other_NG, ignores_sign in (
         (own.gate_NG, other.gate_NG, False),
-        (own.up_NG, other.up_NG, True),
+        (own.up_NG, other.up_NG, form == "gated"),
     ):
         order_M = rng.permutation(len(number_M))
         r_SM = own_NG @ other_NG[order_M].T
@@ -226,41 +325,21 @@ def _z(own: LayerSignals, other: LayerSignals, rng: np.random.Generator) -> floa
     return matching_z(*found)
 
 
-def _least_width(loaded: LoadedModel) -> int:
-    return min(site_widths(loaded.model, "mlp"))
-
-
-def _sample(
-    loaded: LoadedModel, passages: Sequence[Passage], neurons: int, seed: int, report: Report
-) -> list[LayerSignals]:
-    """The signals of equally many neurons of every layer, those left out whose signals do not vary."""
-    widths = site_widths(loaded.model, "mlp")
-    count = min(neurons, *widths)
+def _sample(narrow: Neurons, neurons: int, seed: int, report: Report) -> tuple[list[np.ndarray], list[LayerSignals]]:
+    """Equally many neurons of every layer and their signals, those left out whose signals do not vary."""
+    count = min(neurons, *narrow.widths)
     rng = np.random.default_rng(seed)
-    drawn_neurons = [rng.choice(width, count, replace=False) for width in widths]
-    signals = read_signals(loaded, passages, range(len(widths)), drawn_neurons, report)
+    chosen = [rng.choice(width, count, replace=False) for width in narrow.widths]
+    signals = narrow.read(range(len(narrow.widths)), chosen, report)
     varying = [layer.gate_NG.any(axis=1) & layer.up_NG.any(axis=1) for layer in signals]
     count = min(int(kept.sum()) for kept in varying)
     if count < LEAST_NEURONS:
         raise RequestError(
-            f"A layer of {loaded.name} has {count} neurons whose signals vary and the independence test needs "
+            f"A layer of {narrow.name} has {count} neurons whose signals vary and the independence test needs "
             f"{LEAST_NEURONS}; choose a wider model, or compare fingerprints instead (fnet compare)."
         )
-    return [
+    kept_signals = [
         LayerSignals(layer.gate_NG[kept][:count], layer.up_NG[kept][:count])
         for layer, kept in zip(signals, varying, strict=True)
     ]
-
-
-def _blocks(loaded: LoadedModel, points: int) -> list[list[int]]:
-    """The layers in stretches whose signals fit into `BLOCK_BYTES` together, one layer at least."""
-    blocks: list[list[int]] = [[]]
-    room = BLOCK_BYTES
-    for layer, width in enumerate(site_widths(loaded.model, "mlp")):
-        needed = 2 * 4 * width * points
-        if needed > room and blocks[-1]:
-            blocks.append([])
-            room = BLOCK_BYTES
-        blocks[-1].append(layer)
-        room -= needed
-    return blocks
+    return [each[kept][:count] for each, kept in zip(chosen, varying, strict=True)], kept_signals

@@ -1,10 +1,15 @@
-"""Gate and up signals of MLP neurons on the character grid, so that neurons of any two models can be correlated.
+"""The two signals of MLP neurons on the character grid, so that neurons of any two models can be correlated.
 
-Shape legend: N neurons of a layer, G grid points of all passages side by side, T tokens of one passage.
+With a gate they are gate and up. Without one the first is what a neuron reads, its input to the activation function,
+and the second what it would read if its output weights were its input weights. So the one comes from the input weights
+alone and the other from the output weights, as gate and up come from weights of their own.
+Shape legend: N neurons of a layer, G grid points of all passages side by side, T tokens of one passage, D inputs of the
+MLP.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 import numpy as np
@@ -13,43 +18,62 @@ from torch import Tensor
 
 from fnet_core.activations.hooks import touching_taps
 from fnet_core.activations.reading import read_subjects, tokenize
-from fnet_core.errors import RequestError
-from fnet_core.lineage.grid import STEP, grid_positions, tokens_at
+from fnet_core.lineage.grid import points_of, tokens_at
+from fnet_core.lineage.signatures import Form, LayerSignals, Signatures, joined, signs
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import Tap, check_dense, mlp_projections, site_widths
+from fnet_core.models.modules import Tap, check_dense, mlp_projections, site_widths, weight_of
 from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
-POINTS = 2048
-"""The most grid points that are read; longer texts are read at wider steps."""
+Take = Callable[[str, int, int, np.ndarray], None]
+"""Called with "gate" or "up", the number of the layer in the list, the number of the passage, and (N, G) float32."""
 
 
-@dataclass(frozen=True, eq=False)
-class LayerSignals:
-    """A layer's two signals per neuron, in each passage centred and all together of norm 1; zeros where constant."""
-
-    gate_NG: np.ndarray
-    """float32: what enters the activation function."""
-    up_NG: np.ndarray
-    """float32: what its value is multiplied with."""
-
-
-def check_gated(loaded: LoadedModel) -> None:
-    """RequestError for a model whose neurons do not have the two signals."""
+def form_of(loaded: LoadedModel) -> Form:
+    """Which two signals the model's neurons have; RequestError for a model without one MLP per layer."""
     check_dense(loaded.model, "the independence test")
-    if not family_of(loaded.model.config).gated:
-        raise RequestError(
-            f"{loaded.name} is a {loaded.family} model, whose MLPs have no gate, and the independence test matches "
-            "neurons by gate and by up signal; compare fingerprints instead (fnet compare)."
-        )
+    return "gated" if family_of(loaded.model.config).gated else "ungated"
 
 
-def points_of(passages: Sequence[Passage]) -> list[np.ndarray]:
-    """The characters of each passage that are read, `STEP` apart or as many times that as keeps within `POINTS`."""
-    count = sum(len(grid_positions(len(passage.text))) for passage in passages)
-    step = STEP * -(-count // POINTS)
-    return [grid_positions(len(passage.text), step) for passage in passages]
+@contextmanager
+def touching_signals(
+    loaded: LoadedModel, passages: Sequence[Passage], layers: Sequence[int], take: Take
+) -> Iterator[None]:
+    """Call `take` on both signals of some layers while these passages are read one after the other, and no further one.
+
+    A signal is centred and of norm 1 in each passage, zeros where it is constant.
+    """
+    gated = form_of(loaded) == "gated"
+    mlps = [mlp_projections(loaded.model)[layer] for layer in layers]
+    widths = [site_widths(loaded.model, "mlp")[layer] for layer in layers]
+    positions = points_of(passages)
+    places = [_places(loaded, passage, found) for passage, found in zip(passages, positions, strict=True)]
+    read: Counter[tuple[str, int]] = Counter()
+    inputs: dict[int, Tensor] = {}
+
+    def keep(which: str, layer: int, activation: Tensor) -> None:
+        passage = read[which, layer]
+        if passage == len(passages):
+            return
+        read[which, layer] += 1
+        rows_TN = activation.reshape(-1, activation.shape[-1])[places[passage].to(activation.device)].float()
+        if which == "input":
+            inputs[layer] = rows_TN
+        elif which == "up":
+            take("up", layer, passage, _units(rows_TN[:, -widths[layer] :]))
+        else:
+            take("gate", layer, passage, _units(rows_TN[:, : widths[layer]]))
+            if not gated:
+                take("up", layer, passage, _written(inputs.pop(layer), weight_of(mlps[layer].down)))
+
+    gates = [Tap(mlp.up[0], "output") for mlp in mlps]
+    others = [Tap(mlp.up[-1], "output") if gated else Tap(mlp.up[0], "input") for mlp in mlps]
+    with (
+        touching_taps(gates, partial(keep, "gate")),
+        touching_taps(others, partial(keep, "up" if gated else "input")),
+    ):
+        yield
 
 
 def read_signals(
@@ -61,33 +85,60 @@ def read_signals(
 ) -> list[LayerSignals]:
     """The signals of some layers, of all their neurons or of the `neurons` listed for each, in one pass over the text.
 
-    RequestError where `check_gated` or the reading refuses.
+    RequestError where `form_of` or the reading refuses.
     """
-    check_gated(loaded)
-    mlps = [mlp_projections(loaded.model)[layer] for layer in layers]
+    form_of(loaded)
     widths = [site_widths(loaded.model, "mlp")[layer] for layer in layers]
     chosen = [np.arange(width) for width in widths] if neurons is None else list(neurons)
-    positions = points_of(passages)
-    edges = [0, *np.cumsum([len(found) for found in positions])]
+    edges = [0, *np.cumsum([len(found) for found in points_of(passages)])]
     signals = [LayerSignals(*(np.zeros((len(kept), edges[-1]), np.float32) for _ in "gu")) for kept in chosen]
-    places = [_places(loaded, passage, found) for passage, found in zip(passages, positions, strict=True)]
-    passage = 0
-
-    def keep(into: str, layer: int, activation: Tensor) -> None:
-        flat_TN = activation.reshape(-1, activation.shape[-1])[places[passage].to(activation.device)]
-        part_TN = flat_TN[:, -widths[layer] :] if into == "up_NG" else flat_TN[:, : widths[layer]]
-        part_NG = part_TN.float().cpu().numpy().T[chosen[layer]]
-        getattr(signals[layer], into)[:, edges[passage] : edges[passage + 1]] = _units(part_NG)
-
-    gates, ups = ([Tap(mlp.up[at], "output") for mlp in mlps] for at in (0, -1))
-    with touching_taps(gates, partial(keep, "gate_NG")), touching_taps(ups, partial(keep, "up_NG")):
-        for _ in read_subjects(loaded, passages, "mlp_out", report):
-            passage += 1
     scale = np.float32(1 / np.sqrt(len(passages)))
-    for layer in signals:
-        layer.gate_NG[:] *= scale
-        layer.up_NG[:] *= scale
+
+    def take(which: str, layer: int, passage: int, units_NG: np.ndarray) -> None:
+        into = getattr(signals[layer], f"{which}_NG")
+        into[:, edges[passage] : edges[passage + 1]] = units_NG[chosen[layer]] * scale
+
+    with touching_signals(loaded, passages, layers, take):
+        for _ in read_subjects(loaded, passages, "mlp_out", report):
+            pass
     return signals
+
+
+class SignatureReader:
+    """Collects a model's signatures while its passages are read by whoever reads them."""
+
+    def __init__(self, loaded: LoadedModel, passages: Sequence[Passage]) -> None:
+        self._form = form_of(loaded)
+        self._loaded, self._passages = loaded, passages
+        self._widths = site_widths(loaded.model, "mlp")
+        self._found: dict[tuple[str, int, int], np.ndarray] = {}
+
+    def reading(self) -> AbstractContextManager[None]:
+        """The context in which the passages are to be read, first to last; further ones may follow."""
+
+        def take(which: str, layer: int, passage: int, units_NG: np.ndarray) -> None:
+            self._found[which, layer, passage] = signs(units_NG, passage, len(self._passages))
+
+        return touching_signals(self._loaded, self._passages, range(len(self._widths)), take)
+
+    def signatures(self) -> Signatures:
+        """What was read."""
+        passages = range(len(self._passages))
+        gate, up = (
+            joined([[self._found[which, layer, at] for at in passages] for layer in range(len(self._widths))])
+            for which in ("gate", "up")
+        )
+        points = tuple(len(found) for found in points_of(self._passages))
+        return Signatures(self._form, tuple(self._widths), points, gate, up)
+
+
+def read_signatures(loaded: LoadedModel, passages: Sequence[Passage], report: Report = silent) -> Signatures:
+    """The signatures of all neurons, in one pass over the text; RequestError as `read_signals`."""
+    reader = SignatureReader(loaded, passages)
+    with reader.reading():
+        for _ in read_subjects(loaded, passages, "mlp_out", report):
+            pass
+    return reader.signatures()
 
 
 def _places(loaded: LoadedModel, passage: Passage, positions_G: np.ndarray) -> Tensor:
@@ -97,9 +148,21 @@ def _places(loaded: LoadedModel, passage: Passage, positions_G: np.ndarray) -> T
     return tokens.text_T.nonzero().flatten()[torch.from_numpy(at_G)]
 
 
-def _units(signals_NG: np.ndarray) -> np.ndarray:
-    """Rows centred and with norm 1; zeros where next to nothing varies."""
-    centred_NG = signals_NG - signals_NG.mean(axis=1, keepdims=True)
-    norm_N1 = np.linalg.norm(centred_NG, axis=1, keepdims=True)
-    varies_N1 = norm_N1 > 1e-5 * np.linalg.norm(signals_NG, axis=1, keepdims=True)
-    return np.divide(centred_NG, norm_N1, out=np.zeros_like(centred_NG), where=varies_N1)
+def _written(inputs_TD: Tensor, down_DN: Tensor) -> np.ndarray:
+    """The inputs along each neuron's output weights, (N, G) as `_units`.
+
+    Each input is put on one scale first, for a few very large ones would drown the others.
+    """
+    centred_TD = inputs_TD - inputs_TD.mean(dim=0)
+    spread_D = centred_TD.std(dim=0)
+    scaled_TD = torch.where(spread_D > 1e-5 * inputs_TD.abs().amax(dim=0), centred_TD / spread_D, 0.0)
+    return _units(scaled_TD @ down_DN.to(inputs_TD.device).float())
+
+
+def _units(signals_TN: Tensor) -> np.ndarray:
+    """Signals over time as rows, (N, T) float32, centred and with norm 1; zeros where next to nothing varies."""
+    signals_NT = np.ascontiguousarray(signals_TN.cpu().numpy().T)
+    centred_NT = signals_NT - signals_NT.mean(axis=1, keepdims=True)
+    norm_N1 = np.linalg.norm(centred_NT, axis=1, keepdims=True)
+    varies_N1 = norm_N1 > 1e-5 * np.linalg.norm(signals_NT, axis=1, keepdims=True)
+    return np.divide(centred_NT, norm_N1, out=np.zeros_like(centred_NT), where=varies_N1)

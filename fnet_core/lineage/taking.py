@@ -5,6 +5,7 @@ Shape legend: K networks, T tokens of one passage, N neurons, L layers, M marks,
 
 import bz2
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -17,13 +18,14 @@ from torch import Tensor
 from fnet_core.activations.fitting import Reader, reader_at, reader_of
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import copied, read_subjects, tokenize
-from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Site
+from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, TEST_PASSAGES, Site
 from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdentity
 from fnet_core.lineage.grid import grid_positions, tokens_at
+from fnet_core.lineage.neuron_signals import SignatureReader, read_signatures
 from fnet_core.lineage.request import MARKS, SPANS, FingerprintRequest, Signal, stretches
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
@@ -70,24 +72,31 @@ def taken_alike(sides: Sequence[Fingerprint | Callable[[int], Fingerprint]]) -> 
     ]
 
 
-def find_fingerprint(request: FingerprintRequest, report: Report = silent, **loading: Any) -> Found[Fingerprint]:
+def find_fingerprint(
+    request: FingerprintRequest, report: Report = silent, *, test: bool = True, **loading: Any
+) -> Found[Fingerprint]:
     """The fingerprint that a request asks for, from the store or measured and saved; its atlas is saved too.
 
     It bears the model's published name as asked for now, whatever it was called when it was measured; a file of the
-    store that cannot be read is made again. `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets
+    store that cannot be read is made again. One from before fingerprints held what the independence test needs is
+    completed, unless no `test` is wanted. `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets
     the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site_of(read_config(folder.path), request.site)
     request = readable(request, reader_at(folder))
     model = _published(expected(folder), folder.path)
-    if kept := memo.found(FINGERPRINTS, request.recipe(model)):
+    if kept := memo.found(FINGERPRINTS, request.recipe(model), _suffices(test)):
         return replace(kept, answer=kept.answer.called(model.name))
-    return fingerprint_of(models.get_loaded(request.model, report=report, **loading), request, report)
+    return fingerprint_of(models.get_loaded(request.model, report=report, **loading), request, report, test=test)
+
+
+def _suffices(test: bool) -> Callable[[Fingerprint], bool]:
+    return lambda kept: not (test and kept.is_old)
 
 
 def fingerprint_of(
-    loaded: models.LoadedModel, request: FingerprintRequest, report: Report = silent
+    loaded: models.LoadedModel, request: FingerprintRequest, report: Report = silent, *, test: bool = True
 ) -> Found[Fingerprint]:
     """The fingerprint of a loaded model, from the store or measured and saved, as `find_fingerprint`."""
     request = readable(request, reader_of(loaded))
@@ -95,17 +104,32 @@ def fingerprint_of(
     recipe = request.recipe(model)
 
     def take() -> Fingerprint:
+        if old := memo.known(FINGERPRINTS, recipe):
+            return with_signatures(old, loaded, report)
         peak = PeakMemory()
         atlas = atlas_uncut(loaded, request.atlas_request(), report, halves=False).answer
         return compute_fingerprint(loaded, atlas, request, recipe, report, peak)
 
-    found = memo.answered(FINGERPRINTS, recipe, take)
+    found = memo.answered(FINGERPRINTS, recipe, take, _suffices(test))
     return replace(found, answer=found.answer.called(model.name))
 
 
 def _published(model: Running, folder: Path) -> Running:
     """The model under the name that others know it by."""
     return replace(model, name=published_name(model.name, folder))
+
+
+def with_signatures(old: Fingerprint, loaded: models.LoadedModel, report: Report = silent) -> Fingerprint:
+    """A fingerprint from before it held what the independence test needs, completed; nothing else of it changes."""
+    clock = Stopwatch()
+    neurons, untested = None, ""
+    with clock.stage("completing"):
+        try:
+            neurons = read_signatures(loaded, old.passages[:TEST_PASSAGES], _as_stage(report, "scoring"))
+        except RequestError as error:
+            untested = _half_sentence(error)
+    seconds = old.seconds | {"completing": round(clock.seconds["completing"], 3)}
+    return replace(old, neurons=neurons, untested=untested, seconds=seconds)
 
 
 def fingerprint(
@@ -148,7 +172,9 @@ def compute_fingerprint(
     clock = Stopwatch()
     weights_KN = key_weights(atlas.maps[0], request.threshold, request.signal)
     with clock.stage("scoring"):
-        signals, grids, grams_LU = _read(loaded, request, weights_KN, report)
+        signatures, untested = _signature_reader(loaded, request)
+        with signatures.reading() if signatures else nullcontext():
+            signals, grids, grams_LU = _read(loaded, request, weights_KN, report)
     with clock.stage("weighing"):
         weights = list(attention_weights(loaded.model))
         curves_4L = weight_curves(weights) if weights else np.zeros((4, len(grams_LU)))
@@ -179,7 +205,24 @@ def compute_fingerprint(
         compressor_bits_per_byte=compressor_bits_per_byte((*request.find, *request.score)),
         seconds=spent,
         peak_memory_bytes=peak.bytes(),
+        neurons=signatures.signatures() if signatures else None,
+        untested=untested,
     )
+
+
+def _signature_reader(loaded: models.LoadedModel, request: FingerprintRequest) -> tuple[SignatureReader | None, str]:
+    """What collects the signatures of neurons, or why the model has none."""
+    if request.span:
+        return None, f"{loaded.name} reads too few tokens at once for whole passages"
+    try:
+        return SignatureReader(loaded, request.score[:TEST_PASSAGES]), ""
+    except RequestError as error:
+        return None, _half_sentence(error)
+
+
+def _half_sentence(error: RequestError) -> str:
+    told = str(error).rstrip(".")
+    return told[0].lower() + told[1:]
 
 
 def _read(

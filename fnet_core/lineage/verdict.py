@@ -4,8 +4,8 @@ A wrong accusation is the worst outcome, so every doubt makes the verdict inconc
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
+from fnet_core.lineage.joint import ApartTest, Outcome, Standing, combine
 from fnet_core.lineage.reference import (
     LEAST_REFERENCES,
     MINIMUM_GAP,
@@ -20,6 +20,7 @@ __all__ = [
     "INTERVAL_NOTE",
     "MARGIN",
     "REFERENCE_FILE",
+    "ApartTest",
     "Cuts",
     "Evidence",
     "Outcome",
@@ -30,8 +31,6 @@ __all__ = [
     "judge",
     "load_reference",
 ]
-
-Outcome = Literal["derived", "independent", "inconclusive"]
 
 MARGIN = 0.02
 """By how much the interval is widened on either side before it decides.
@@ -81,6 +80,9 @@ class Evidence:
     cka: float | None
     spans: tuple[int, int] = (0, 0)
     """Characters of the longest stretch that a and b read at once; 0 for whole passages."""
+    test: ApartTest | None = None
+    untested: str = ""
+    """Why there is no test, as half a sentence."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Verdict:
     second_opinions: tuple[SecondOpinion, ...]
     advice: tuple[str, ...]
     cuts: Cuts | None
+    statement: str = ""
+    """Outcome, evidence, error rate and what was not tested, in one sentence."""
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -122,10 +126,12 @@ class Verdict:
 
 
 def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
-    """Derived if the whole interval is above the upper cut, independent if below the lower one and nothing is in doubt.
+    """What fingerprint and independence test say together, see `joint.combine`; the second opinions decide nothing.
 
-    The interval is widened by `MARGIN` on either side first. Mismatched passages must score below the lower cut, so a
-    derived pair is above them by more than the distance of the cuts. One model given twice is never called independent.
+    The fingerprint says derived if its whole interval is above the upper cut, independent if below the lower one and
+    nothing is in doubt. The interval is widened by `MARGIN` on either side first. Mismatched passages must score below
+    the lower cut, so a derived pair is above them by more than the distance of the cuts. One model given twice is never
+    called independent.
     """
     known = reference if reference is not None and reference.protocol == evidence.protocol else None
     cuts = known.cuts() if known else None
@@ -138,16 +144,65 @@ def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
         assert cuts is not None
         outcome, because, advice = _decide(evidence, cuts)
     if evidence.same_model:
-        decisive.insert(0, "Both are one and the same model (identical digest of weights and tokenizer), given twice.")
-        if not doubts:
-            advice = ["Compare two different models: this says nothing about a second one."]
-            if outcome != "derived":
-                outcome = "inconclusive"
-                because = ["A model agrees with itself, so these fingerprints were not both taken of it as they say."]
-                advice = ["Make both fingerprints again; one of the files may name a model that it was not taken of."]
-    decisive += because
+        return _same_model(evidence, outcome, decisive, because, advice, cuts, doubted=bool(doubts))
+    standing = _standing(evidence, outcome, len(doubts))
+    joint = combine(standing, _clause(evidence, standing, cuts), evidence.test, evidence.untested)
+    changed = joint.outcome != outcome
+    told = (*joint.advice, *(() if changed else advice))
+    return Verdict(
+        joint.outcome,
+        (*decisive, *because, *joint.reasons),
+        _second_opinions(evidence, cuts),
+        tuple(dict.fromkeys(told)),
+        cuts,
+        joint.statement,
+    )
+
+
+def _same_model(
+    evidence: Evidence,
+    outcome: Outcome,
+    decisive: list[str],
+    because: list[str],
+    advice: list[str],
+    cuts: Cuts | None,
+    doubted: bool,
+) -> Verdict:
+    """The verdict on one model given twice, which no test can add to."""
+    same = "Both are one and the same model (identical digest of weights and tokenizer), given twice."
+    if not doubted:
+        advice = ["Compare two different models: this says nothing about a second one."]
+        if outcome != "derived":
+            outcome = "inconclusive"
+            because = ["A model agrees with itself, so these fingerprints were not both taken of it as they say."]
+            advice = ["Make both fingerprints again; one of the files may name a model that it was not taken of."]
     opinions = _second_opinions(evidence, cuts)
-    return Verdict(outcome, tuple(decisive), opinions, tuple(dict.fromkeys(advice)), cuts)
+    return Verdict(outcome, (same, *decisive, *because), opinions, tuple(dict.fromkeys(advice)), cuts, same)
+
+
+def _standing(evidence: Evidence, outcome: Outcome, doubts: int) -> Standing:
+    """What the fingerprint says alone, with its doubts told apart."""
+    if outcome != "inconclusive":
+        return outcome
+    if not doubts:
+        return "between"
+    return "unread" if doubts == len(evidence.unreadable) else "unknown"
+
+
+def _clause(evidence: Evidence, standing: Standing, cuts: Cuts | None) -> str:
+    """What the fingerprint says, as half a sentence."""
+    agree = f"the networks of {evidence.a} and {evidence.b} agree at {evidence.score:.2f}"
+    match standing:
+        case "derived" if cuts:
+            return f"{agree}, where known derived pairs lie ({cuts.lowest_derived:.2f} and above)"
+        case "independent" if cuts:
+            return f"{agree}, where known independent pairs lie ({cuts.highest_independent:.2f} and below)"
+        case "between":
+            return f"{agree}, between the known derived and the known independent pairs"
+        case "unread":
+            return f"{agree}, which says little because {' and '.join(evidence.unreadable)} hardly reads the passages"
+        case _:
+            return f"{agree}, which cannot be held against known pairs"
 
 
 def _decide(evidence: Evidence, cuts: Cuts) -> tuple[Outcome, list[str], list[str]]:

@@ -10,9 +10,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from fnet_core.choices import RESAMPLES
-from fnet_core.lineage.comparison import Comparison
+from fnet_core.lineage.comparison import NOT_ASKED, Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.verdict import INTERVAL_NOTE
+from fnet_core.plotting import independence as independence_figures
 from fnet_core.plotting import lineage as figures
 from fnet_core.storage.artifacts import atomic_file
 
@@ -78,6 +79,9 @@ def report_html(comparison: Comparison) -> str:
         published=comparison.published,
         matched=list(comparison.table().itertuples()),
         plots=_plots(comparison),
+        apart=comparison.independence,
+        untested=comparison.untested,
+        layer_notes=independence_figures,
         notes=figures,
         cards=[_card(a), _card(b)],
         commands=commands(comparison),
@@ -90,7 +94,12 @@ def report_html(comparison: Comparison) -> str:
 def _plots(comparison: Comparison) -> dict[str, Any]:
     """Every figure of the report, as HTML."""
     shown = range(min(SHOWN_SIGNALS, len(comparison.values_M)))
-    return {
+    apart = comparison.independence
+    tested = {}
+    if apart:
+        tested["layer_map"] = _html(independence_figures.layer_map(apart))
+        tested["calibration"] = _html(independence_figures.calibration(apart.form))
+    return tested | {
         "score": _html(figures.untitled(figures.score_on_reference(comparison), 28)),
         "signals": [_html(figures.matched_signals(comparison, pair)) for pair in shown],
         "matrix": _html(figures.matrix(comparison)),
@@ -163,10 +172,11 @@ def beyond_the_command(side: Fingerprint) -> list[str]:
 def commands(comparison: Comparison) -> list[str]:
     """The commands that make a comparison again, see `beyond_the_commands`."""
     resamples = f" --resamples {comparison.resamples}" if comparison.resamples != RESAMPLES else ""
+    alone = " --fingerprint-only" if comparison.untested == NOT_ASKED else ""
     return [
         fingerprint_command(comparison.a, "a.safetensors"),
         fingerprint_command(comparison.b, "b.safetensors"),
-        f"python -m fnet_core compare a.safetensors b.safetensors --seed {comparison.seed}{resamples} "
+        f"python -m fnet_core compare a.safetensors b.safetensors --seed {comparison.seed}{resamples}{alone} "
         "--report report.html",
     ]
 

@@ -81,10 +81,12 @@ def stamped(recipe: dict[str, Any]) -> dict[str, Any]:
     return recipe | {"fnet": __version__}
 
 
-def known(kind: Kind[Kept], recipe: dict[str, Any]) -> Kept | None:
-    """The answer if the store has it in a file that can be read."""
+def known(kind: Kind[Kept], recipe: dict[str, Any], suffices: Callable[[Kept], bool] = lambda _: True) -> Kept | None:
+    """The answer if the store has it in a file that can be read, and if what that holds `suffices`."""
     path = kind.path(recipe)
     answer, _ = _read(kind, path)
+    if answer is not None and not suffices(answer):
+        return None
     if answer is not None:
         log.info("%s: answered from the store, %s", kind.name, path)
     return answer
@@ -103,15 +105,25 @@ def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
     return path
 
 
-def found(kind: Kind[Kept], recipe: dict[str, Any]) -> Found[Kept] | None:
+def found(
+    kind: Kind[Kept], recipe: dict[str, Any], suffices: Callable[[Kept], bool] = lambda _: True
+) -> Found[Kept] | None:
     """`known`, with the file that keeps it."""
-    answer = known(kind, recipe)
+    answer = known(kind, recipe, suffices)
     return None if answer is None else Found(answer, kind.path(recipe), computed=False)
 
 
-def answered(kind: Kind[Kept], recipe: dict[str, Any], compute: Callable[[], Kept]) -> Found[Kept]:
-    """The answer to a stored question, kept or computed; what `compute` raises leaves no trace."""
-    if kept := found(kind, recipe):
+def answered(
+    kind: Kind[Kept],
+    recipe: dict[str, Any],
+    compute: Callable[[], Kept],
+    suffices: Callable[[Kept], bool] = lambda _: True,
+) -> Found[Kept]:
+    """The answer to a stored question, kept or computed; what `compute` raises leaves no trace.
+
+    A kept answer that does not suffice is computed again and replaced.
+    """
+    if kept := found(kind, recipe, suffices):
         return kept
     made = compute()
     return Found(made, keep(kind, recipe, made), computed=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from streamlit.testing.v1 import AppTest
-from support.fingerprints import hand_fingerprint, hand_reference, mixed, waves
+from support.fingerprints import hand_fingerprint, hand_reference, mixed, waves, with_neurons
 from support.pages import page, said
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
@@ -111,6 +111,19 @@ def test_a_verdict_is_named_reasoned_and_limited(with_reference, other, outcome)
     assert "evidence from what the models do on these passages, not proof" in text
     assert "Second opinion" not in text
     assert "Second opinion, attention-weight curves" in said(opened(at, "Second opinions"))
+
+
+def test_layers_that_match_are_named(with_reference):
+    """An older fingerprint has none; with neurons the page shows p, the words and the map."""
+    at = opened(shown(A, NEAR), "Layers")
+    assert "It was not tested whether the two were trained apart: the fingerprint of" in said(at)
+    a, near = with_neurons(A), with_neurons(NEAR)
+    found = compare(a, near, reference=hand_reference(A.protocol_digest))
+    at = opened(shown(a, near), "Layers")
+    assert {metric.label: metric.value for metric in at.metric}["p, trained apart"] == f"≤ {found.independence.p:.2g}"
+    assert found.independence.layers_in_words[0] in said(at) and found.independence.calibration.sentence in said(at)
+    figure = json.loads(at.get("plotly_chart")[1].proto.spec)
+    assert figure["layout"]["yaxis"]["title"]["text"].startswith("layer of A: base")
 
 
 def test_without_a_reference_the_page_says_so(monkeypatch):

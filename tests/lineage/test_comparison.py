@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from scipy.optimize import linear_sum_assignment
 from sklearn.linear_model import LinearRegression
-from support.fingerprints import LENGTHS, hand_fingerprint, hand_reference, mixed, waves
+from support.fingerprints import LENGTHS, hand_fingerprint, hand_reference, mixed, waves, with_neurons
 
 from fnet_core.errors import RequestError
 from fnet_core.lineage.comparison import compare, match, passage_interval
@@ -318,3 +318,36 @@ def test_no_model_code_is_needed():
     root = REFERENCE_FILE.parent.parent
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_test_is_made_of_what_both_files_hold():
+    near = with_neurons(hand_fingerprint(mixed(SIGNALS, 0.5, 3), "relative", seed=5))
+    a, far = with_neurons(base()), with_neurons(stranger(), seed=1)
+    one, other = judged(a, near), judged(a, far)
+    assert one.independence.p == one.independence.floor and one.independence.matched_J.tolist() == [0, 1, 2, 3]
+    assert other.independence.p > 0.05 and (other.independence.matched_J == -1).all()
+    assert one.summary()["independence"]["from_files"] and one.summary()["untested"] is None
+    assert "independence test, p at most" in one.verdict.statement == one.summary()["statement"]
+    turned = judged(near, a).independence
+    np.testing.assert_array_equal(turned.z_LJ, one.independence.z_LJ.T)
+    assert (turned.a, turned.b) == (one.independence.b, one.independence.a)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "options", "sentence"),
+    [
+        (
+            base(),
+            with_neurons(relative()),
+            {},
+            "fingerprint of base has no signatures of neurons, because it was taken",
+        ),
+        (with_neurons(base()), relative(), {}, "fingerprint of relative has no signatures"),
+        (with_neurons(base()), with_neurons(relative()), {"test": False}, "it was not asked for"),
+    ],
+)
+def test_what_was_not_tested_is_said(a, b, options, sentence):
+    found = judged(a, b, **options)
+    assert found.independence is None and sentence in found.untested and found.untested in found.verdict.decisive[-1]
+    assert found.summary()["independence"] is None and found.summary()["untested"] == found.untested
+    assert "independence test is missing" in found.verdict.decisive[-1]

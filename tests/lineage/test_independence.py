@@ -13,9 +13,10 @@ from torch import nn
 
 from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons
 from fnet_core.errors import RequestError
-from fnet_core.lineage import independence as testing
-from fnet_core.lineage.independence import FLOOR, independence, matching_z
-from fnet_core.lineage.neuron_signals import LayerSignals
+from fnet_core.lineage import trained_apart as testing
+from fnet_core.lineage.independence import FLOOR, layer_z, matching_z
+from fnet_core.lineage.signatures import LayerSignals
+from fnet_core.lineage.trained_apart import independence
 from fnet_core.texts import bundled
 
 PASSAGES = tuple(p.__class__(p.name, p.text[:120], p.source) for p in bundled("score")[:6])
@@ -51,7 +52,7 @@ def test_signals_of_nothing_in_common_give_uniform_p():
     def noise(neurons):
         return LayerSignals(*rng.normal(size=(2, neurons, 40)).astype(np.float32))
 
-    z = [testing._z(noise(32), noise(48), np.random.default_rng(k)) for k in range(1000)]
+    z = [layer_z(noise(32), noise(48), np.random.default_rng(k)) for k in range(1000)]
     assert kstest(norm.sf(z), "uniform").pvalue > 0.01
 
 
@@ -63,7 +64,7 @@ def test_a_common_order_of_neurons_is_no_evidence():
     def sorted_layer():
         return LayerSignals(*(np.sin(along + rng.normal(0, 0.25, (120, 1))).astype(np.float32) for _ in range(2)))
 
-    z = [testing._z(sorted_layer(), sorted_layer(), np.random.default_rng(k)) for k in range(60)]
+    z = [layer_z(sorted_layer(), sorted_layer(), np.random.default_rng(k)) for k in range(60)]
     assert np.max(z) < 4 and abs(np.mean(z)) < 0.6
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from support.loading import loaded_tiny
-from support.tiny_models import UNGATED
 
 from fnet_core.errors import RequestError
-from fnet_core.lineage.neuron_signals import POINTS, points_of, read_signals
+from fnet_core.lineage.grid import POINTS, points_of
+from fnet_core.lineage.neuron_signals import read_signals
 from fnet_core.texts import Passage
 
 PASSAGES = (Passage("one", "It rained all day, and nobody minded.", "test"), Passage("two", "A cat sat on it.", "test"))
@@ -39,13 +39,6 @@ def test_long_texts_are_read_at_wider_steps():
     long = Passage("long", "x" * (POINTS * 4 * 2 + 5), "test")
     (positions,) = points_of([long])
     assert len(positions) <= POINTS and set(np.diff(positions)) == {12}
-
-
-@pytest.mark.parametrize("family", UNGATED)
-def test_a_family_without_a_gate_is_refused_in_a_sentence(family):
-    with pytest.raises(RequestError, match="whose MLPs have no gate") as refused:
-        read_signals(loaded_tiny(family), PASSAGES, [0])
-    assert "compare fingerprints instead" in str(refused.value)
 
 
 def test_a_mixture_is_refused_in_a_sentence():

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from fnet_core.lineage.calibration import LEVELS, calibration_of
 from fnet_core.lineage.independence import Independence
-from fnet_core.plotting.independence import layer_map
+from fnet_core.plotting.independence import calibration, layer_map
 
 
 def test_layers_of_a_are_rows_and_matches_are_ringed():
@@ -14,3 +15,12 @@ def test_layers_of_a_are_rows_and_matches_are_ringed():
     layout = figure.layout
     assert layout.yaxis.title.text == "layer of A: one &lt;b&gt;" and layout.xaxis.title.text == "layer of B: two"
     assert layout.yaxis.autorange == "reversed"
+
+
+def test_the_calibration_stands_beside_what_p_promises():
+    known = calibration_of("gated")
+    promised, layers, models = calibration("gated").data
+    assert list(promised.x) == list(promised.y) == list(layers.x) == list(LEVELS)
+    assert [y or 0 for y in layers.y] == list(known.below_layers)
+    assert [y or 0 for y in models.y] == list(known.below_pairs)
+    assert f"{known.pairs:,} pairs of models" in models.name

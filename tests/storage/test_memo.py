@@ -244,3 +244,13 @@ def test_a_folder_in_the_way_is_moved_aside_with_all_it_holds():
     memo.keep(COUNTED, {"size": 4}, Counted(7))
     assert memo.known(COUNTED, {"size": 4}) == Counted(7)
     assert [aside.name for aside in path.parent.glob(".*.aside/*")] == ["somebodys"]
+
+
+def test_an_answer_that_does_not_suffice_is_computed_again_and_replaced():
+    recipe = {"size": 4}
+    memo.keep(COUNTED, recipe, Counted(1))
+    large = {"suffices": lambda kept: kept.number > 1}
+    assert memo.known(COUNTED, recipe).number == 1 and memo.known(COUNTED, recipe, **large) is None
+    found = memo.answered(COUNTED, recipe, lambda: Counted(2), **large)
+    assert (found.answer.number, found.computed) == (2, True)
+    assert memo.answered(COUNTED, recipe, lambda: Counted(3), **large).answer.number == 2

@@ -1,12 +1,14 @@
 """Fingerprints made by hand: signals one can count with, and reference pairs to hold them against."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
 
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import Fingerprint, ModelIdentity
+from fnet_core.lineage.signatures import Signatures
 from fnet_core.lineage.verdict import Reference, ReferencePair
 from fnet_core.texts import Passage
 
@@ -62,6 +64,15 @@ def hand_fingerprint(
         "peak_memory_bytes": 1234,
     }
     return Fingerprint(**fields | changes)
+
+
+def with_neurons(side: Fingerprint, seed: int = 0) -> Fingerprint:
+    """The fingerprint with signatures of neurons drawn by a seed, on its first two passages."""
+    layers = side.model.layers
+    rng = np.random.default_rng(seed)
+    points = tuple(len(range(0, length, 4)) for length in LENGTHS[:2])
+    gate, up = rng.integers(1, 256, (2, layers * 64, 2, 32), dtype=np.uint8)
+    return replace(side, neurons=Signatures("gated", (64,) * layers, points, gate, up), untested="")
 
 
 def waves(networks: int, tokens: tuple[int, ...] = (40, 50, 46, 43, 42), seed: int = 0) -> list[np.ndarray]:
