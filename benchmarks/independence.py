@@ -33,6 +33,7 @@ from fnet_core.lineage.independence import Matched, match_neurons
 from fnet_core.lineage.neuron_signals import form_of, read_signals, read_signatures
 from fnet_core.lineage.signatures import Form, LayerSignals
 from fnet_core.models.loading import LoadedModel, load
+from fnet_core.models.modules import site_widths
 from fnet_core.plotting.independence import calibration
 from fnet_core.progress import Report, silent
 
@@ -66,12 +67,13 @@ class Held:
 def neurons_of(loaded: LoadedModel, live: bool) -> Held:
     """A model's neurons as the test takes them, from the model itself or as a fingerprint holds them."""
     passages = [replace(p, text=p.text[:CHARACTERS]) for p in texts.bundled("score")[:PASSAGES]]
+    widths = site_widths(loaded.model, "mlp")
     if live:
-        layers = tuple(read_signals(loaded, passages, range(loaded.layers)))
+        layers = tuple(read_signals(loaded, passages, range(len(widths))))
     else:
         signatures = read_signatures(loaded, passages)
-        layers = tuple(signatures.layer(layer) for layer in range(loaded.layers))
-    return Held(loaded.name, form_of(loaded), tuple(len(layer.gate_NG) for layer in layers), layers)
+        layers = tuple(signatures.layer(layer) for layer in range(len(widths)))
+    return Held(loaded.name, form_of(loaded), widths, layers)
 
 
 def changed(loaded: LoadedModel) -> dict[str, LoadedModel]:

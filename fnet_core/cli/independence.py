@@ -37,7 +37,7 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Test every layer of the one model against every layer of the other, from models or from their fingerprints."""
-    from fnet_core.lineage.request import check_test
+    from fnet_core.lineage.calibration import check_test
 
     check_test(options.neurons, options.seed)
     files = [_file(name) for name in (options.a, options.b)]

@@ -1,11 +1,13 @@
 """What was measured of the independence test on models of which it is known whether they were trained apart."""
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from fnet_core.assets import ASSETS
+from fnet_core.checks import check_range, check_seed
 from fnet_core.lineage.signatures import Form
 
 CALIBRATION_FILE = ASSETS / "independence_calibration.json"
@@ -20,6 +22,17 @@ _TWENTIETH = 13
 CONTRADICTED = 1e-6
 """From this p of the formula down, a hundredth of the smallest that any pair trained apart had here, it is contradicted
 that two models were trained apart. Copies lie many orders of magnitude below."""
+
+
+LEAST_NEURONS = 24
+"""The fewest neurons of a layer with which the z of an independence test is near enough to normal."""
+
+
+def check_test(neurons: int, seed: int) -> None:
+    """RequestError for fewer neurons than an independence test needs, or a negative seed."""
+    remedy = f"choose {LEAST_NEURONS} or more, such as 256"
+    check_range(neurons, LEAST_NEURONS, math.inf, f"{neurons} neurons are", remedy)
+    check_seed(seed)
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ from scipy.stats import norm
 from fnet_core.choices import ORDERS, SAMPLED_NEURONS
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
-from fnet_core.lineage.calibration import CONTRADICTED, Calibration, calibration_of
+from fnet_core.lineage.calibration import CONTRADICTED, LEAST_NEURONS, Calibration, calibration_of, check_test
 from fnet_core.lineage.joint import CLEAR, ApartTest
 from fnet_core.lineage.layer_map import align, in_words, strays
-from fnet_core.lineage.request import LEAST_NEURONS, check_test
 from fnet_core.lineage.signatures import Form, LayerSignals, Recorded, differ
 from fnet_core.progress import Report, part_of, silent
 

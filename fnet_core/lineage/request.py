@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from fnet_core import texts
-from fnet_core.checks import check_choice, check_range, check_seed
+from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
 from fnet_core.cutting import FILLED, Span, spans
 from fnet_core.lineage.grid import STEP
@@ -40,21 +40,10 @@ MARKS = 200
 STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 2.0, "projecting": 0.5, "scoring": 8.0, "reading": 1.0}
 """Relative lengths of the stages of `find_fingerprint`, for the time left."""
 
-LEAST_NEURONS = 24
-"""The fewest neurons of a layer with which the z of an independence test is near enough to normal."""
-
-
 SPANS = tuple(2**power for power in range(12, 3, -1))
 """The longest stretches of the probes, in characters, that a model with a short context may read at once.
 
 They do not depend on the model, so that two models can be read in the same ones."""
-
-
-def check_test(neurons: int, seed: int) -> None:
-    """RequestError for fewer neurons than an independence test needs, or a negative seed."""
-    remedy = f"choose {LEAST_NEURONS} or more, such as 256"
-    check_range(neurons, LEAST_NEURONS, math.inf, f"{neurons} neurons are", remedy)
-    check_seed(seed)
 
 
 def stretches(passage: Passage, span: int) -> list[Span]:

@@ -7,11 +7,11 @@ import numpy as np
 
 from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.choices import SAMPLED_NEURONS
+from fnet_core.lineage.calibration import check_test
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.grid import points_of
 from fnet_core.lineage.independence import Independence, independence_of, match_neurons
 from fnet_core.lineage.neuron_signals import form_of, read_signals, read_signatures
-from fnet_core.lineage.request import check_test
 from fnet_core.lineage.signatures import Form, LayerSignals, Recorded
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths

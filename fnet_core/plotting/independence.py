@@ -46,8 +46,8 @@ def calibration(form: Form) -> go.Figure:
             line={"color": rgba(colour, 1.0)},
             hovertemplate="p below %{x:.2g}<br><b>%{y:.2%} of " + name + "</b><extra></extra>",
         )
-    figure.update_xaxes(type="log", dtick=1)
-    figure.update_yaxes(type="log", dtick=1)
+    figure.update_xaxes(type="log", dtick=1, tickformat="~g")
+    figure.update_yaxes(type="log", dtick=1, tickformat="~g")
     finish(figure, "Does p keep its promise?", "p", "share of pairs with so small a p", height=360)
     legend = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
     return figure.update_layout(showlegend=True, legend=legend, margin={"t": 76})
