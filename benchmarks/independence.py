@@ -83,8 +83,9 @@ def changed(loaded: LoadedModel) -> dict[str, LoadedModel]:
         "noise 0.3": lambda model, generator: add_noise(model, 0.3, generator),
         "3 bits": lambda model, generator: quantise(model, 3),
         "neurons permuted": permute_neurons,
-        "a layer dropped": lambda model, generator: drop_layers(model, 1),
     }
+    if loaded.model.config.num_hidden_layers > 2:
+        ways["a layer dropped"] = lambda model, generator: drop_layers(model, 1)
     found = {}
     for how, change in ways.items():
         model = deepcopy(loaded.model).requires_grad_(False)
@@ -163,9 +164,10 @@ def main() -> None:
     tell("  of these twins of one shape and age", [found for (i, j), found in apart.items() if kind[i] == kind[j]])
     if siblings:
         tell("with copies of other parents", siblings)
-    derived = {f"fine-tuned copy {i}": pairs[i, j] for i, j in related}
+    derived = {f"fine-tuned copy of {members[i].name}": pairs[i, j] for i, j in related}
+    parents = {each.parent for each in members}
     for number, each in enumerate(members):
-        if each.age and not each.parent and each.seed % 2 == 0:
+        if each.name in parents:
             for how, model in changed(models[number]).items():
                 derived[f"{how} {each.name}"] = match_neurons(
                     sides[number], neurons_of(model, options.live), options.neurons, 0

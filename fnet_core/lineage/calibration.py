@@ -83,4 +83,7 @@ class Calibration:
 def calibration_of(form: Form) -> Calibration:
     """The calibration of models with or without a gate."""
     content: dict[str, Any] = json.loads(CALIBRATION_FILE.read_text("utf-8"))[form]
-    return Calibration(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    return Calibration(**fields)
