@@ -184,6 +184,7 @@ def main() -> None:
         "layer_pairs": sum(found.z_LJ.size for found in apart.values()),
         "derived": len(derived),
         "missed": len(missed),
+        "smallest": min(bonferroni(found.z_LJ) for found in apart.values()),
         "below_layers": below(np.concatenate([norm.sf(found.z_LJ).ravel() for found in apart.values()])),
         "below_pairs": below(np.array([bonferroni(found.z_LJ) for found in apart.values()])),
     }

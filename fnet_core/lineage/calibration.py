@@ -13,11 +13,11 @@ from fnet_core.lineage.signatures import Form
 CALIBRATION_FILE = ASSETS / "independence_calibration.json"
 """Written by `python -m benchmarks.independence --write`."""
 
-LEVELS = tuple(10 ** (-k / 10) for k in range(41))
-"""1 down to 0.0001: where the calibration curves are known."""
+LEVELS = (1.0, 0.1, 0.05, 0.01, 0.001)
+"""Where the calibration curves are known."""
 
-_TWENTIETH = 13
-"""The level nearest to 5 %."""
+_TWENTIETH = 2
+"""The level of 5 %."""
 
 CONTRADICTED = 1e-6
 """From this p of the formula down, a hundredth of the smallest that any pair trained apart had here, it is contradicted
@@ -48,6 +48,8 @@ class Calibration:
     """Pairs of which one model was made from the other."""
     missed: int
     """Of these, how many had a p that some pair trained apart could have."""
+    smallest: float
+    """The smallest p of the formula that a pair trained apart had."""
     below_layers: tuple[float, ...]
     """The share of pairs of layers trained apart with a p at or below each of `LEVELS`."""
     below_pairs: tuple[float, ...]
@@ -64,6 +66,8 @@ class Calibration:
         Measured is how many of the pairs trained apart had so small a one, this pair counted among them (a conformal
         p-value), at the next of `LEVELS` above.
         """
+        if nominal < self.smallest:
+            return max(nominal, self.floor)
         at = max(i for i, level in enumerate(LEVELS) if level >= min(nominal, 1.0))
         return max(nominal, (1 + round(self.pairs * self.below_pairs[at])) / (self.pairs + 1))
 
