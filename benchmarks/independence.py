@@ -28,7 +28,7 @@ from benchmarks.strangers import SHAPES, Stranger, strangers
 from fnet_core import texts
 from fnet_core.derivation.symmetries import permute_neurons
 from fnet_core.derivation.weights import add_noise, drop_layers, quantise
-from fnet_core.lineage.calibration import CALIBRATION_FILE, CONTRADICTED, LEVELS
+from fnet_core.lineage.calibration import CALIBRATION_FILE, CONTRADICTED, LEVELS, calibration_of
 from fnet_core.lineage.independence import Matched, match_neurons
 from fnet_core.lineage.neuron_signals import form_of, read_signals, read_signatures
 from fnet_core.lineage.signatures import Form, LayerSignals
@@ -190,6 +190,7 @@ def main() -> None:
     }
     if options.write:
         CALIBRATION_FILE.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        calibration_of.cache_clear()
         calibration(options.form).write_html(options.models / f"calibration-{options.form}.html")
 
 

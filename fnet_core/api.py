@@ -329,9 +329,11 @@ def independence(
     >>> found.matched_J.tolist(), found.layers_in_words
     ([0, 1], ['Layers 0 and 1 of B match layers 0 and 1 of A.'])
     """
-    sides = [_file(side) or loaded_of(side, report) for side in (a, b)]
+    first, second = (
+        loaded_of(side, report) if isinstance(side, str | LoadedModel) else side for side in (_given(a), _given(b))
+    )
     read = texts.bundled("score")[:TEST_PASSAGES] if source is None else passages(source)
-    return trained_apart.independence_of_any(*sides, read, neurons=neurons, seed=seed, report=report)
+    return trained_apart.independence_of_any(first, second, read, neurons=neurons, seed=seed, report=report)
 
 
 def derive(
@@ -380,17 +382,18 @@ def _prepared(
     return prepare(loaded, plan, compensation, request, report)
 
 
-def _file(side: Model | Fingerprint | Path) -> Fingerprint | None:
-    """The fingerprint that a side is or names; None for a model."""
-    if isinstance(side, Fingerprint):
-        return side
+def _given(side: Model | Fingerprint | Path) -> Model | Fingerprint:
+    """A side with the file read that it names, if it names one."""
     if isinstance(side, Path) or (isinstance(side, str) and side.endswith(".safetensors")):
         return Fingerprint.load(Path(side))
-    return None
+    return side
 
 
 def _taking(
     side: Model | Fingerprint | Path, report: Report, choices: dict[str, Any]
 ) -> Fingerprint | Callable[[int], Fingerprint]:
     """A fingerprint, or what takes one, given the longest stretch of text to read at once."""
-    return _file(side) or (lambda span: fingerprint(side, report=report, **(choices | {"span": span})))
+    given = _given(side)
+    if isinstance(given, Fingerprint):
+        return given
+    return lambda span: fingerprint(given, report=report, **(choices | {"span": span}))

@@ -13,10 +13,10 @@ from fnet_core.lineage.signatures import Form
 CALIBRATION_FILE = ASSETS / "independence_calibration.json"
 """Written by `python -m benchmarks.independence --write`."""
 
-LEVELS = (1.0, 0.1, 0.05, 0.01, 0.001)
+LEVELS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001)
 """Where the calibration curves are known."""
 
-_TWENTIETH = 2
+_TWENTIETH = 4
 """The level of 5 %."""
 
 CONTRADICTED = 1e-6

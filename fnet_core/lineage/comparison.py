@@ -109,7 +109,7 @@ class Agreement:
             spans=(a.span, b.span),
             weight_curves=self.curves.mean,
             cka=self.layers.middle,
-            test=self.independence and self.independence.evidence(),
+            test=self.independence.evidence() if self.independence else None,
             untested=self.untested,
         )
 

@@ -259,9 +259,9 @@ def match_neurons(a: Neurons, b: Neurons, neurons: int, seed: int, report: Repor
     """
     check_test(neurons, seed)
     if a.form != b.form:
-        gated, other = (a.name, b.name) if a.form == "gated" else (b.name, a.name)
+        gated, ungated = (a.name, b.name) if a.form == "gated" else (b.name, a.name)
         raise RequestError(
-            f"The MLPs of {gated} have a gate and those of {other} have none, so their neurons cannot be matched; "
+            f"The MLPs of {gated} have a gate and those of {ungated} have none, so their neurons cannot be matched; "
             "compare fingerprints instead (fnet compare)."
         )
     turned = min(b.widths) < min(a.widths)

@@ -35,8 +35,8 @@ def test_p_keeps_its_promise(form):
 def test_p_is_no_smaller_than_what_pairs_trained_apart_had(form):
     known = calibration_of(form)
     assert known.p_of(0) == known.p_of(CONTRADICTED) == known.floor and known.p_of(1) == 1
-    made = replace(known, pairs=1000, smallest=0.0002, below_pairs=(1, 0.1, 0.05, 0.01, 0.003))
-    assert made.p_of(0.0005) == 4 / 1001 and made.p_of(0.05) == 51 / 1001 and made.p_of(0.0001) == 1 / 1001
+    made = replace(known, pairs=1000, smallest=0.0002, below_pairs=tuple(max(x, 0.003) for x in LEVELS))
+    assert made.p_of(0.0009) == 4 / 1001 and made.p_of(0.05) == 51 / 1001 and made.p_of(0.0001) == 1 / 1001
 
 
 def test_the_floor_of_gated_models_is_that_of_their_calibration():
