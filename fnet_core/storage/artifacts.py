@@ -165,7 +165,7 @@ def _opened(path: Path, arrays: bool = False) -> Iterator[tuple[Any, dict[str, A
             raw.seek(0)
             intact = checksums.holds(raw, arrays)
         if not intact:
-            raise RequestError(_damaged(path, ": it is not what was written"))
+            raise RequestError(_damaged(path, ": it was changed after it was made"))
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
