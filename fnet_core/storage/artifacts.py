@@ -165,7 +165,7 @@ def _opened(path: Path, arrays: bool = False) -> Iterator[tuple[Any, dict[str, A
             raw.seek(0)
             intact = checksums.holds(raw, arrays)
         if not intact:
-            raise RequestError(_damaged(path, ": it was changed after it was made"))
+            raise RequestError(f"{path} was changed after it was made: {_damaged(path.name)}")
         try:
             with safe_open(path, framework="np") as file:
                 metadata = file.metadata() or {}
@@ -176,8 +176,8 @@ def _opened(path: Path, arrays: bool = False) -> Iterator[tuple[Any, dict[str, A
             raise RequestError(_damaged(path)) from error
 
 
-def _damaged(path: Path, how: str = "") -> str:
-    return f"{path} is cut short or damaged{how}; copy it or make it again."
+def _damaged(path: Path | str) -> str:
+    return f"{path} is cut short or damaged; copy it or make it again."
 
 
 def _checked_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

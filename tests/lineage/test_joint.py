@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from lineage.test_verdict import SURE
-from support.fingerprints import hand_reference
+from support.fingerprints import SURE, hand_reference
 
 from fnet_core.lineage.joint import ApartTest, combine
 from fnet_core.lineage.verdict import judge

@@ -4,28 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from support.fingerprints import hand_reference
+from support.fingerprints import SURE, hand_reference
 
 from fnet_core.errors import RequestError
-from fnet_core.lineage.verdict import INTERVAL_NOTE, MARGIN, Evidence, judge, load_reference
+from fnet_core.lineage.verdict import INTERVAL_NOTE, MARGIN, judge, load_reference
 
 REFERENCE = hand_reference("p1")
-SURE = Evidence(
-    a="Alpha",
-    b="Beta",
-    protocol="p1",
-    score=0.7,
-    interval=(0.66, 0.74),
-    null=0.1,
-    usable=(60, 58),
-    components=64,
-    passages=24,
-    unreadable=(),
-    unmeasured=(),
-    same_model=False,
-    weight_curves=0.9,
-    cka=0.95,
-)
 
 
 def test_cuts_come_from_the_reference_scores():

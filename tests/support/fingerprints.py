@@ -9,7 +9,7 @@ import numpy as np
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import Fingerprint, ModelIdentity
 from fnet_core.lineage.signatures import Signatures
-from fnet_core.lineage.verdict import Reference, ReferencePair
+from fnet_core.lineage.verdict import Evidence, Reference, ReferencePair
 from fnet_core.texts import Passage
 
 LENGTHS = (160, 200, 184, 172, 168)
@@ -95,3 +95,22 @@ def hand_reference(protocol: str, derived=(0.6, 0.75, 0.9), independent=(0.1, 0.
     ]
     far = [ReferencePair("base", f"other {s}", "independent", "apart", s, None, 0.2, None, True) for s in independent]
     return Reference("python -m measure", protocol, "once, on paper", (*near, *far))
+
+
+SURE = Evidence(
+    a="Alpha",
+    b="Beta",
+    protocol="p1",
+    score=0.7,
+    interval=(0.66, 0.74),
+    null=0.1,
+    usable=(60, 58),
+    components=64,
+    passages=24,
+    unreadable=(),
+    unmeasured=(),
+    same_model=False,
+    weight_curves=0.9,
+    cka=0.95,
+)
+"""What is known of a pair whose every figure is beyond doubt."""
