@@ -11,9 +11,9 @@ _COOKIE = "_streamlit_xsrf"
 
 def current() -> str:
     """The person who is logged in, or else the browser, or else the session: always the same short digest for one."""
-    if st.user.get("is_logged_in"):
+    if st.user.get("is_logged_in") is True:
         who = f"user {st.user.get('sub') or st.user.get('email')}"
-    elif cookie := st.context.cookies.get(_COOKIE):
+    elif isinstance(cookie := st.context.cookies.get(_COOKIE), str) and cookie:
         who = f"browser {_unmasked(cookie)}"
     else:
         context = get_script_run_ctx()
