@@ -1,15 +1,12 @@
 """The chosen network: table, map and tabs. Only this part is redrawn when the threshold moves."""
 
-from html import escape
-
 import streamlit as st
 
 from dashboard import atlases, notices, selection, threshold
-from dashboard.networks import scan, table, views
+from dashboard.networks import heading, scan, table, views
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.contexts import led_by_position
-from fnet_core.plotting import networks as figures
+from fnet_core.networks.contexts import led_by_positions
 
 _THRESHOLD = "threshold_slider"
 
@@ -25,7 +22,7 @@ def explorer(key: str) -> None:
         selection.choose(network=0)
     left, right = st.columns([10, 11], gap="medium")
     with right:
-        beyond = _head(atlas)
+        beyond = _head(key, atlas)
         network = selection.current().network
         scan.draw(key, atlas, network, beyond)
     with left:
@@ -35,16 +32,18 @@ def explorer(key: str) -> None:
     views.tabs(atlas, network, beyond)
 
 
-def _head(atlas: Atlas) -> float:
+@st.cache_data(max_entries=16, show_spinner=False)
+def _led_by_positions(key: str) -> list[str | None]:
+    """Kept, since every move of the threshold draws the head anew."""
+    return led_by_positions(atlases.load(key))
+
+
+def _head(key: str, atlas: Atlas) -> float:
     """The network's name and the threshold with its count; returns the threshold."""
     network = selection.current().network
     name, slider = st.columns([1, 1], vertical_alignment="center")
     with name:
-        st.html(
-            f'<div style="border-left:.45rem solid {figures.colour_of(atlas, network)};padding-left:.7rem">'
-            f'<div style="font-size:.85rem;opacity:.7">Network {network}</div>'
-            f'<div style="font-size:1.25rem;font-weight:600">{escape(atlas.labels[network])}</div></div>'
-        )
+        st.html(heading.of(atlas, network))
     beyond = threshold.slider(
         _THRESHOLD,
         "z is a neuron's weight in the network, in standard deviations of all neurons' weights. Neurons beyond the "
@@ -56,6 +55,6 @@ def _head(atlas: Atlas) -> float:
     verb = "is a key neuron" if kept == 1 else "are key neurons"
     share = 100 * kept / total
     st.markdown(f"**{kept:,} of {total:,} neurons** {verb} ({share:.2f} %), |z| > {beyond:.1f}")
-    if sentence := led_by_position(atlas, network):
+    if sentence := _led_by_positions(key)[network]:
         st.caption(f":material/low_priority: {sentence}")
     return beyond

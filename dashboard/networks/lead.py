@@ -5,13 +5,12 @@ from html import escape
 import streamlit as st
 
 from dashboard import atlases, notices, selection, words
-from dashboard.networks import scan
+from dashboard.networks import heading, scan
 from fnet_core.choices import DEFAULT_THRESHOLD, site_title
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.contexts import contexts
 from fnet_core.networks.example import EXAMPLE
-from fnet_core.plotting.networks import colour_of
 
 _PICKED = "lead_network"
 _PLACES = 4
@@ -56,9 +55,8 @@ def _about(atlas: Atlas, network: int) -> None:
         for before, word, after in zip(places["before"], places["word"], places["after"], strict=True)
     )
     st.html(
-        f'<div style="border-left:.45rem solid {colour_of(atlas, network)};padding-left:.7rem">'
-        f'<div style="font-size:.85rem;opacity:.7">Network {network}</div>'
-        f'<div style="font-size:1.25rem;font-weight:600">{escape(atlas.labels[network])}</div></div>'
-        f'<div style="font-size:.9rem;margin-top:.6rem">{row["key_neurons"]:,} key neurons in {row["layers"]} layers. '
+        heading.of(atlas, network)
+        + '<div style="font-size:.9rem;margin-top:.6rem">'
+        + f"{row['key_neurons']:,} key neurons in {row['layers']} layers. "
         f"Most active at:{lines}</div>"
     )

@@ -103,9 +103,9 @@ def _show(atlas: Atlas, heard: Heard, network: int) -> None:
         st.caption(f"Network {network}: {words.plain(atlas.labels[network])}")
         coloured(atlas, heard.passage.text, heard.offsets_T2, heard.courses_TK[:, network])
         others = [other for other in table["network"].tolist() if other != network]
-        if second := _second(atlas, others):
+        if (second := _second(atlas, others)) is not None:
             with st.container(border=True, key="coloured_text_second"):
-                st.html(coloured_text.by_course(heard.passage.text, heard.offsets_T2, heard.courses_TK[:, second[0]]))
+                st.html(coloured_text.by_course(heard.passage.text, heard.offsets_T2, heard.courses_TK[:, second]))
     with ranking:
 
         def choose() -> None:
@@ -134,11 +134,11 @@ def _show(atlas: Atlas, heard: Heard, network: int) -> None:
         )
 
 
-def _second(atlas: Atlas, others: list[int]) -> tuple[int] | None:
+def _second(atlas: Atlas, others: list[int]) -> int | None:
     """The network to show below the selected one, if one is picked."""
     if st.session_state.get(_SECOND) not in others:
         st.session_state[_SECOND] = None
-    picked = st.selectbox(
+    return st.selectbox(
         "Second network",
         others,
         index=None,
@@ -147,4 +147,3 @@ def _second(atlas: Atlas, others: list[int]) -> tuple[int] | None:
         format_func=lambda other: f"{other} · {atlas.labels[other]}",
         label_visibility="collapsed",
     )
-    return None if picked is None else (picked,)

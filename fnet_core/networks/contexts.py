@@ -97,11 +97,18 @@ def position_shares(atlas: Atlas) -> pd.DataFrame:
 
 def led_by_position(atlas: Atlas, network: int) -> str | None:
     """A sentence where a position explains so much of a network that its words should not be read as meaning."""
-    row = position_shares(atlas).iloc[network]
-    name = max(POSITIONS, key=lambda position: row[position])
-    if row[name] < LED_BY_POSITION:
-        return None
-    return f"Position, not meaning: being a {name} explains {100 * row[name]:.0f} % of this network's activity."
+    return led_by_positions(atlas)[network]
+
+
+def led_by_positions(atlas: Atlas) -> list[str | None]:
+    """`led_by_position` of every network, from one look at the text."""
+    shares = position_shares(atlas)
+    said: list[str | None] = []
+    for name, share in zip(shares[list(POSITIONS)].idxmax(axis=1), shares[list(POSITIONS)].max(axis=1), strict=True):
+        led = share >= LED_BY_POSITION
+        sentence = f"Position, not meaning: being a {name} explains {100 * share:.0f} % of this network's activity."
+        said.append(sentence if led else None)
+    return said
 
 
 def _words(atlas: Atlas) -> list[str]:
