@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from dashboard import notices, selection, words
+from dashboard import notices, words
+from dashboard.networks import ranking
 from fnet_core.errors import RequestError
 from fnet_core.networks import contexts
 from fnet_core.networks.atlas import Atlas
@@ -63,25 +64,14 @@ def _search(atlas: Atlas) -> None:
         notices.info(str(error), icon=":material/search_off:")
         return
 
-    def choose() -> None:
-        rows = st.session_state[_FOUND].selection.rows
-        if rows:
-            selection.choose(network=int(found["network"][rows[0]]))
-
     st.caption(f"At {words.count(int(found['times'][0]), 'token')} of this word. Click a row to see its network.")
-    st.dataframe(
+    ranking.draw(
         found,
-        key=_FOUND,
-        hide_index=True,
-        height=340,
-        on_select=choose,
-        selection_mode="single-row",
-        column_config={
-            "network": st.column_config.NumberColumn("#", width=36),
-            "label": st.column_config.TextColumn("Label", width=120),
+        _FOUND,
+        {
             "activity": st.column_config.NumberColumn("Mean", format="%.2f SD", width=70),
             "error": st.column_config.NumberColumn("±", format="%.2f", width=46, help="Standard error of the mean."),
             "times": None,
         },
-        alt=f"Networks by their mean activity at the word {sought.strip()}",
+        f"Networks by their mean activity at the word {sought.strip()}",
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from dashboard import coloured_text, jobs, selection, words
+from dashboard import coloured_text, jobs, words
+from dashboard.networks import ranking
 from fnet_core.jobs import Job, JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
@@ -97,7 +98,7 @@ def _heard(job: Job | None, atlas: Atlas) -> Heard | None:
 
 
 def _show(atlas: Atlas, heard: Heard, network: int) -> None:
-    text, ranking = st.columns([7, 4], gap="medium")
+    text, answers = st.columns([7, 4], gap="medium")
     table = heard.table()
     with text:
         st.caption(f"Network {network}: {words.plain(atlas.labels[network])}")
@@ -106,31 +107,19 @@ def _show(atlas: Atlas, heard: Heard, network: int) -> None:
         if (second := _second(atlas, others)) is not None:
             with st.container(border=True, key="coloured_text_second"):
                 st.html(coloured_text.by_course(heard.passage.text, heard.offsets_T2, heard.courses_TK[:, second]))
-    with ranking:
-
-        def choose() -> None:
-            rows = st.session_state[_HEARD].selection.rows
-            if rows:
-                selection.choose(network=int(table["network"][rows[0]]))
-
+    with answers:
         st.caption("The networks that answer most to this text. Click a row to see its network.")
-        st.dataframe(
+        ranking.draw(
             table,
-            key=_HEARD,
-            hide_index=True,
-            height=340,
-            on_select=choose,
-            selection_mode="single-row",
-            column_config={
-                "network": st.column_config.NumberColumn("#", width=36),
-                "label": st.column_config.TextColumn("Label", width=120),
+            _HEARD,
+            {
                 "peak": st.column_config.NumberColumn(
                     "Peak", format="%.1f SD", width=64, help="The network's highest activity in this text."
                 ),
                 "word": st.column_config.TextColumn("at", width=70),
                 "token": None,
             },
-            alt="Networks by their highest activity in your text",
+            "Networks by their highest activity in your text",
         )
 
 
