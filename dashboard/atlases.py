@@ -1,6 +1,7 @@
 """Atlases for the pages: loaded once, shared by all sessions, never changed."""
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.example import EXAMPLE, EXAMPLE_FILE
 from fnet_core.storage import artifacts
+
+_MOST_PROVISIONAL = 4
+_provisional: OrderedDict[str, Atlas] = OrderedDict()
+"""The newest provisional atlases, which no file has."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,23 @@ class SavedAtlas:
 
 
 def load(key: str) -> Atlas:
-    """The saved atlas of this key; `RequestError` if the key means nothing or the file cannot be read."""
+    """The atlas of this key, saved or held; `RequestError` if the key means nothing or the file cannot be read."""
+    if held := _provisional.get(key):
+        return held
     path = file_of(key)
     if not path.is_file():
         raise RequestError(
             f"There is no saved atlas '{key[:16]}'; it may have been removed. Press 'Find networks' to make it again."
         )
     return _load(str(path), path.stat().st_mtime_ns)
+
+
+def hold(atlas: Atlas) -> str:
+    """Hold a provisional atlas in memory, in place of the oldest one if there are many; its key."""
+    _provisional[atlas.key] = atlas
+    while len(_provisional) > _MOST_PROVISIONAL:
+        _provisional.popitem(last=False)
+    return atlas.key
 
 
 def file_of(key: str) -> Path:

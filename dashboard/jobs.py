@@ -148,7 +148,7 @@ def outcome(job: Job | None) -> Outcome | None:
 def show(job: Job | None) -> None:
     """Draw the job: live while it is under way, a sentence when it failed or was cancelled."""
     if under_way(job):
-        live(job.id, _panel)
+        live(job.id, panel)
     else:
         ended(job)
 
@@ -185,7 +185,8 @@ def _progress_and_result(draw: Callable[[Outcome], None], job: Job) -> None:
         draw(found)
 
 
-def _panel(job: Job) -> None:
+def panel(job: Job) -> None:
+    """A running job in a frame of its own."""
     with st.container(border=True, key="job_panel"):
         progress(job)
 

@@ -59,10 +59,18 @@ def load(name: str, *, accept_licence: bool = False, report: Report = silent) ->
     return loading.get_loaded(name, accept_licence=accept_licence, report=report)
 
 
-def find_atlas(model: Model, source: Texts = "networks", *, report: Report = silent, **choices: Any) -> Atlas:
+def find_atlas(
+    model: Model,
+    source: Texts = "networks",
+    *,
+    report: Report = silent,
+    publish: Callable[[Atlas], None] | None = None,
+    **choices: Any,
+) -> Atlas:
     """The functional networks of a model; `choices` are those of `AtlasRequest`, such as site, scope, components, seed.
 
-    Raises RequestError for choices that do not exist and texts too short for so many networks.
+    `publish` is called with provisional atlases of the first passages, while the others are read. Raises RequestError
+    for choices that do not exist and texts too short for so many networks.
 
     >>> atlas = find_atlas("tiny", components=4)
     >>> len(atlas), atlas.site, atlas.layer_count
@@ -70,8 +78,8 @@ def find_atlas(model: Model, source: Texts = "networks", *, report: Report = sil
     """
     request = finding.AtlasRequest(name_of(model), passages(source), **choices)
     if isinstance(model, str):
-        return finding.find_atlas(request, report).answer
-    return finding.atlas_of(model, request, report).answer
+        return finding.find_atlas(request, report, publish=publish).answer
+    return finding.atlas_of(model, request, report, publish=publish).answer
 
 
 def recur(

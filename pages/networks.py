@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import atlases, frame, jobs, notices, selection, words
-from dashboard.networks import form
+from dashboard.networks import form, provisional
 from dashboard.networks.explorer import explorer
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
@@ -42,10 +42,12 @@ if path := jobs.take_result(job):
 form.draw(busy=jobs.under_way(job))
 if sentence := st.session_state.get(form.PROBLEM):
     notices.error(sentence)
-jobs.show(job)
+early = provisional.show(job)
 
 key = selection.current().atlas
-if key:
+if early:
+    provisional.draw(early)
+elif key:
     try:
         summary(key)
     except RequestError as error:

@@ -4,14 +4,13 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from dashboard import jobs, model_access, owner, selection, texts
+from dashboard import atlases, jobs, model_access, owner, selection, texts
 from fnet_core.choices import CONTRASTS, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
-from fnet_core.jobs import Job, manager
-from fnet_core.networks.atlas import KIND
+from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.finding import find_atlas, kept_atlas
 from fnet_core.networks.request import STAGES, AtlasRequest
-from fnet_core.progress import Report
 from fnet_core.storage import artifacts
 
 PROBLEM = "request_problem"
@@ -145,8 +144,11 @@ def submit() -> None:
 def _submit(request: AtlasRequest) -> Job:
     allowed = model_access.roots()
 
-    def work(report: Report) -> str:
-        return str(find_atlas(request, report, roots=allowed).path)
+    def work(report: JobReport) -> str:
+        def publish(atlas: Atlas) -> None:
+            report.publish(atlases.hold(atlas))
+
+        return str(find_atlas(request, report, publish=publish, roots=allowed).path)
 
     def kept() -> str | None:
         found = kept_atlas(request, roots=allowed)

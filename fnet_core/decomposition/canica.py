@@ -5,7 +5,7 @@ Sources: Varoquaux et al. 2010 (CanICA: subject reduction, group canonical corre
 Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stability index).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -51,16 +51,23 @@ class Networks:
     """Maps as `maps_KN` found in the even and in the odd subjects alone, where that was asked for and can be done."""
 
 
+SoFar = Callable[[int, Report], list[Networks]]
+"""Called with a number of restarts and a report; returns the networks of the subjects seen so far."""
+
+Early = Callable[[int, SoFar], None]
+"""Called after each subject with how many there are by now, and a way to see what they give."""
+
+
 def standardize(activations_TN: Tensor, out_TN: Tensor | None = None) -> Tensor:
     """Z-score each neuron over tokens, (T, N) float32, into `out_TN` if given; a constant neuron becomes 0."""
     z_TN = torch.empty_like(activations_TN) if out_TN is None else out_TN
     parts = activations_TN.split(COLUMNS_IN_CACHE, dim=1)
     for part, z in zip(parts, z_TN.split(COLUMNS_IN_CACHE, dim=1), strict=True):
         mean = part.mean(dim=0, dtype=z.dtype)
-        torch.sub(part, mean, out=z)
-        spread = (z.square().sum(dim=0) / len(z)).sqrt()
+        centred = (part - mean).to(z.dtype)
+        spread = (centred.square().sum(dim=0) / len(z)).sqrt()
         varies = spread > 1e-6 * mean.abs() + torch.finfo(spread.dtype).tiny
-        z.mul_(torch.where(varies, spread.reciprocal(), 0))
+        torch.mul(centred, torch.where(varies, spread.reciprocal(), 0), out=z)
     return z_TN
 
 
@@ -245,6 +252,7 @@ def canica(
     starts: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     halves: bool = False,
+    early: Early | None = None,
     report: Report = silent,
     clock: Stopwatch | None = None,
 ) -> list[Networks]:
@@ -253,9 +261,9 @@ def canica(
     `subjects` yields (T, N) float32 activations, one at a time, z-scored already if `standardized`; `widths` are those
     of the blocks of neurons that are decomposed on their own (one block of all neurons, one per layer, or windows),
     side by side unless `starts` says where each begins; `names` is what messages call them. With `halves` every second
-    subject is decomposed on its own as well, and so are the others, from the same reading. Returns one `Networks` per
-    block. Same seed, same machine: same bits. Raises RequestError when the data hold fewer than `components`
-    directions.
+    subject is decomposed on its own as well, and so are the others, from the same reading. `early` may look at what the
+    subjects give so far after each of them, which changes nothing. Returns one `Networks` per block. Same seed, same
+    machine: same bits. Raises RequestError when the data hold fewer than `components` directions.
     """
     clock = clock or Stopwatch()
     starts = list(accumulate(widths, initial=0))[:-1] if starts is None else starts
@@ -265,6 +273,11 @@ def canica(
     half_bases: list[list[GroupBasis]] = []
     varying: list[list[int]] = []
     buffer = torch.empty(0)
+
+    def so_far(restarts: int, report: Report) -> list[Networks]:
+        found = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
+        return _project(spill, cuts, torch.tensor(varying), found, report)
+
     with Spill() as spill:
         iterator = iter(subjects)
         while True:
@@ -290,6 +303,8 @@ def canica(
                 varying.append([basis.add(z_TN[:, cut], own) for basis, cut, own in blocks])
             with clock.stage("spilling"):
                 spill.append(z_TN)
+            if early is not None:
+                early(len(spill), so_far)
         with clock.stage("separating"):
             groups = [[basis.result() for basis in bases], *_enough(half_bases)]
             found, *in_halves = (

@@ -144,8 +144,13 @@ def fastica(
 
 
 def _from_data(x_BKN: Tensor, contrast: Contrast) -> Step:
+    held, theirs_BKN = torch.arange(len(x_BKN)), x_BKN
+
     def step(problems: Tensor, w_BRKK: Tensor) -> Tensor:
-        return _step(x_BKN if len(problems) == len(x_BKN) else x_BKN[problems], w_BRKK, contrast)
+        nonlocal held, theirs_BKN
+        if not torch.equal(problems, held):  # gathered anew only when a problem has left
+            held, theirs_BKN = problems, x_BKN if len(problems) == len(x_BKN) else x_BKN[problems]
+        return _step(theirs_BKN, w_BRKK, contrast)
 
     return step
 

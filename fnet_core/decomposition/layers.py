@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fnet_core.decomposition.canica import separate
-from fnet_core.decomposition.sketch import Correlations, CorrelationSketch
+from fnet_core.decomposition.sketch import Correlations, CorrelationSketch, Probes
 from fnet_core.errors import Cancelled
 from fnet_core.progress import Report, silent
 
@@ -28,14 +28,24 @@ _PATIENCE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LayerNetworks:
-    """The functional networks of one layer and how active they are together, on the CPU."""
+    """The functional networks of one layer on the CPU, and what tells how active they are together."""
 
     maps_KN: Tensor
     """float32 z-values over signals, the larger tail positive, in no order."""
-    covariance_KK: Tensor
-    """float64, of the networks' activity: z-scored signals on the maps' pseudo-inverse."""
-    shared_KN: Tensor
-    """float64 covariance of the networks' activity and the signals, in units of the signals."""
+    correlations: Correlations
+    """Of the layer's signals."""
+    probes: Probes
+    """What the correlations were seen with."""
+
+    def together(self) -> tuple[Tensor, Tensor]:
+        """The covariance of the networks' activity, (K, K) float64, and with the signals, (K, N) in units of these.
+
+        A network's activity is that of the z-scored signals on the maps' pseudo-inverse.
+        """
+        root_PN = self.correlations.root_PN
+        active_PK = root_PN @ torch.linalg.pinv(self.maps_KN.to(root_PN))
+        shared_KN = active_PK.T @ root_PN * self.correlations.spread_N
+        return (active_PK.T @ active_PK).cpu(), shared_KN.cpu()
 
 
 def all_devices(main: torch.device) -> tuple[torch.device, ...]:
@@ -52,26 +62,32 @@ def layer_networks(
     *,
     devices: Sequence[torch.device],
     seed: int = 0,
+    probes: Sequence[Probes] | None = None,
     report: Report = silent,
 ) -> list[LayerNetworks]:
     """The networks of each layer on its own, first to last; layers are split over `devices`, batched on each.
 
     `subjects` yields (T, N) float32 activations, which are read once and must not be changed afterwards. A layer gives
-    the same networks however many devices share the work, up to rounding. Raises RequestError when the data hold too
+    the same networks however many devices share the work, up to rounding. `probes` are those of each layer on other
+    text, where there are any, see `CorrelationSketch`. Raises RequestError when the data hold too
     few directions. Source: the groups of Liu et al. 2025, arXiv 2508.05239, which concatenate the tokens of all texts.
     """
     parts = _shares(widths_L, len(devices))
 
     def decompose(stream: Iterable[Tensor], layers: Sequence[int], part_report: Report) -> list[LayerNetworks]:
         widths = [widths_L[layer] for layer in layers]
-        sketches = [CorrelationSketch(components, seed) for _ in layers]
+        sketches = [CorrelationSketch(components, seed, probes[layer] if probes else None) for layer in layers]
         for subject_TN in stream:
             for sketch, block_TN in zip(sketches, subject_TN.split(widths, dim=1), strict=True):
                 sketch.add(block_TN)
         correlations = [sketch.result() for sketch in sketches]
         groups = [each.leading(components) for each in correlations]
         found = separate(groups, seed, restarts=1, contrast="cube", report=part_report)
-        return [_together(maps_KN, each) for (maps_KN, _, _), each in zip(found, correlations, strict=True)]
+        return [
+            LayerNetworks(maps_KN.cpu(), each, sketch.probes)
+            for (maps_KN, _, _), each, sketch in zip(found, correlations, sketches, strict=True)
+            if sketch.probes is not None
+        ]
 
     if len(parts) == 1:
         return decompose((subject.to(devices[0]) for subject in subjects), parts[0], report)
@@ -106,13 +122,6 @@ def layer_networks(
             for queue in queues:
                 queue.put(None)
         return [networks for future in running for networks in _awaited(future, stopped, report)]
-
-
-def _together(maps_KN: Tensor, correlations: Correlations) -> LayerNetworks:
-    """The maps with what the correlations say about their activity."""
-    active_PK = correlations.root_PN @ torch.linalg.pinv(maps_KN.double())
-    shared_KN = active_PK.T @ correlations.root_PN * correlations.spread_N
-    return LayerNetworks(maps_KN.cpu(), (active_PK.T @ active_PK).cpu(), shared_KN.cpu())
 
 
 def _shares(widths_L: Sequence[int], devices: int) -> list[list[int]]:

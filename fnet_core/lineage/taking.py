@@ -31,7 +31,7 @@ from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.modules import attention_weights, taps
-from fnet_core.models.running import Running, expected, running
+from fnet_core.models.running import Running, expected, main_device, running
 from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import atlas_uncut, compute_atlas
@@ -242,12 +242,12 @@ def _read(
         starts = np.cumsum([0, *(len(each) for each in offsets[first:end])])
         for piece, (low, high) in zip(range(first, end), pairwise(starts), strict=True):
             inside = marks[(marks >= low) & (marks < high)] - low
-            places.append(tokens[piece].text_T.nonzero().flatten()[inside])
+            places.append(tokens[piece].text_T.nonzero().flatten()[inside].to(main_device(loaded.model)))
     rows: list[list[Tensor]] = [[] for _ in taps(loaded.model, "residual")]
 
     def keep(layer: int, activation: Tensor) -> None:
         place = places[len(rows[layer])].to(activation.device)
-        rows[layer].append(activation.reshape(-1, activation.shape[-1])[place].float().cpu())
+        rows[layer].append(activation.reshape(-1, activation.shape[-1])[place].float())
 
     signals = []
     relabelled = _as_stage(report, "scoring")
@@ -260,7 +260,7 @@ def _read(
     grids = tuple(
         tokens_at(grid_positions(len(p.text)), o).astype(np.int32) for p, o in zip(request.score, whole, strict=True)
     )
-    grams_LU = np.stack([packed_gram(torch.cat(layer).numpy()) for layer in rows]).astype(np.float16)
+    grams_LU = np.stack([packed_gram(torch.cat(layer).cpu().numpy()) for layer in rows]).astype(np.float16)
     return tuple(np.concatenate(signals[first:end], axis=1) for first, end in edges), grids, grams_LU
 
 

@@ -76,6 +76,12 @@ class Atlas(Described):
         """The atlas's name in the store."""
         return ATLASES.key(self.recipe)
 
+    @property
+    def provisional(self) -> tuple[int, int] | None:
+        """Of an atlas found on the way to a whole one: passages read by then, and passages asked for."""
+        asked = self.recipe.get("provisional")
+        return None if asked is None else (len(self.passages), asked)
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -42,7 +42,10 @@ class Moments:
 
 
 class _Running:
-    """Moments that grow passage by passage (Chan et al. 1979), exact in float64 whatever the means are."""
+    """Moments that grow passage by passage (Chan et al. 1979), exact in float64 whatever the means are.
+
+    They stay where the layer is, so that no layer makes the accelerator wait for the host.
+    """
 
     def __init__(self, width: int) -> None:
         self.tokens = 0
@@ -50,18 +53,23 @@ class _Running:
         self.squares_N = torch.zeros(width, dtype=torch.float64)
         self.start_SN = torch.zeros(0, width, dtype=torch.float64)
 
+    def begin(self, start_SN: Tensor) -> None:
+        """Take the special tokens before the text, and the device of all that follows."""
+        self.start_SN = start_SN.double()
+        self.mean_N, self.squares_N = (each.to(start_SN.device) for each in (self.mean_N, self.squares_N))
+
     def add(self, values_TN: Tensor) -> None:
         tokens = len(values_TN)
         mean_N = values_TN.mean(dim=0, dtype=torch.float32)
-        squares_N = (values_TN.float() - mean_N).square_().sum(dim=0).double().cpu()
-        step_N = mean_N.double().cpu() - self.mean_N
+        squares_N = (values_TN.float() - mean_N).square_().sum(dim=0).double()
+        step_N = mean_N.double() - self.mean_N
         total = self.tokens + tokens
         self.squares_N += squares_N + step_N.square() * (self.tokens * tokens / total)
         self.mean_N += step_N * (tokens / total)
         self.tokens = total
 
     def moments(self) -> Moments:
-        return Moments(self.mean_N.clone(), self.squares_N / self.tokens, self.start_SN)
+        return Moments(self.mean_N.cpu().clone(), (self.squares_N / self.tokens).cpu(), self.start_SN.cpu())
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +133,14 @@ class Calibrator:
             def text_only(x: Tensor, token=token) -> Tensor:
                 return token.of_text(x.reshape(-1, x.shape[-1]))
 
-            def observed(running: _Running, x: Tensor, token=token, text_only=text_only) -> Tensor:
+            total = torch.zeros((), dtype=torch.float64, device=device)
+
+            def observed(running: _Running, x: Tensor, token=token, text_only=text_only, total=total) -> Tensor:
                 values_TN = text_only(x)
                 if not running.tokens:
-                    running.start_SN = x.reshape(-1, x.shape[-1])[: token.before_text].cpu().double()
+                    running.begin(x.reshape(-1, x.shape[-1])[: token.before_text])
                 running.add(values_TN)
+                total.add_(running.squares_N.sum().to(device))
                 return values_TN
 
             def mlp_input(layer: int, x: Tensor, i=i, out_TN=out_TN, observed=observed) -> None:
@@ -144,11 +155,9 @@ class Calibrator:
                     block = layer + (len(self._widths_L) if self._signals == "inputs" else 0)
                     out_TN[:, edges_B[block + 1] - values_TC.shape[1] : edges_B[block + 1]].copy_(values_TC)
 
-            total = torch.zeros((), device=device)
-
             def signal(x: Tensor, first: int, width: int, out_TN=out_TN, text_only=text_only, total=total) -> None:
                 values_TN = text_only(x)[:, -width:]
-                total.add_(values_TN.sum(dtype=torch.float32).to(device))
+                total.add_(values_TN.sum(dtype=torch.float32).to(total))
                 out_TN[:, first : first + width].copy_(values_TN)
 
             def up_signal(layer: int, x: Tensor, signal=signal) -> None:
@@ -166,17 +175,13 @@ class Calibrator:
                     stack.enter_context(touching_taps(up_taps, up_signal))
                     stack.enter_context(touching_taps(activation_taps, activation_signal))
                 loaded.model.base_model(input_ids=token.ids_T[None].to(device), use_cache=False)
-            if not (torch.isfinite(total) and all(torch.isfinite(r.squares_N).all() for r in self._running)):
+            if not torch.isfinite(total):
                 raise RequestError(
                     f"{loaded.name} gives infinite activations on the passage '{passage.name}'; its weights are "
                     "damaged, or its numbers are too large for this precision."
                 )
             yield out_TN
         report("capturing", 1.0)
-
-    @property
-    def _running(self) -> list[_Running]:
-        return self._mlp + self._attention
 
     def result(self) -> Calibration:
         """The moments over all passages read so far."""

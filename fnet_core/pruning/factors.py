@@ -120,7 +120,7 @@ def compute_factors(
     )
     calibration = reader.result()
     moments = (*calibration.mlp_L, *calibration.attention_L)
-    found = [layer_factors(m, each.covariance_KK, each.shared_KN) for m, each in zip(moments, networks, strict=True)]
+    found = [layer_factors(m, *each.together()) for m, each in zip(moments, networks, strict=True)]
     layers = len(calibration.mlp_L)
     recipe = factors_recipe(loaded, passages, components, seed, heads)
     return calibration, LayerFactors(tuple(found[:layers]), tuple(found[layers:]), recipe)

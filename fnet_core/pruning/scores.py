@@ -14,6 +14,7 @@ import torch
 from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.checks import check_choice
 from fnet_core.decomposition.layers import all_devices, layer_networks
+from fnet_core.decomposition.sketch import Probes
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths
@@ -91,7 +92,7 @@ class ScoreRequest:
         if METHODS[method].signals in ("inputs", "published"):
             recipe |= {"components": self.components}
         if METHODS[method].signals == "published":
-            recipe |= {"groups": self.used_groups}
+            recipe |= {"groups": self.used_groups, "probes": "of the first group"}
         return recipe
 
 
@@ -220,13 +221,17 @@ def _computed(
 def _published(
     loaded: LoadedModel, request: ScoreRequest, report: Report, devices: Sequence[torch.device]
 ) -> tuple[Calibration, LargestZ]:
-    """Moments and largest abs(z): one ICA per layer and group of texts (arXiv 2508.05239)."""
+    """Moments and largest abs(z): one ICA per layer and group of texts (arXiv 2508.05239).
+
+    What the first group's signals were looked at with serves the other groups too.
+    """
     reader = Calibrator(loaded, heads=request.heads, signals="published")
     widths_L, attention_widths_L = site_widths(loaded.model, "mlp"), reader.attention_widths
     members = [request.passages[group :: request.used_groups] for group in range(request.used_groups)]
     check_components(loaded, members, reader.signal_widths, request.components)
     mlp_L = [torch.zeros(width, dtype=torch.float64) for width in widths_L]
     attention_L = [torch.zeros(width, dtype=torch.float64) for width in attention_widths_L]
+    probes: list[Probes] | None = None
     for group, passages in enumerate(members):
 
         def part(stage: str, fraction: float, group=group) -> None:
@@ -238,8 +243,10 @@ def _published(
             request.components,
             devices=devices,
             seed=request.seed + group,
+            probes=probes,
             report=part,
         )
+        probes = probes or [networks.probes for networks in found]
         for layer, networks in enumerate(found):
             z_N = networks.maps_KN
             neurons = 2 * widths_L[layer]

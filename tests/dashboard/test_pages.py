@@ -3,6 +3,8 @@
 import base64
 import json
 import shutil
+import threading
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -225,6 +227,32 @@ def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
     assert "**3 of 15 neurons**" in said(at)
     assert (asked[0].model, asked[0].components, len(asked[0].passages)) == ("smollm2-135m", 5, 2)
     assert "job" not in at.query_params
+
+
+def test_provisional_networks_stand_there_until_the_whole_takes_their_place(monkeypatch):
+    shown, go_on = threading.Event(), threading.Event()
+
+    def found(request: AtlasRequest, report, *, publish, **_) -> Found[Atlas]:
+        atlas = hand_atlas()
+        publish(replace(atlas, recipe=atlas.recipe | {"provisional": 96}))
+        shown.set()
+        assert go_on.wait(20)
+        return Found(atlas, artifacts.artifact_path(KIND, save_atlas()), True)
+
+    monkeypatch.setattr(form, "find_atlas", found)
+    at = page("networks")
+    try:
+        at.button(key="find_networks").click().run()
+        assert shown.wait(20)
+        at.run()
+        assert "Provisional, 2 of 96 passages" in said(at) and "abc · def" in said(at)
+        assert "No networks yet" not in said(at) and at.query_params.get("atlas") is None
+        assert artifacts.list_artifacts(KIND) == []
+    finally:
+        go_on.set()
+    manager().wait(at.session_state["followed_jobs"][KIND], 20)
+    at.run()
+    assert "Provisional" not in said(at) and "**3 of 15 neurons**" in said(at)
 
 
 def test_a_failed_job_shows_its_sentence(monkeypatch):

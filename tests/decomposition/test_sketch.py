@@ -9,11 +9,15 @@ from fnet_core.decomposition.sketch import HELD_SUBJECTS, PROBE_FACTOR, Correlat
 from fnet_core.errors import RequestError
 
 
-def sketched(subjects, components, seed=0):
-    sketch = CorrelationSketch(components, seed)
+def filled(subjects, components, seed=0, probes=None):
+    sketch = CorrelationSketch(components, seed, probes)
     for subject in subjects:
         sketch.add(subject)
-    return sketch.result()
+    return sketch
+
+
+def sketched(subjects, components, seed=0, probes=None):
+    return filled(subjects, components, seed, probes).result()
 
 
 def within(subjects):
@@ -43,6 +47,20 @@ def test_planted_directions_are_found_among_many_signals():
     _, _, vectors = np.linalg.svd(expected / expected.std(axis=0), full_matrices=False)
     overlap = np.linalg.svd(sketched(subjects, 6).leading(6).numpy() @ vectors[:6].T, compute_uv=False)
     assert overlap.min() > 0.999
+
+
+def test_probes_of_other_text_serve_and_are_left_as_they_are():
+    """The same six sources in other subjects, looked at with the probes of the first: what these span is found."""
+    maps = sparse_maps(6, 300, 25, 3)
+    first, other = (subjects_from(maps, [70, 90, 60, 80, 75], 0.3, seed)[0] for seed in (5, 6))
+    begun = filled(first, 6)
+    before = begun.result().root_PN
+    expected = within(other)
+    _, _, vectors = np.linalg.svd(expected / expected.std(axis=0), full_matrices=False)
+    found = sketched(other, 6, probes=begun.probes)
+    assert np.linalg.svd(found.leading(6).numpy() @ vectors[:6].T, compute_uv=False).min() > 0.999
+    np.testing.assert_allclose(found.spread_N.numpy(), expected.std(axis=0), rtol=1e-5)
+    assert torch.equal(begun.result().root_PN, before)
 
 
 def test_a_constant_signal_and_one_that_wakes_up_late():

@@ -14,6 +14,7 @@ from fnet_core.models import loading as models
 from fnet_core.networks import finding
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.storage import artifacts
+from fnet_core.texts import Passage
 
 PASSAGES = texts.bundled("find")[:6]
 
@@ -138,3 +139,39 @@ def test_a_kept_atlas_whose_shares_sum_to_more_than_the_whole_is_made_again(capl
     again = find_atlas(ask())
     assert again.computed and again.path == first.path and "sum to more than the whole" in caplog.text
     np.testing.assert_array_equal(again.answer.variance_K, first.answer.variance_K)
+
+
+def test_provisional_atlases_are_those_of_the_first_passages_and_change_nothing():
+    plain = find_atlas(ask())
+    plain.path.unlink()
+    seen = []
+    whole = find_atlas(ask(), publish=seen.append)
+    for a, b in zip(whole.answer.maps + whole.answer.courses, plain.answer.maps + plain.answer.courses, strict=True):
+        assert np.array_equal(a, b)
+    (early,) = seen
+    assert early.provisional == (4, 6) and whole.answer.provisional is None
+    assert artifacts.list_artifacts("atlas") == [whole.path] and "first looks" in whole.answer.seconds
+    alone = find_atlas(ask(passages=PASSAGES[:4], restarts=2)).answer
+    assert early.key not in (alone.key, whole.answer.key)
+    assert early.labels == alone.labels and early.passages == alone.passages and early.halves is None
+    for a, b in zip(early.maps + early.courses, alone.maps + alone.courses, strict=True):
+        assert np.array_equal(a, b)
+    find_atlas(ask(), publish=seen.append)
+    assert len(seen) == 1  # nothing is provisional about what the store has
+
+
+def test_no_provisional_atlas_where_the_first_passages_give_too_few_networks(tmp_path):
+    folder = save_tiny(tmp_path / "model", max_position_embeddings=2048)
+    short = [Passage(str(i), "it rains", "test") for i in range(4)]
+    seen = []
+    find_atlas(ask(model=str(folder), passages=(*short, *PASSAGES), components=30), publish=seen.append)
+    assert seen == []
+
+
+def test_publishing_can_stop_the_work_and_leaves_nothing_behind():
+    def stop(atlas):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        find_atlas(ask(), publish=stop)
+    assert artifacts.list_artifacts("atlas") == []

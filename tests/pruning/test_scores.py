@@ -90,7 +90,7 @@ def test_heads_of_a_group_by_the_formula_on_their_channels(method):
         square = factors.own_N + factors.carried_N / 2 + factors.mean_N**2
         expected = (weight.abs().sum(dim=0) * square.sqrt()).view(2, 12).sum(dim=1)
     else:
-        z_C = torch.zeros(24)
+        z_C, probes = torch.zeros(24), None
         for group in range(2):
             published = Calibrator(loaded, heads=True, signals="published")
             networks = layer_networks(
@@ -99,7 +99,9 @@ def test_heads_of_a_group_by_the_formula_on_their_channels(method):
                 5,
                 devices=[torch.device("cpu")],
                 seed=group,
+                probes=probes,
             )
+            probes = [found.probes for found in networks]
             z_C = torch.maximum(z_C, networks[1].maps_KN[:, 80:].abs().amax(dim=0))
         expected = z_C.view(2, 12).amax(dim=1)
     assert found == pytest.approx(expected.numpy(), rel=1e-4)
@@ -180,7 +182,7 @@ def test_layer_factors_are_least_squares_on_the_networks_activity():
     x = np.concatenate(texts)
     within = np.concatenate([text - text.mean(axis=0) for text in texts])
     activity = within / within.std(axis=0) @ np.linalg.pinv(networks[layer].maps_KN.double().numpy())
-    covariance_KK = networks[layer].covariance_KK.numpy()
+    covariance_KK = networks[layer].together()[0].numpy()
     np.testing.assert_allclose(covariance_KK, np.cov(activity.T, bias=True), rtol=1e-3, atol=1e-6)
     residual = x - LinearRegression().fit(activity, x).predict(activity)
     np.testing.assert_allclose(factors.mlp_L[layer].own_N.numpy(), residual.var(axis=0), rtol=5e-3, atol=1e-8)

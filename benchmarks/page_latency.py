@@ -1,0 +1,280 @@
+"""How long a person waits in the browser: median and 95th percentile of each move, in milliseconds.
+
+    python -m benchmarks.page_latency [MODEL] [--times 25] [--no-prune]
+
+The dashboard is started on a free port and driven in Chromium, on the model's atlas of the bundled passages (found
+first if the store lacks it). A move's time runs from the key press or click in the browser until what it must change is
+there and Streamlit has ended its run. Moves: the threshold by a step, the next network, a row of the scan's, a tab, a
+page, and a pruning ratio that was measured before (`--no-prune` leaves it out: its two ratios are measured first, which
+takes minutes on an empty store).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+from fnet_core import texts
+from fnet_core.networks.finding import AtlasRequest, find_atlas
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS_TO_START = 90
+PERCENTS = 20, 21
+PAGES = {"Networks": "networks", "Home": "", "Model": "model", "Intervene": "intervene", "Compare": "compare"}
+
+_WATCH = """
+() => {
+  window.fnetStart = null
+  for (const kind of ['keydown', 'click'])
+    window.addEventListener(kind, () => { window.fnetStart ??= performance.now() }, {capture: true})
+  window.fnetWait = (selector, wanted, most) => new Promise((resolve, reject) => {
+    const pattern = new RegExp(wanted)
+    const look = () => {
+      const app = document.querySelector('[data-testid=stApp]')
+      const there = [...document.querySelectorAll(selector)].some(element => pattern.test(element.textContent))
+      const now = performance.now()
+      if (there && app?.getAttribute('data-test-script-state') === 'notRunning') resolve(now - window.fnetStart)
+      else if (now - window.fnetStart > most) reject(new Error(`no ${wanted} in ${selector}`))
+      else requestAnimationFrame(look)
+    }
+    look()
+  })
+}
+"""
+
+
+def timed_move(page: Page, act: Callable[[], object], selector: str, wanted: str) -> float:
+    """Milliseconds from the input of `act` until an element says what is wanted and no script runs."""
+    page.evaluate("() => { window.fnetStart = null }")
+    act()
+    return page.evaluate("([selector, wanted]) => window.fnetWait(selector, wanted, 60000)", [selector, wanted])
+
+
+def settled(page: Page) -> None:
+    """Wait until Streamlit has nothing to do for a moment."""
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.getAttribute('data-test-script-state') === 'notRunning'",
+        timeout=600_000,
+    )
+    page.wait_for_timeout(300)
+
+
+def thresholds(page: Page, times: int) -> list[float]:
+    """The threshold slider of the Networks page, a step up and a step down in turn."""
+    slider = page.get_by_role("slider", name="Threshold |z|")
+    at = float(slider.get_attribute("aria-valuenow") or "3")
+    found = []
+    for step in range(times):
+        slider.focus()
+        up = step % 10 < 5
+        at = round(at + (0.1 if up else -0.1), 1)
+        key = "ArrowRight" if up else "ArrowLeft"
+        pattern = rf"\|z\| > {at:.1f}".replace(".", r"\.", 1)
+        found.append(timed_move(page, lambda key=key: page.keyboard.press(key), "[data-testid=stMarkdown]", pattern))
+        page.wait_for_timeout(100)
+    return found
+
+
+def networks(page: Page, times: int) -> list[float]:
+    """The next network, and back from the last."""
+    found, at = [], 0
+    for step in range(times):
+        forward = step % 20 < 10
+        at += 1 if forward else -1
+        button = page.locator(f".st-key-{'next' if forward else 'previous'}_network button").first
+        found.append(timed_move(page, button.click, "[data-testid=stHtml]", rf"Network {at}\D"))
+        page.wait_for_timeout(100)
+    return found
+
+
+def scan_picks(page: Page, times: int) -> list[float]:
+    """The scan's arrow keys."""
+    scan = page.get_by_role("slider", name="Scan")
+    found = []
+    for step in range(times):
+        before = scan.get_attribute("aria-valuenow")
+        scan.focus()
+        key = "ArrowRight" if step % 20 < 10 else "ArrowLeft"
+        found.append(
+            timed_move(
+                page, lambda key=key: page.keyboard.press(key), "[data-testid=stHtml]", rf"Network (?!{before}\D)\d"
+            )
+        )
+        page.wait_for_timeout(100)
+    return found
+
+
+def tabs(page: Page, times: int) -> list[float]:
+    """The tabs of the Networks page, one after the other."""
+    wanted = {
+        "By layer": ("[data-testid=stCaptionContainer]", "Where in the depth"),
+        "Map": ("[data-testid=stCaptionContainer]", "Neurons in the order of their numbers"),
+        "Key neurons": ("[data-testid=stCaptionContainer]", "strongest first"),
+        "Connectivity": ("[data-testid=stCaptionContainer]", "Which networks rise and fall together"),
+        "In text": ("[data-testid=stCaptionContainer]", "The same activity as a curve"),
+    }
+    found = []
+    for step in range(times):
+        name = list(wanted)[step % len(wanted)]
+        found.append(timed_move(page, page.get_by_role("tab", name=name, exact=True).click, *wanted[name]))
+        page.wait_for_timeout(100)
+    return found
+
+
+def pages(page: Page, times: int) -> list[float]:
+    """The navigation, from page to page."""
+    found = []
+    names = list(PAGES)
+    for step in range(times):
+        name = names[(step + 1) % len(names)]
+        link = page.get_by_test_id("stSidebar").get_by_role("link", name=name, exact=True)
+        found.append(timed_move(page, link.click, "h1", name))
+        page.wait_for_timeout(200)
+    return found
+
+
+def ratios(page: Page, times: int) -> list[float]:
+    """Two pruning ratios that were measured before, in turn."""
+    slider = page.get_by_role("slider", name="Remove, of all MLP neurons")
+    found = []
+    for step in range(times):
+        low, high = PERCENTS
+        at, key = (high, "ArrowRight") if step % 2 == 0 else (low, "ArrowLeft")
+        slider.focus()
+        shown = page.locator(".st-key-prune_pruned").inner_text()
+        began = page.locator(".st-key-prune_status").inner_text()
+        page.evaluate("() => { window.fnetStart = null }")
+        page.keyboard.press(key)
+        found.append(
+            page.evaluate(
+                """async ([was, began]) => {
+                  const changed = () => {
+                    const now = document.querySelector('.st-key-prune_pruned')?.innerText
+                    const status = document.querySelector('.st-key-prune_status')?.innerText
+                    return now && now !== was && !now.includes('…') && status !== began
+                  }
+                  while (!changed()) await new Promise(requestAnimationFrame)
+                  return window.fnetWait('.st-key-prune_status', 'Perplexity changes by', 60000)
+                }""",
+                [shown, began],
+            )
+        )
+        assert f"percent:{at}" in page.url or f"percent%3A{at}" in page.url, page.url
+        page.wait_for_timeout(100)
+    return found
+
+
+def prune_measured(page: Page, address: str, model: str) -> None:
+    """Open the Prune page at both ratios until both are measured, without the curves in the background."""
+    for percent in PERCENTS[::-1]:
+        page.goto(f"{address}/prune?" + urlencode({"model": model, "prune": f"method:wanda-sp,percent:{percent}"}))
+        settled(page)
+        button = page.locator(".st-key-score_neurons button")
+        if button.count():
+            button.first.click()
+        page.get_by_text("Perplexity changes by").first.wait_for(timeout=600_000)
+    fill = page.get_by_text("Fill the curves in the background")
+    if fill.count():
+        fill.click()
+    settled(page)
+
+
+@contextmanager
+def dashboard() -> Iterator[str]:
+    """The dashboard on a free port; its address."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([*command, "--server.port", str(port)], cwd=ROOT, stdout=log, stderr=log)
+        address = f"http://localhost:{port}"
+        try:
+            until = time.monotonic() + SECONDS_TO_START
+            while not healthy(address):
+                if time.monotonic() > until or process.poll() is not None:
+                    raise SystemExit("the dashboard did not start")
+                time.sleep(0.3)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def healthy(address: str) -> bool:
+    """Whether the server answers."""
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return answer.read() == b"ok"
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="smollm2-135m")
+    parser.add_argument("--times", type=int, default=25)
+    parser.add_argument("--no-prune", action="store_true")
+    options = parser.parse_args()
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    key = find_atlas(AtlasRequest(options.model, texts.for_networks())).path.stem
+    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
+    found: dict[str, list[float]] = {}
+    with dashboard() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.set_default_timeout(120_000)
+        page.add_init_script(f"({_WATCH})()")
+        page.goto(f"{address}/networks?" + urlencode({"model": options.model, "atlas": key}))
+        page.get_by_role("slider", name="Scan").wait_for()
+        settled(page)
+        for name, move in (
+            ("threshold by a step", thresholds),
+            ("next network", networks),
+            ("network in the scan", scan_picks),
+            ("tab", tabs),
+            ("page", pages),
+        ):
+            move(page, 3)
+            settled(page)
+            if name == "next network" or name == "network in the scan":
+                page.goto(f"{address}/networks?" + urlencode({"model": options.model, "atlas": key}))
+                page.get_by_role("slider", name="Scan").wait_for()
+                settled(page)
+            if name == "page":
+                page.goto(f"{address}/networks?" + urlencode({"model": options.model, "atlas": key}))
+                settled(page)
+            found[name] = move(page, options.times)
+            settled(page)
+        if not options.no_prune:
+            prune_measured(page, address, options.model)
+            ratios(page, 2)
+            found["ratio measured before"] = ratios(page, options.times)
+        browser.close()
+    print(f"{options.model}, {options.times} times each, milliseconds in the browser\n")
+    print("| move | median | 95th percentile | longest |\n|---|---|---|---|")
+    for name, values in found.items():
+        middle, high = np.quantile(values, (0.5, 0.95))
+        print(f"| {name} | {middle:.0f} | {high:.0f} | {max(values):.0f} |")
+    print(json.dumps({name: [round(value) for value in values] for name, values in found.items()}))
+
+
+if __name__ == "__main__":
+    main()
