@@ -3,8 +3,8 @@
 With a gate they are gate and up. Without one the first is what a neuron reads, its input to the activation function,
 and the second what it would read if its output weights were its input weights. So the one comes from the input weights
 alone and the other from the output weights, as gate and up come from weights of their own.
-Shape legend: N neurons of a layer, G grid points of all passages side by side, T tokens of one passage, D inputs of the
-MLP.
+Shape legend: N neurons of a layer, G grid points of one passage or of all side by side, D inputs of the MLP, or signs of a
+passage, in bytes B.
 """
 
 from collections import Counter
@@ -19,15 +19,17 @@ from torch import Tensor
 from fnet_core.activations.hooks import touching_taps
 from fnet_core.activations.reading import read_subjects, tokenize
 from fnet_core.lineage.grid import points_of, tokens_at
-from fnet_core.lineage.signatures import Form, LayerSignals, Signatures, joined, signs
+from fnet_core.lineage.signatures import Form, LayerSignals, Signatures, bytes_each, joined, projections
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import Tap, check_dense, mlp_projections, site_widths, weight_of
+from fnet_core.models.running import main_device
 from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
-Take = Callable[[str, int, int, np.ndarray], None]
-"""Called with "gate" or "up", the number of the layer in the list, the number of the passage, and (N, G) float32."""
+Take = Callable[[str, int, int, Tensor], None]
+"""Called with "gate" or "up", the number of the layer in the list, the number of the passage, and (G, N) float32 on the
+layer's device."""
 
 
 def form_of(loaded: LoadedModel) -> Form:
@@ -57,13 +59,13 @@ def touching_signals(
         if passage == len(passages):
             return
         read[which, layer] += 1
-        rows_TN = activation.reshape(-1, activation.shape[-1])[places[passage].to(activation.device)].float()
+        rows_GN = activation.reshape(-1, activation.shape[-1])[places[passage].to(activation.device)].float()
         if which == "input":
-            inputs[layer] = rows_TN
+            inputs[layer] = rows_GN
         elif which == "up":
-            take("up", layer, passage, _units(rows_TN[:, -widths[layer] :]))
+            take("up", layer, passage, _units(rows_GN[:, -widths[layer] :]))
         else:
-            take("gate", layer, passage, _units(rows_TN[:, : widths[layer]]))
+            take("gate", layer, passage, _units(rows_GN[:, : widths[layer]]))
             if not gated:
                 take("up", layer, passage, _written(inputs.pop(layer), weight_of(mlps[layer].down)))
 
@@ -94,9 +96,9 @@ def read_signals(
     signals = [LayerSignals(*(np.zeros((len(kept), edges[-1]), np.float32) for _ in "gu")) for kept in chosen]
     scale = np.float32(1 / np.sqrt(len(passages)))
 
-    def take(which: str, layer: int, passage: int, units_NG: np.ndarray) -> None:
+    def take(which: str, layer: int, passage: int, units_GN: Tensor) -> None:
         into = getattr(signals[layer], f"{which}_NG")
-        into[:, edges[passage] : edges[passage + 1]] = units_NG[chosen[layer]] * scale
+        into[:, edges[passage] : edges[passage + 1]] = units_GN.cpu().numpy().T[chosen[layer]] * scale
 
     with touching_signals(loaded, passages, layers, take):
         for _ in read_subjects(loaded, passages, "mlp_out", report):
@@ -111,13 +113,19 @@ class SignatureReader:
         self._form = form_of(loaded)
         self._loaded, self._passages = loaded, passages
         self._widths = site_widths(loaded.model, "mlp")
-        self._found: dict[tuple[str, int, int], np.ndarray] = {}
+        self._found: dict[tuple[str, int, int], Tensor] = {}
 
     def reading(self) -> AbstractContextManager[None]:
         """The context in which the passages are to be read, first to last; further ones may follow."""
 
-        def take(which: str, layer: int, passage: int, units_NG: np.ndarray) -> None:
-            self._found[which, layer, passage] = signs(units_NG, passage, len(self._passages))
+        count = len(self._passages)
+        drawn = [
+            torch.from_numpy(projections(len(at), passage, bytes_each(count))).to(main_device(self._loaded.model))
+            for passage, at in enumerate(points_of(self._passages))
+        ]
+
+        def take(which: str, layer: int, passage: int, units_GN: Tensor) -> None:
+            self._found[which, layer, passage] = _signs(units_GN, drawn[passage].to(units_GN.device))
 
         return touching_signals(self._loaded, self._passages, range(len(self._widths)), take)
 
@@ -125,7 +133,9 @@ class SignatureReader:
         """What was read."""
         passages = range(len(self._passages))
         gate, up = (
-            joined([[self._found[which, layer, at] for at in passages] for layer in range(len(self._widths))])
+            joined(
+                [[self._found[which, layer, at].cpu().numpy() for at in passages] for layer in range(len(self._widths))]
+            )
             for which in ("gate", "up")
         )
         points = tuple(len(found) for found in points_of(self._passages))
@@ -145,24 +155,31 @@ def _places(loaded: LoadedModel, passage: Passage, positions_G: np.ndarray) -> T
     """The tokens, special ones counted, that hold at some characters of a passage, (G,) int64."""
     tokens = tokenize(loaded, passage)
     at_G = tokens_at(positions_G, tokens.offsets_T2[tokens.text_T].numpy())
-    return tokens.text_T.nonzero().flatten()[torch.from_numpy(at_G)]
+    return tokens.text_T.nonzero().flatten()[torch.from_numpy(at_G)].to(main_device(loaded.model))
 
 
-def _written(inputs_TD: Tensor, down_DN: Tensor) -> np.ndarray:
-    """The inputs along each neuron's output weights, (N, G) as `_units`.
+def _written(inputs_GD: Tensor, down_DN: Tensor) -> Tensor:
+    """The inputs along each neuron's output weights, (G, N) as `_units`.
 
     Each input is put on one scale first, for a few very large ones would drown the others.
     """
-    centred_TD = inputs_TD - inputs_TD.mean(dim=0)
-    spread_D = centred_TD.std(dim=0)
-    scaled_TD = torch.where(spread_D > 1e-5 * inputs_TD.abs().amax(dim=0), centred_TD / spread_D, 0.0)
-    return _units(scaled_TD @ down_DN.to(inputs_TD.device).float())
+    centred_GD = inputs_GD - inputs_GD.mean(dim=0)
+    spread_D = centred_GD.std(dim=0)
+    scaled_GD = torch.where(spread_D > 1e-5 * inputs_GD.abs().amax(dim=0), centred_GD / spread_D, 0.0)
+    return _units(scaled_GD @ down_DN.to(inputs_GD.device).float())
 
 
-def _units(signals_TN: Tensor) -> np.ndarray:
-    """Signals over time as rows, (N, T) float32, centred and with norm 1; zeros where next to nothing varies."""
-    signals_NT = np.ascontiguousarray(signals_TN.cpu().numpy().T)
-    centred_NT = signals_NT - signals_NT.mean(axis=1, keepdims=True)
-    norm_N1 = np.linalg.norm(centred_NT, axis=1, keepdims=True)
-    varies_N1 = norm_N1 > 1e-5 * np.linalg.norm(signals_NT, axis=1, keepdims=True)
-    return np.divide(centred_NT, norm_N1, out=np.zeros_like(centred_NT), where=varies_N1)
+def _units(signals_GN: Tensor) -> Tensor:
+    """Signals over the grid, (G, N) float32, centred and with norm 1; zeros where next to nothing varies."""
+    centred_GN = signals_GN - signals_GN.mean(dim=0)
+    norm_N = centred_GN.square().sum(dim=0).sqrt()
+    varies_N = norm_N > 1e-5 * signals_GN.square().sum(dim=0).sqrt()
+    return centred_GN.mul_(torch.where(varies_N, norm_N.reciprocal(), 0.0))
+
+
+def _signs(units_GN: Tensor, projections_GD: Tensor) -> Tensor:
+    """The signature of signals in one passage, (N, D / 8) uint8, as `signatures.signs` packs it, where they are."""
+    bits_NB8 = (units_GN.T @ projections_GD > 0).unflatten(1, (-1, 8))
+    weights_8 = 2 ** torch.arange(7, -1, -1, dtype=torch.uint8, device=units_GN.device)
+    bits_NB = (bits_NB8 * weights_8).sum(dim=2, dtype=torch.uint8)
+    return torch.where((units_GN != 0).any(dim=0)[:, None], bits_NB, 0)

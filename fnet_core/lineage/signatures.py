@@ -117,14 +117,14 @@ def bytes_each(passages: int) -> int:
 
 def signs(units_NG: np.ndarray, passage: int, passages: int) -> np.ndarray:
     """The signature of signals in one passage of several, (N, B) uint8; zeros for rows of zeros."""
-    bits_NB = np.packbits(units_NG @ _projections(units_NG.shape[1], passage, bytes_each(passages)) > 0, axis=1)
+    bits_NB = np.packbits(units_NG @ projections(units_NG.shape[1], passage, bytes_each(passages)) > 0, axis=1)
     varies_N1 = np.any(units_NG, axis=1, keepdims=True)
     return np.where(varies_N1, bits_NB, np.uint8(0))
 
 
 @lru_cache(maxsize=8)
-def _projections(points: int, passage: int, size: int) -> np.ndarray:
-    """(G, 8 B) float32 of 1 and -1."""
+def projections(points: int, passage: int, size: int) -> np.ndarray:
+    """What the signs of a passage are those of, (G, 8 B) float32 of 1 and -1."""
     stream = shake_256(f"{SEED}, passage {passage}".encode()).digest(points * size)
     bits = np.unpackbits(np.frombuffer(stream, np.uint8)).reshape(points, 8 * size)
     return bits.astype(np.float32) * 2 - 1

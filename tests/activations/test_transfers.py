@@ -14,6 +14,7 @@ from fnet_core.activations.reading import copied, read_subjects
 from fnet_core.decomposition.canica import standardize
 from fnet_core.interventions.editing import editing
 from fnet_core.interventions.edits import Edit
+from fnet_core.lineage.neuron_signals import SignatureReader
 from fnet_core.models.loading import LoadedModel
 from fnet_core.pruning.calibration import Calibrator
 from fnet_core.texts import Passage
@@ -81,6 +82,11 @@ def calibrating(signals: str) -> Callable[[LoadedModel], None]:
     return run
 
 
+def signing(loaded: LoadedModel) -> None:
+    with SignatureReader(loaded, PASSAGES).reading():
+        reading(loaded)
+
+
 def under_an_edit(loaded: LoadedModel) -> None:
     every = tuple((layer, 1) for layer in range(loaded.model.config.num_hidden_layers))
     with editing(loaded, [Edit("mlp", every, gain=0.5)]):
@@ -89,8 +95,16 @@ def under_an_edit(loaded: LoadedModel) -> None:
 
 @pytest.mark.parametrize(
     "work",
-    [reading, reading_heads, calibrating("none"), calibrating("inputs"), calibrating("published"), under_an_edit],
-    ids=["atlas", "heads", "moments", "networks", "fn", "edited"],
+    [
+        reading,
+        reading_heads,
+        calibrating("none"),
+        calibrating("inputs"),
+        calibrating("published"),
+        signing,
+        under_an_edit,
+    ],
+    ids=["atlas", "heads", "moments", "networks", "fn", "signatures", "edited"],
 )
 def test_one_look_at_the_host_per_passage_however_many_layers(work):
     counts = []

@@ -7,7 +7,9 @@ from support.loading import loaded_tiny
 
 from fnet_core.errors import RequestError
 from fnet_core.lineage.grid import POINTS, points_of
-from fnet_core.lineage.neuron_signals import read_signals
+from fnet_core.lineage.neuron_signals import read_signals, read_signatures
+from fnet_core.lineage.signatures import signs
+from fnet_core.models.modules import mlp_projections
 from fnet_core.texts import Passage
 
 PASSAGES = (Passage("one", "It rained all day, and nobody minded.", "test"), Passage("two", "A cat sat on it.", "test"))
@@ -33,6 +35,22 @@ def test_they_are_what_the_projections_give(family, fused):
         parts = [part[which] - part[which].mean(axis=1, keepdims=True) for part in seen]
         parts = [part / np.linalg.norm(part, axis=1, keepdims=True) / np.sqrt(2) for part in parts]
         np.testing.assert_allclose(values, np.concatenate(parts, axis=1), atol=1e-5)
+
+
+def test_a_models_signatures_are_the_signs_of_its_signals():
+    loaded = loaded_tiny("llama")
+    found = read_signatures(loaded, PASSAGES)
+    signals = read_signals(loaded, PASSAGES, range(3))
+    edge = found.points[0]
+    for at, bits_MPB in (("gate_NG", found.gate_MPB), ("up_NG", found.up_MPB)):
+        every_MG = np.concatenate([getattr(layer, at) for layer in signals])
+        for passage, part in enumerate((every_MG[:, :edge], every_MG[:, edge:])):
+            np.testing.assert_array_equal(bits_MPB[:, passage], signs(part, passage, 2))
+    weights = mlp_projections(loaded.model)[1].up[0].weight
+    with torch.no_grad():
+        weights[5] = 0
+    silent = read_signatures(loaded, PASSAGES).gate_MPB[[40 + 5, 40 + 6]]
+    assert not silent[0].any() and silent[1].any()
 
 
 def test_long_texts_are_read_at_wider_steps():
