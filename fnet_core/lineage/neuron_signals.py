@@ -3,8 +3,8 @@
 With a gate they are gate and up. Without one the first is what a neuron reads, its input to the activation function,
 and the second what it would read if its output weights were its input weights. So the one comes from the input weights
 alone and the other from the output weights, as gate and up come from weights of their own.
-Shape legend: N neurons of a layer, G grid points of one passage or of all side by side, D inputs of the MLP, or signs of a
-passage, in bytes B.
+Shape legend: N neurons of a layer, G grid points of one passage or of all side by side, D inputs of the MLP, or signs
+of a passage, in bytes B.
 """
 
 from collections import Counter

@@ -8,7 +8,7 @@ from support.loading import loaded_tiny
 from fnet_core.errors import RequestError
 from fnet_core.lineage.grid import POINTS, points_of
 from fnet_core.lineage.neuron_signals import read_signals, read_signatures
-from fnet_core.lineage.signatures import signs
+from fnet_core.lineage.signatures import bytes_each, projections, signs
 from fnet_core.models.modules import mlp_projections
 from fnet_core.texts import Passage
 
@@ -45,7 +45,10 @@ def test_a_models_signatures_are_the_signs_of_its_signals():
     for at, bits_MPB in (("gate_NG", found.gate_MPB), ("up_NG", found.up_MPB)):
         every_MG = np.concatenate([getattr(layer, at) for layer in signals])
         for passage, part in enumerate((every_MG[:, :edge], every_MG[:, edge:])):
-            np.testing.assert_array_equal(bits_MPB[:, passage], signs(part, passage, 2))
+            sums_ND = part @ projections(part.shape[1], passage, bytes_each(2))
+            clear_ND = np.abs(sums_ND) > 1e-5  # of a short text some sums are 0 but for rounding
+            here, there = (np.unpackbits(bits, axis=1) for bits in (bits_MPB[:, passage], signs(part, passage, 2)))
+            assert (here == there)[clear_ND].all() and clear_ND.mean() > 0.8
     weights = mlp_projections(loaded.model)[1].up[0].weight
     with torch.no_grad():
         weights[5] = 0
