@@ -29,11 +29,11 @@ from fnet_core import texts
 from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition import canica
 from fnet_core.models import loading as models
-from fnet_core.networks.atlas import STABLE, Atlas
+from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases
 from fnet_core.networks.finding import AtlasRequest, atlas_of
 from fnet_core.networks.halves import recurrence_of
-from fnet_core.networks.recurrence import TRUSTED, Recurrence
+from fnet_core.networks.recurrence import STABLE, TRUSTED, Recurrence
 from fnet_core.texts import Passage
 
 BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 1.01)

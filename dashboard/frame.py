@@ -77,12 +77,4 @@ def _running_jobs(hidden: str | None, own_kinds: tuple[str, ...]) -> None:
             if script:
                 parameters = selection.parameters() | {"job": job.id}
                 st.page_link(script, label="Open", icon=":material/open_in_new:", query_params=parameters)
-            st.button(
-                "Cancel",
-                key=f"sidebar_cancel_{job.id}",
-                icon=":material/close:",
-                type="tertiary",
-                disabled=job.stage == "stopping",
-                on_click=jobs.cancel,
-                args=(job.id,),
-            )
+            jobs.cancel_button(job, key="sidebar_cancel", type="tertiary")

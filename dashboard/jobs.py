@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Literal, Protocol, TypeGuard
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel, get_loaded
 from fnet_core.progress import duration
+from fnet_core.time_left import Stages
 
 _FOLLOWED = "followed_jobs"
 _PAGES = {
@@ -45,11 +46,19 @@ Compute = Callable[[LoadedModel, JobReport, Callable[[Any], None]], Any]
 
 
 def submit(
-    kind: str, key: str, request: ModelRequest, compute: Compute, label: str, *, background: bool = False
+    kind: str,
+    key: str,
+    request: ModelRequest,
+    compute: Compute,
+    label: str,
+    *,
+    stages: Stages,
+    background: bool = False,
 ) -> Job:
     """Queue a computation on the request's model, or join the one under way for the same key; it ends in an Outcome.
 
-    One in the `background`, which nobody pressed a button for, comes after all others and ends with its last viewer.
+    `stages` gives the stages in order with their relative lengths. One in the `background`, which nobody pressed a
+    button for, comes after all others and ends with its last viewer.
     """
     allowed = model_access.roots()
 
@@ -60,7 +69,14 @@ def submit(
         return Outcome(request, value)
 
     return manager().submit(
-        kind, key, work, label=label, device=model_access.device(), owner=owner.current(), background=background
+        kind,
+        key,
+        work,
+        label=label,
+        device=model_access.device(),
+        stages=stages,
+        owner=owner.current(),
+        background=background,
     )
 
 
@@ -195,14 +211,30 @@ def progress(job: Job) -> None:
     """The bar of a running job with its Cancel button."""
     bar, button = st.columns([5, 1], vertical_alignment="center")
     bar.progress(job.fraction or 0.0, text=line(job))
+    with button:
+        cancel_button(job, width="stretch")
+
+
+def cancel_button(
+    job: Job,
+    label: str = "Cancel",
+    key: str = "cancel",
+    *,
+    type: Literal["secondary", "tertiary"] = "secondary",
+    width: Literal["content", "stretch"] = "content",
+) -> None:
+    """The button that leaves a job, dead for those who did not ask for it; without a label, hovering names it."""
     own = owner.current() in job.owners
-    button.button(
-        "Cancel",
-        key=f"cancel_{job.id}",
+    st.button(
+        label,
+        key=f"{key}_{job.id}",
         icon=":material/close:",
-        width="stretch",
+        type=type,
+        width=width,
         disabled=job.stage == "stopping" or not own,
-        help=None if own else "Somebody else asked for this computation, who alone can cancel it.",
+        help=(None if label else "Cancel")
+        if own
+        else "Somebody else asked for this computation, who alone can cancel it.",
         on_click=cancel,
         args=(job.id,),
     )
@@ -239,6 +271,8 @@ def line(job: Job) -> str:
     parts = [f"**{words.plain(job.label)}**", job.stage or "starting"]
     if job.fraction:
         parts.append(f"{job.fraction:.0%}")
+    elif job.fraction is None and job.stage_fraction:
+        parts.append(f"{job.stage_fraction:.0%} of this")
     if job.seconds_left and round(job.seconds_left) and job.stage != "stopping":
         parts.append(f"about {duration(job.seconds_left)} left")
     else:

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.time_left import Progress, spans_of
+from fnet_core.time_left import Pace, Stages
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 Work = Callable[["JobReport"], Any]
@@ -44,12 +44,12 @@ class Job:
     state: JobState = "queued"
     stage: str = ""
     fraction: float | None = None
-    """Of the whole job, 0 to 1; of the current stage if the job came without the stages' weights."""
+    """Of the whole job, 0 to 1, and it never falls; None until the job is done if it came without stages."""
     stage_fraction: float | None = None
     seconds: float = 0.0
     """Spent running so far."""
     seconds_left: float | None = None
-    """Estimated for what `fraction` measures; None while unknown."""
+    """Estimated; None while unknown."""
     owners: frozenset[str] = frozenset()
     """Those who asked for it and still want it."""
     background: bool = False
@@ -87,7 +87,7 @@ class JobManager:
         *,
         label: str,
         device: str = "cpu",
-        stages: dict[str, float] | None = None,
+        stages: Stages | None = None,
         owner: str = "",
         background: bool = False,
         kept: Callable[[], Any] | None = None,
@@ -104,7 +104,7 @@ class JobManager:
                 record.join(owner, background)
                 return self._snapshot(record)
             job = Job(secrets.token_hex(8), key, kind, label, device, owners=frozenset([owner]), background=background)
-            record = _Record(job, work, Progress(spans_of(stages or {})), kept)
+            record = _Record(job, work, Pace(stages) if stages else None, kept)
             self._records[job.id] = self._shared[kind, key] = record
             if owner and not background and self._waiting(owner) >= MOST_WAITING:
                 self._finish(
@@ -315,7 +315,7 @@ class JobReport:
 class _Record:
     """A job as the manager changes it, always under the manager's lock."""
 
-    def __init__(self, job: Job, work: Work, progress: Progress, kept: Callable[[], Any] | None = None) -> None:
+    def __init__(self, job: Job, work: Work, pace: Pace | None, kept: Callable[[], Any] | None = None) -> None:
         self.job = job
         self.work: Work | None = work
         self.kept = kept
@@ -323,7 +323,7 @@ class _Record:
         self.lane = job.device
         """The queue that it stands in, or stood in last."""
         self.seen = monotonic()
-        self._progress = progress
+        self._pace = pace
         self._started = 0.0
 
     @property
@@ -342,13 +342,16 @@ class _Record:
 
     def start(self) -> None:
         self._started = monotonic()
-        self._progress.begin(self._started)
+        if self._pace:
+            self._pace.begin(self._started)
         self.change(state="running")
 
     def progress_to(self, stage: str, fraction: float) -> None:
         fraction = min(1.0, max(0.0, fraction))
-        self._progress.update(stage, fraction, monotonic())
-        self.change(stage=stage, stage_fraction=fraction, fraction=self._progress.fraction)
+        self.change(stage=stage, stage_fraction=fraction)
+        if self._pace:
+            self._pace.update(stage, fraction, monotonic())
+            self.change(fraction=self._pace.fraction)
 
     def change(self, **fields: Any) -> None:
         self.job = replace(self.job, **fields)
@@ -357,7 +360,8 @@ class _Record:
         if self.job.state != "running":
             return self.job
         now = monotonic()
-        return replace(self.job, seconds=now - self._started, seconds_left=self._progress.seconds_left(now))
+        left = self._pace.seconds_left(now) if self._pace else None
+        return replace(self.job, seconds=now - self._started, seconds_left=left)
 
 
 def _take_turn(turns: dict[str, int], record: _Record) -> None:

@@ -5,12 +5,10 @@ import logging
 import weakref
 
 import pytest
+from support.waiting import DEADLINE
 
 from fnet_core.errors import RequestError
 from fnet_core.jobs import JobManager
-
-DEADLINE = 10.0
-"""Seconds after which a test that waits for something has failed."""
 
 
 def test_request_errors_are_shown_as_they_are(caplog):

@@ -1,22 +1,13 @@
 """Several people at the queues: whose a job is, whose turn it is, and what is answered without a turn."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
+from support.waiting import DEADLINE, until
 
 from fnet_core import jobs
 from fnet_core.errors import RequestError
 from fnet_core.jobs import MOST_WAITING, UNSEEN_SECONDS, JobManager
-
-DEADLINE = 10.0
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 class Busy:
@@ -28,10 +19,10 @@ class Busy:
 
         def hold(report):
             running.set()
-            assert gate.wait(DEADLINE)
+            until(gate)
 
         self.holder = self.manager.submit("hold", "hold", hold, label="Holding", owner="holder")
-        assert running.wait(DEADLINE)
+        until(running)
 
     def ask(self, name: str, owner: str, **more):
         return self.manager.submit("ask", name, lambda report: self.order.append(name), label=name, owner=owner, **more)

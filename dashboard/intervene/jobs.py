@@ -6,6 +6,7 @@ from typing import Any
 
 from dashboard import jobs, owner, words
 from dashboard.jobs import Compute
+from fnet_core import time_left
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.editing import check_recipe
 from fnet_core.interventions.edits import Edit
@@ -14,7 +15,13 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.storage import artifacts
 
 INTERVENTION, WRITING, DOSES, RANKING, BAKING = "intervention", "writing", "doses", "ranking", "baking"
-_KINDS = (INTERVENTION, WRITING, DOSES, RANKING, BAKING)
+_STAGES = {
+    INTERVENTION: time_left.MEASURING,
+    WRITING: time_left.WRITING,
+    DOSES: time_left.MEASURING,
+    RANKING: time_left.RANKING,
+    BAKING: time_left.BAKING,
+}
 Gains = dict[int | str, float]
 
 
@@ -48,7 +55,7 @@ def submit(kind: str, request: EditRequest, compute: Compute, label: str, *more:
         check_recipe(loaded, request.recipe)
         return compute(loaded, report, publish)
 
-    jobs.watch(jobs.submit(kind, request.key(*more), request, compute_checked, label))
+    jobs.watch(jobs.submit(kind, request.key(*more), request, compute_checked, label, stages=_STAGES[kind]))
 
 
 def current(kind: str, atlas: str) -> Job | None:
@@ -63,7 +70,7 @@ def current(kind: str, atlas: str) -> Job | None:
 def requested(atlas: str) -> EditRequest | None:
     """What the job in the address was asked for, so that a copied link restores the edits."""
     job = jobs.in_address()
-    request = jobs.request_of(job) if job and job.kind in _KINDS else None
+    request = jobs.request_of(job) if job and job.kind in _STAGES else None
     return request if request and request.atlas == atlas else None
 
 

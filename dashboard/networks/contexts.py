@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import notices, words
 from dashboard.networks import ranking
+from dashboard.networks.switch import switch
 from fnet_core.errors import RequestError
 from fnet_core.networks import contexts
 from fnet_core.networks.atlas import Atlas
@@ -17,15 +18,7 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
     """The places as a table with what stands around each, beside the search for a word."""
     places, search = st.columns([7, 4], gap="medium")
     with places:
-        which = st.segmented_control(
-            "Places",
-            [_STRONGEST, _SILENT],
-            key=_WHICH,
-            default=_STRONGEST,
-            required=True,
-            label_visibility="collapsed",
-            persist_state="session",
-        )
+        which = switch("Places", [_STRONGEST, _SILENT], _WHICH)
         st.dataframe(
             contexts.contexts(atlas, network, LISTED, silent=which == _SILENT),
             key="context_table",

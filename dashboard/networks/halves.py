@@ -9,7 +9,7 @@ from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import known_recurrence, recurrence_of
 from fnet_core.networks.recurrence import AGREEMENT, RECURRENCE, Recurrence
-from fnet_core.networks.request import LEAST_PASSAGES
+from fnet_core.networks.request import HALVES_STAGES, LEAST_PASSAGES
 from fnet_core.plotting import recurrence as figures
 
 
@@ -91,4 +91,5 @@ def _submit(key: str, atlas: Atlas) -> None:
         return recurrence_of(loaded, atlas, report=report)
 
     request = HalvesRequest(atlas.model_name, key)
-    jobs.remember(jobs.submit(RECURRENCE, key, request, compute, f"Splitting the texts of {atlas.model_name}"))
+    label = f"Splitting the texts of {atlas.model_name}"
+    jobs.remember(jobs.submit(RECURRENCE, key, request, compute, label, stages=HALVES_STAGES))

@@ -7,10 +7,12 @@ import streamlit as st
 
 from dashboard import coloured_text, jobs, words
 from dashboard.networks import ranking
+from dashboard.networks.switch import switch
 from fnet_core.jobs import Job, JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.listening import MOST_CHARACTERS, Heard, listen
+from fnet_core.time_left import LISTENING
 
 KIND = "listening"
 _PASSAGES, _OWN = "Passages", "Your own text"
@@ -28,18 +30,7 @@ class Request:
 
 def chosen() -> bool:
     """Draw the choice between the atlas's passages and a text of one's own; True for the latter."""
-    return (
-        st.segmented_control(
-            "Text",
-            [_PASSAGES, _OWN],
-            key=_SOURCE,
-            default=_PASSAGES,
-            required=True,
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        == _OWN
-    )
+    return switch("Text", [_PASSAGES, _OWN], _SOURCE) == _OWN
 
 
 def coloured(atlas: Atlas, text: str, offsets_T2: np.ndarray, course_T: np.ndarray) -> None:
@@ -86,7 +77,7 @@ def _submit(atlas: Atlas) -> None:
     def compute(loaded: LoadedModel, report: JobReport, _publish) -> tuple[str, Heard]:
         return atlas.key, listen(loaded, atlas, request.text, report)
 
-    jobs.remember(jobs.submit(KIND, f"{atlas.key}:{request.text}", request, compute, "Listening"))
+    jobs.remember(jobs.submit(KIND, f"{atlas.key}:{request.text}", request, compute, "Listening", stages=LISTENING))
 
 
 def _heard(job: Job | None, atlas: Atlas) -> Heard | None:

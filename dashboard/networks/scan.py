@@ -16,6 +16,7 @@ from dashboard import atlases, selection
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.territories import Territories, territories
 from fnet_core.plotting.networks import colour_of
+from fnet_core.plotting.style import channels
 
 KEY = "scan"
 MOST_NEURONS = 400_000
@@ -80,7 +81,7 @@ def _sent(key: str, threshold: float) -> dict[str, Any]:
         "widths": list(atlas.widths_L),
         "networks": len(atlas),
         "labels": list(atlas.labels),
-        "colours": [_channels(colour_of(atlas, network)) for network in range(len(atlas))],
+        "colours": [",".join(map(str, channels(colour_of(atlas, network)))) for network in range(len(atlas))],
         "runs": [[[run.network, run.core, run.rim] for run in runs] for runs in ordered.runs],
         "order": _order(ordered),
         "neurons": _packed(ordered.neurons, np.int32) if each else None,
@@ -99,8 +100,3 @@ def _order(ordered: Territories) -> list[int]:
 
 def _packed(rows: Sequence[np.ndarray], kind: type[np.number]) -> str:
     return b64encode(np.concatenate(rows).astype(kind).tobytes()).decode()
-
-
-def _channels(colour: str) -> str:
-    """'#2a78c2' as '42,120,194'."""
-    return ",".join(str(int(colour[at : at + 2], 16)) for at in (1, 3, 5))

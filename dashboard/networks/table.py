@@ -6,9 +6,9 @@ import streamlit as st
 
 from dashboard import selection, stepper, words
 from dashboard.networks import halves
-from fnet_core.networks.atlas import LEVELS, STABLE, Atlas
+from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.blocks import block_name
-from fnet_core.networks.recurrence import TRUSTED, Recurrence
+from fnet_core.networks.recurrence import LEVELS, STABLE, TRUSTED, Recurrence
 
 _TABLE, _LAYER = "network_table", "network_layer"
 

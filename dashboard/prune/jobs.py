@@ -20,15 +20,24 @@ from fnet_core.pruning.masking import Pruning, prepare
 from fnet_core.pruning.measuring import PruneResult, measure_pruning
 from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.scores import find_scores
+from fnet_core.time_left import PREPARING
 
 SCORING, MEASURING, CURVES = "prune-scoring", "prune-measuring", "prune-curves"
 SPEED, WRITING, EXPORT = "prune-speed", "prune-writing", "prune-export"
-KINDS = (SCORING, MEASURING, CURVES, SPEED, WRITING, EXPORT, OPENING)
+_STAGES = {
+    SCORING: PREPARING,
+    MEASURING: PREPARING | {"measuring": 8.0},
+    CURVES: PREPARING | {"measuring": 100.0},
+    SPEED: PREPARING | {"cutting": 0.2, "timing": 8.0},
+    WRITING: PREPARING | {"writing": 8.0},
+    EXPORT: PREPARING | {"cutting": 0.2, "saving": 2.0},
+}
+KINDS = (*_STAGES, OPENING)
 _REDRAWN = "prune_jobs_redrawn"
 
 
 def _submit(kind: str, key: str, label: str, request: PruneRequest, compute: Compute, background: bool = False) -> Job:
-    job = jobs.submit(kind, key, request, compute, label, background=background)
+    job = jobs.submit(kind, key, request, compute, label, stages=_STAGES[kind], background=background)
     jobs.remember(job)
     return job
 

@@ -105,16 +105,8 @@ def _bar(job: Job) -> None:
     """Progress with a Cancel that fits a narrow column."""
     bar, button = st.columns([6, 1], vertical_alignment="center", gap="xsmall")
     bar.progress(job.fraction or 0.0, text=jobs.line(job))
-    button.button(
-        "",
-        key=f"cancel_{job.id}",
-        icon=":material/close:",
-        type="tertiary",
-        help="Cancel",
-        disabled=job.stage == "stopping",
-        on_click=jobs.cancel,
-        args=(job.id,),
-    )
+    with button:
+        jobs.cancel_button(job, "", type="tertiary")
 
 
 def _perplexities(baseline: PerplexityResult | None, pruned: PerplexityResult | None, about: float | None) -> None:

@@ -68,4 +68,12 @@ def _submit(name: str) -> Job:
         _seen[name] = weakref.ref(loaded.model)
         return name
 
-    return manager().submit(OPENING, name, work, label=f"Loading {name}", device="memory", owner=owner.current())
+    return manager().submit(
+        OPENING,
+        name,
+        work,
+        label=f"Loading {name}",
+        device="memory",
+        stages=model_access.STAGES,
+        owner=owner.current(),
+    )

@@ -59,8 +59,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
-    from fnet_core.networks.atlas import LEVELS
     from fnet_core.networks.finding import find_atlas
+    from fnet_core.networks.recurrence import LEVELS
 
     found = find_atlas(request, report, accept_licence=options.accept_licence)
     atlas, path = found.answer, found.path

@@ -20,6 +20,7 @@ from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.cli.terminal import Table, number_table
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
+from fnet_core.time_left import MEASURING, RANKING
 
 if TYPE_CHECKING:
     from fnet_core.interventions.edits import Edit
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of its stages, for the time left."""
-    return {"loading": 1.0, "ranking" if options.rank else "measuring": 12.0}
+    return RANKING if options.rank else MEASURING
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:

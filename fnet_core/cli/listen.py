@@ -8,6 +8,7 @@ from fnet_core.cli.arguments import add_model, check_model
 from fnet_core.cli.terminal import Table, number_table
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
+from fnet_core.time_left import LISTENING
 from fnet_core.visible import visible
 
 NAME = "listen"
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of the stages, for the time left."""
-    return {"loading": 3.0, "capturing": 1.0}
+    return LISTENING
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_model, yardstick_of
 from fnet_core.progress import Report
+from fnet_core.time_left import MEASURING
 
 if TYPE_CHECKING:
     from fnet_core.evaluation.perplexity import PerplexityResult
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of its stages, for the time left."""
-    return {"loading": 1.0, "measuring": 8.0}
+    return MEASURING
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:

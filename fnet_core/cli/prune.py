@@ -12,6 +12,7 @@ from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_m
 from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
+from fnet_core.time_left import PREPARING
 
 if TYPE_CHECKING:
     from fnet_core.pruning.measuring import PruneResult
@@ -60,17 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of its stages, for the time left."""
-    return {
-        "loading": 1.0,
-        "capturing": 6.0,
-        "separating": 3.0,
-        "projecting": 1.0,
-        "scoring": 1.0,
-        "compensating": 1.0,
-        "measuring": 8.0,
-        "cutting": 0.2,
-        "saving": 1.0,
-    }
+    return PREPARING | {"measuring": 8.0, "cutting": 0.2, "saving": 1.0}
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from fnet_core.progress import Pace, Report, duration, silent
+from fnet_core.progress import Report, duration, silent
+from fnet_core.time_left import Pace
 from fnet_core.visible import visible, visible_json
 
 

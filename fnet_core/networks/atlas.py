@@ -14,20 +14,15 @@ import pandas as pd
 from fnet_core.choices import DEFAULT_THRESHOLD, Scope, Site
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
+from fnet_core.networks import telling
 from fnet_core.networks.blocks import layer_blocks
-from fnet_core.networks.recurrence import AGREEMENT, ARRAYS, Recurrence
+from fnet_core.networks.recurrence import ARRAYS, STABLE, Recurrence
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
 KIND = "atlas"
 FORMAT = 1
-
-STABLE = 0.6
-"""I_q below which the restarts of one decomposition do not agree, the level at which tedana warns."""
-
-LEVELS = f"in two halves of the text {AGREEMENT}; stability {STABLE:g} or more"
-"""What makes a network trusted, in words."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -235,33 +230,7 @@ class Atlas(Described):
 
     def summary(self, threshold: float = DEFAULT_THRESHOLD) -> dict[str, Any]:
         """The JSON object that the command line prints, without the artifact's path."""
-        table = self.table(threshold)
-        counts_KL = self.key_counts(threshold)
-        return {
-            "model": self.model_name,
-            "site": self.site,
-            "scope": self.scope,
-            "threshold": threshold,
-            "networks": [
-                {
-                    "id": int(row["network"]),
-                    "label": row["label"],
-                    "variance": float(row["variance"]),
-                    "stability": float(row["stability"]),
-                    **{name: row[name] for name in ("recurrence", "trusted") if name in row},
-                    "key_neurons": int(row["key_neurons"]),
-                    "layers": {int(i): int(counts_L[i]) for i in counts_L.nonzero()[0]},
-                }
-                for row in table.to_dict("records")
-                for counts_L in [counts_KL[row["network"]]]
-            ],
-            "passages": len(self.passages),
-            "tokens": self.tokens,
-            "converged": self.converged,
-            "seconds": self.seconds,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "recipe": self.recipe,
-        }
+        return telling.summary_of(self, threshold)
 
     def plot_map(self, network: int, threshold: float = DEFAULT_THRESHOLD) -> Any:
         """The plotly figure of a network's z-values, layers x neurons; IndexError for a network it does not have.
@@ -320,23 +289,7 @@ class Atlas(Described):
         return _existing(network, len(self), "network")
 
     def _description(self) -> tuple[str, dict[str, object]]:
-        table = self.table(DEFAULT_THRESHOLD).head(5)
-        facts: dict[str, object] = {
-            "networks": f"{len(self)}, scope {self.scope}, seed {self.recipe.get('seed')}",
-            "text": f"{self.tokens:,} tokens in {len(self.passages)} passages",
-            "neurons": f"{sum(self.widths_L):,} in {self.layer_count} layers",
-        }
-        for row in table.itertuples():
-            facts[f"network {row.network}"] = (
-                f"{row.label}: {row.variance:.2%} of the variance, stability {row.stability:.2f}, "
-                + (f"recurrence {row.recurrence:.2f}, " if self.halves is not None else "")
-                + f"{row.key_neurons:,} key neurons"
-            )
-        if len(self) > len(table):
-            facts["more"] = f"{len(self) - len(table)} networks; .table(threshold) lists all, .plot_map(0) draws one"
-        if self.trusted_K is not None:
-            facts["trusted"] = f"{int(self.trusted_K.sum())} of {len(self)} networks: {LEVELS}"
-        return f"Atlas of {self.model_name} at site {self.site}", facts
+        return f"Atlas of {self.model_name} at site {self.site}", telling.facts_of(self)
 
     def save(self, path: Path) -> None:
         """Write the atlas as one safetensors file, whole or not at all; RequestError if the disk refuses."""

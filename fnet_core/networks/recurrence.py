@@ -31,6 +31,12 @@ Of 15 such networks of both starters 14 came back in wholly other passages at 0.
 AGREEMENT = f"maps alike at abs(r) {TRUSTED:g} or more, key neurons alike beyond chance"
 """What recurrence must be in a network that is trusted, in words."""
 
+STABLE = 0.6
+"""I_q below which the restarts of one decomposition do not agree, the level at which tedana warns."""
+
+LEVELS = f"in two halves of the text {AGREEMENT}; stability {STABLE:g} or more"
+"""What makes a network trusted, in words."""
+
 CHANCE_DRAWS = 20
 """Times that the neurons of the other atlas are shuffled within their layers."""
 

@@ -27,6 +27,8 @@ STAGES = {"loading": 1.0, "capturing": 8.0, "separating": 6.0, "projecting": 1.0
 PARTS = ("", "first half: ", "second half: ")
 SPLIT_STAGES = {f"{part}{stage}": length for part in PARTS for stage, length in STAGES.items()}
 """Relative lengths of the stages of `split_half`, for the time left."""
+HALVES_STAGES = {part: length for part, length in SPLIT_STAGES.items() if part.startswith(("loading", *PARTS[1:]))}
+"""Those of `recurrence_of`, which has the whole already."""
 
 
 LEAST_PASSAGES = 4

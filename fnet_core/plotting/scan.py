@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.territories import Territories, territories
 from fnet_core.plotting.networks import colour_of
-from fnet_core.plotting.style import GREY, finish, rgba
+from fnet_core.plotting.style import GREY, channels, finish, rgba
 
 CORE, RIM = 0.95, 0.22
 """How opaque key neurons are, and neurons that lean to a network below the threshold."""
@@ -64,6 +64,4 @@ def _bars(ordered: Territories, part: str) -> list[tuple[int, int, int, int]]:
 def _colour(atlas: Atlas, network: int, selected: int | None, opacity: float) -> str:
     if selected is not None and network != selected:
         return rgba(GREY, 0.3 * opacity)
-    colour = colour_of(atlas, network)
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return rgba((red, green, blue), opacity)
+    return rgba(channels(colour_of(atlas, network)), opacity)

@@ -62,6 +62,12 @@ def commonest_of_bins(codes_LN: np.ndarray, size: int, kinds: int) -> np.ndarray
     return np.where(counts.any(axis=0), counts.argmax(axis=0), -1)
 
 
+def channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue, 0 to 255, of a colour such as "#2a78c2"."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
 def rgba(colour: tuple[int, int, int], alpha: float) -> str:
     """A colour as plotly and CSS write it."""
     return "rgba({},{},{},{:.3f})".format(*colour, alpha)

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,105 +20,120 @@ from fnet_core.pruning.methods import METHODS
 ROOT = Path(__file__).parents[2]
 SLOW = ("torch", "transformers", "streamlit", "pandas", "plotly", "sklearn", "scipy", "accelerate")
 PROGRAM = f"""
-import sys
-from fnet_core.cli.main import main
-try:
-    status = main(sys.argv[1:])
-except SystemExit as left:
-    status = left.code
-print("status", status, [name for name in {SLOW!r} if name in sys.modules])
-"""
-MANY = f"""
 import io, json, sys
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from fnet_core.cli.main import main
 found = []
 for arguments in json.loads(sys.argv[1]):
-    before = set(sys.modules)
-    with redirect_stderr(io.StringIO()) as err:
-        status = main(arguments)
-    found.append((status, [name for name in {SLOW!r} if name in sys.modules.keys() - before], err.getvalue()))
+    with redirect_stderr(io.StringIO()) as err, redirect_stdout(io.StringIO()):
+        try:
+            status = main(arguments)
+        except SystemExit as left:
+            status = left.code
+    found.append((status, [name for name in {SLOW!r} if name in sys.modules], err.getvalue()))
 print(json.dumps(found))
 """
+Found = tuple[int, list[str], str]
+"""Exit status, slow libraries that are loaded once the command has ended, and stderr."""
 
 
-def run(*arguments: str) -> tuple[int, list[str], str]:
-    """Exit status, slow libraries that were loaded, and stderr."""
-    command = [sys.executable, "-c", PROGRAM, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    _, status, loaded = done.stdout.strip().splitlines()[-1].split(" ", 2)
-    return int(status), eval(loaded), done.stderr
+def run_all(lines: Sequence[Sequence[str]], home: Path | None = None) -> list[Found]:
+    """What each of these command lines does, one after the other in one fresh process, with a cache folder."""
+    command = [sys.executable, "-c", PROGRAM, json.dumps(lines)]
+    environment = os.environ | ({"FNET_HOME": str(home)} if home else {})
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return [(status, loaded, err) for status, loaded, err in json.loads(done.stdout)]
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), *((c.NAME, "--help") for c in COMMANDS)])
-def test_help_and_version(arguments):
-    assert run(*arguments)[:2] == (0, [])
+def run(*arguments: str) -> Found:
+    """What one command line does."""
+    return run_all([arguments])[0]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ((), "required: COMMAND"),
-        (("scan",), "invalid choice: 'scan'"),
-        (("atlas",), "required: MODEL"),
-        (("atlas", "tiny", "--site", "skull"), "invalid choice: 'skull'"),
-        (("atlas", "tiny", "--components", "many"), "invalid int value: 'many'"),
-        (("atlas", "tiny", "--threshold", "-1"), "out of range; choose 0 or more"),
-        (("atlas", "tiny", "--passages", "0"), "--passages 0 is out of range"),
-        (("prune", "tiny", "--method", "guess"), "invalid choice: 'guess'"),
-        (("compare", "tiny"), "required: B"),
-        (("derive", "tiny", "--how", "noise:0.1"), "required: --out"),
-        (("recur", "tiny", "--components", "0"), "0 components is out of range"),
-        (("recur", "/no/such"), "no folder /no/such"),
-        (("recur", "tiny", "--csv", "/dev/null"), "a device or a pipe"),
-        (("dashboard", "--port", "0"), "choose 1 to 65535"),
-        (("atlas", "tiny", "--components", "0"), "0 components is out of range"),
-        (("atlas", "tiny", "--restarts", "1"), "1 restarts is out of range"),
-        (("atlas", "tiny", "--seed", "-1"), "seed -1 is out of range"),
-        (("atlas", "tiny", "--texts", "missing"), "no text file 'missing'"),
-        (("atlas", "/no/such"), "no folder /no/such"),
-        (("atlas", "nothing"), "no starter 'nothing'"),
-        (("atlas", "tiny", "--site", "experts"), "A llama model has no experts"),
-        (("recur", "tiny", "--passages", "3"), "3 passages are too few to split into halves"),
-        (("models", "/no/such"), "no folder /no/such"),
-        (("atlas", "/no/such.gguf"), "no file /no/such.gguf"),
-        (("atlas", "tiny", "--out", ""), "name a file"),
-        (("atlas", "tiny", "--csv", "/dev/null"), "a device or a pipe"),
-        (("perplexity", "tiny", "--text", "missing"), "no text file 'missing'"),
-        (("perplexity", "tiny", "--texts", "/dev/zero"), "a device or a pipe"),
-        (("perplexity", "tiny", "--window", "1"), "A window of 1 tokens is out of range"),
-        (("perplexity", "tiny", "--window", "64", "--stride", "65"), "choose 1 to the window, 64"),
-        (("perplexity", "/no/such"), "no folder /no/such"),
-        (("edit", "tiny", "--gain", "1=0"), "Give an atlas with --atlas"),
-        (("edit", "tiny", "--atlas", "/no/atlas", "--gain", "1=0"), "no file /no/atlas"),
-        (("edit", "tiny", "--atlas", "/no/atlas", "--gain", "one=0"), "'one=0' does not name a network"),
-        (("edit", "tiny", "--atlas", "/no/atlas", "--gain", "1=101"), "A gain of 101.0 is out of range"),
-        (("edit", "tiny", "--atlas", "/no/atlas", "--offset", "1=inf"), "An offset of inf is not a number"),
-        (("edit", "tiny", "--load", "/dev/zero"), "a device or a pipe"),
-        (("edit", "tiny", "--load", "README.md", "--save", "docs"), "docs is a folder"),
-        (("prune", "tiny", "--ratio", "7"), "ratio of 7 is out of range"),
-        (("prune", "tiny"), "either a ratio or a threshold"),
-        (("prune", "tiny", "--ratio", "0.1", "--components", "0"), "0 components are out of range"),
-        (("prune", "tiny", "--ratio", "0.1", "--calibration", "missing"), "no text file 'missing'"),
-        (("prune", "tiny", "--ratio", "0.1", "--out", "docs"), "docs exists already"),
-        (("prune", "/no/such", "--ratio", "0.1"), "no folder /no/such"),
-        (("fingerprint", "tiny", "--components", "0"), "0 components is out of range"),
-        (("fingerprint", "tiny", "--out", "/dev/null"), "a device or a pipe"),
-        (("compare", "/no/a", "/no/b"), "no folder /no/a"),
-        (("compare", "/no/a.safetensors", "tiny"), "no file /no/a.safetensors"),
-        (("compare", "tiny", "tiny", "--resamples", "3"), "3 resamples are out of range"),
-        (("independence", "tiny", "tiny", "--neurons", "5"), "5 neurons are out of range"),
-        (("independence", "tiny", "/no/b"), "no folder /no/b"),
-        (("derive", "tiny", "--how", "merge:/no/other", "--out", "new"), "no folder /no/other"),
-        (("derive", "tiny", "--how", "noise:7", "--out", "new"), "noise '7' is out of range"),
-        (("derive", "tiny", "--how", "noise:0.1", "--out", "docs"), "docs exists already"),
-        (("derive", "tiny", "--how", "finetune:missing", "--out", "new"), "no text file 'missing'"),
-        (("derive", "tiny", "--how", "lora:README.md", "--out", "new", "--steps", "0"), "number of steps, 0"),
-    ],
-)
-def test_refusals(arguments, sentence):
-    status, loaded, err = run(*arguments)
+HELP: list[tuple[str, ...]] = [("--help",), ("--version",), *((c.NAME, "--help") for c in COMMANDS)]
+REFUSED: list[tuple[tuple[str, ...], str]] = [
+    ((), "required: COMMAND"),
+    (("scan",), "invalid choice: 'scan'"),
+    (("atlas",), "required: MODEL"),
+    (("atlas", "tiny", "--site", "skull"), "invalid choice: 'skull'"),
+    (("atlas", "tiny", "--components", "many"), "invalid int value: 'many'"),
+    (("atlas", "tiny", "--threshold", "-1"), "out of range; choose 0 or more"),
+    (("atlas", "tiny", "--passages", "0"), "--passages 0 is out of range"),
+    (("prune", "tiny", "--method", "guess"), "invalid choice: 'guess'"),
+    (("compare", "tiny"), "required: B"),
+    (("derive", "tiny", "--how", "noise:0.1"), "required: --out"),
+    (("recur", "tiny", "--components", "0"), "0 components is out of range"),
+    (("recur", "/no/such"), "no folder /no/such"),
+    (("recur", "tiny", "--csv", "/dev/null"), "a device or a pipe"),
+    (("dashboard", "--port", "0"), "choose 1 to 65535"),
+    (("atlas", "tiny", "--components", "0"), "0 components is out of range"),
+    (("atlas", "tiny", "--restarts", "1"), "1 restarts is out of range"),
+    (("atlas", "tiny", "--seed", "-1"), "seed -1 is out of range"),
+    (("atlas", "tiny", "--texts", "missing"), "no text file 'missing'"),
+    (("atlas", "/no/such"), "no folder /no/such"),
+    (("atlas", "nothing"), "no starter 'nothing'"),
+    (("atlas", "tiny", "--site", "experts"), "A llama model has no experts"),
+    (("recur", "tiny", "--passages", "3"), "3 passages are too few to split into halves"),
+    (("models", "/no/such"), "no folder /no/such"),
+    (("atlas", "/no/such.gguf"), "no file /no/such.gguf"),
+    (("atlas", "tiny", "--out", ""), "name a file"),
+    (("atlas", "tiny", "--csv", "/dev/null"), "a device or a pipe"),
+    (("perplexity", "tiny", "--text", "missing"), "no text file 'missing'"),
+    (("perplexity", "tiny", "--texts", "/dev/zero"), "a device or a pipe"),
+    (("perplexity", "tiny", "--window", "1"), "A window of 1 tokens is out of range"),
+    (("perplexity", "tiny", "--window", "64", "--stride", "65"), "choose 1 to the window, 64"),
+    (("perplexity", "/no/such"), "no folder /no/such"),
+    (("edit", "tiny", "--gain", "1=0"), "Give an atlas with --atlas"),
+    (("edit", "tiny", "--atlas", "/no/atlas", "--gain", "1=0"), "no file /no/atlas"),
+    (("edit", "tiny", "--atlas", "/no/atlas", "--gain", "one=0"), "'one=0' does not name a network"),
+    (("edit", "tiny", "--atlas", "/no/atlas", "--gain", "1=101"), "A gain of 101.0 is out of range"),
+    (("edit", "tiny", "--atlas", "/no/atlas", "--offset", "1=inf"), "An offset of inf is not a number"),
+    (("edit", "tiny", "--load", "/dev/zero"), "a device or a pipe"),
+    (("edit", "tiny", "--load", "README.md", "--save", "docs"), "docs is a folder"),
+    (("prune", "tiny", "--ratio", "7"), "ratio of 7 is out of range"),
+    (("prune", "tiny"), "either a ratio or a threshold"),
+    (("prune", "tiny", "--ratio", "0.1", "--components", "0"), "0 components are out of range"),
+    (("prune", "tiny", "--ratio", "0.1", "--calibration", "missing"), "no text file 'missing'"),
+    (("prune", "tiny", "--ratio", "0.1", "--out", "docs"), "docs exists already"),
+    (("prune", "/no/such", "--ratio", "0.1"), "no folder /no/such"),
+    (("fingerprint", "tiny", "--components", "0"), "0 components is out of range"),
+    (("fingerprint", "tiny", "--out", "/dev/null"), "a device or a pipe"),
+    (("compare", "/no/a", "/no/b"), "no folder /no/a"),
+    (("compare", "/no/a.safetensors", "tiny"), "no file /no/a.safetensors"),
+    (("compare", "tiny", "tiny", "--resamples", "3"), "3 resamples are out of range"),
+    (("independence", "tiny", "tiny", "--neurons", "5"), "5 neurons are out of range"),
+    (("independence", "tiny", "/no/b"), "no folder /no/b"),
+    (("derive", "tiny", "--how", "merge:/no/other", "--out", "new"), "no folder /no/other"),
+    (("derive", "tiny", "--how", "noise:7", "--out", "new"), "noise '7' is out of range"),
+    (("derive", "tiny", "--how", "noise:0.1", "--out", "docs"), "docs exists already"),
+    (("derive", "tiny", "--how", "finetune:missing", "--out", "new"), "no text file 'missing'"),
+    (("derive", "tiny", "--how", "lora:README.md", "--out", "new", "--steps", "0"), "number of steps, 0"),
+]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[tuple[str, ...], Found]:
+    """What help, the version and the refused command lines do."""
+    lines = [*HELP, *(arguments for arguments, _ in REFUSED)]
+    return dict(zip(lines, run_all(lines, tmp_path_factory.mktemp("home")), strict=True))
+
+
+@pytest.mark.parametrize("arguments", HELP)
+def test_help_and_version(arguments, answers):
+    assert answers[arguments][:2] == (0, [])
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), REFUSED)
+def test_refusals(arguments, sentence, answers):
+    status, loaded, err = answers[arguments]
     assert (status, loaded) == (2, []) and sentence in err and err.count("\n") == 1
+
+
+def test_one_that_is_alone_in_its_process():
+    """What another command has loaded could hide what this one does with it."""
+    assert run("--version")[:2] == (0, [])
+    status, loaded, err = run("edit", "tiny", "--gain", "1=0")
+    assert (status, loaded) == (2, []) and "Give an atlas with --atlas" in err
 
 
 COMMANDS_OF_MODELS = {
@@ -133,14 +150,24 @@ COMMANDS_OF_MODELS = {
 }
 
 
+@pytest.fixture(scope="module")
+def unaccepted(tmp_path_factory) -> tuple[Path, dict[str, Found]]:
+    """The cache folder of these commands, and what each does in it."""
+    home = tmp_path_factory.mktemp("home")
+    hand_atlas().save(home / "atlas")
+    lines = [
+        [name, *(str(home / "atlas") if word == "ATLAS" else word for word in given)]
+        for name, given in COMMANDS_OF_MODELS.items()
+    ]
+    return home, dict(zip(COMMANDS_OF_MODELS, run_all(lines, home), strict=True))
+
+
 @pytest.mark.parametrize("command", COMMANDS_OF_MODELS)
-def test_a_licence_that_was_not_accepted(command, tmp_path, monkeypatch):
-    monkeypatch.setenv("FNET_HOME", str(tmp_path))
-    hand_atlas().save(tmp_path / "atlas")
-    given = [str(tmp_path / "atlas") if word == "ATLAS" else word for word in COMMANDS_OF_MODELS[command]]
-    status, loaded, err = run(command, *given)
+def test_a_licence_that_was_not_accepted(command, unaccepted):
+    home, found = unaccepted
+    status, loaded, err = found[command]
     assert (status, loaded) == (2, []) and "accept them with --accept-licence" in err and err.count("\n") == 1
-    assert not (tmp_path / "accepted-licences.json").exists()
+    assert not (home / "accepted-licences.json").exists()
 
 
 def test_an_atlas_is_looked_at_before_the_model(tmp_path):
@@ -202,21 +229,14 @@ def numbers() -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def refused() -> dict[tuple[str, str, str], tuple[int, list[str], str]]:
-    """Status, libraries that it loaded, and stderr of every such command line, all in one process."""
+def refused(tmp_path_factory) -> dict[tuple[str, str, str], Found]:
+    """What every such command line does."""
     lines = {}
     for command, option, value in numbers():
         beside = BESIDE.get(command, {}).get(option, ("--ratio", "0.1") if command == "prune" else ())
         given = (option, value, "0") if option == "--protect" else (f"{option}={value}",)
         lines[command, option, value] = [command, *BASE[command], *beside, *given]
-    done = subprocess.run(
-        [sys.executable, "-c", MANY, json.dumps(list(lines.values()))],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return dict(zip(lines, json.loads(done.stdout.splitlines()[-1]), strict=True))
+    return dict(zip(lines, run_all(list(lines.values()), tmp_path_factory.mktemp("home")), strict=True))
 
 
 @pytest.mark.parametrize(("command", "option", "value"), numbers())

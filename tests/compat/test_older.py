@@ -115,7 +115,18 @@ def found(tmp_path_factory):
     """What both versions find in every export, by version."""
     where = tmp_path_factory.mktemp("compat")
     packages = where / "packages"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(packages), *EARLIER]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--target",
+        str(packages),
+        *EARLIER,
+    ]
     subprocess.run(install, check=True, capture_output=True, text=True)
     folders = []
     for family in FAMILIES:

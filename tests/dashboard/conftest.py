@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 import streamlit as st
+from support.compare_page import A
+from support.fingerprints import hand_reference
 
 from dashboard import owner
 from fnet_core.jobs import manager
+from fnet_core.lineage import comparison
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +33,8 @@ def person(monkeypatch) -> list[str]:
     name = ["anna"]
     monkeypatch.setattr(owner, "current", lambda: name[0])
     return name
+
+
+@pytest.fixture
+def with_reference(monkeypatch):
+    monkeypatch.setattr(comparison, "load_reference", lambda: hand_reference(A.protocol_digest))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.here import convert_here
 from support.tiny_gguf import write_tiny_gguf
 from support.tiny_models import save_tiny
 
@@ -50,9 +51,12 @@ def notes(caplog) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "damages"), [("starter", DAMAGES), ("gguf", ("weights of another model", "no tokenizer"))]
 )
-def test_what_was_changed_in_a_made_folder_is_made_again_and_told_in_one_line(kind, damages, tmp_path, caplog):
+def test_what_was_changed_in_a_made_folder_is_made_again_and_told_in_one_line(
+    kind, damages, tmp_path, caplog, monkeypatch
+):
     named = "tiny"
     if kind == "gguf":
+        convert_here(monkeypatch)
         named = str(tmp_path / "small.gguf")
         write_tiny_gguf(Path(named))
     folder = resolve(named).path

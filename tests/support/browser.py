@@ -1,25 +1,25 @@
 """What a person does in a real browser, and what the command line says to the same."""
 
+import io
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
 
 from playwright.sync_api import Page
 
-ROOT = Path(__file__).resolve().parents[2]
+from fnet_core.cli.main import main
+
 MODEL = "smollm2-135m"
 MINUTES = 60_000
 """A minute, in playwright's milliseconds."""
 
 
 def command_line(*arguments: str) -> dict:
-    """The JSON object that this command prints."""
-    command = [sys.executable, "-m", "fnet_core", *arguments, "--json", "--quiet"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """The JSON object that this command prints; in this process, which has the libraries and keeps the model."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        status = main([*arguments, "--json", "--quiet"])
+    assert status == 0, err.getvalue()
+    return json.loads(out.getvalue())
 
 
 def press(page: Page, key: str) -> None:

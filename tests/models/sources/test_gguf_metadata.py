@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGUFWriter, RopeScalingType
+from support.here import convert_here
 from support.tiny_gguf import write_tiny_gguf, write_tiny_mixture_gguf
 from transformers import AutoConfig, PreTrainedModel
 
@@ -17,6 +18,14 @@ from fnet_core.models.sources.gguf_metadata import Metadata, settled
 
 IDS = torch.arange(40, 140)[None]
 BASE = 10_000.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def in_this_process():
+    """The child that converts is tested with the conversion itself; here is asked what comes out."""
+    with pytest.MonkeyPatch.context() as patch:
+        convert_here(patch)
+        yield
 
 
 @pytest.fixture

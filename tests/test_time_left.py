@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from fnet_core.progress import Pace
+from fnet_core.time_left import Pace
 
 
 def seen(pace: Pace, reports: list[tuple[float, str, float]]) -> list[tuple[float, float | None]]:
@@ -37,6 +37,37 @@ def test_a_stage_slower_than_its_weight_shows_before_the_countdown_is_over():
     assert all(left is not None and before <= left for before, left in zip([0.0, *waiting], waiting, strict=False))
     pace.update("slow", 0.01, 34)
     assert pace.seconds_left(34) == pytest.approx(25 * 99)
+
+
+def test_between_reports_it_runs_down_as_long_as_they_are_on_time():
+    pace = Pace({"a": 1.0})
+    seen(pace, [(10.0 * step, "a", 0.1 * step) for step in range(5)])
+    assert [pace.seconds_left(now) for now in (40, 45, 50)] == pytest.approx([60.0, 55.0, 50.0])
+    late = [pace.seconds_left(now) for now in range(50, 300, 10)]
+    assert all(before < left for before, left in pairwise(late)) and late[-1] == pytest.approx(290 / 0.5 * 0.5)
+
+
+@pytest.mark.parametrize("last", [0.2, 0.5, 0.9, 0.99])
+def test_it_never_says_that_nothing_is_left_before_the_end(last):
+    """The last tenth takes 42 minutes; at no second does it sound as if it were over, nor twice as long all at once."""
+    pace = Pace({"a": 1.0})
+    for step in range(1, 91):
+        pace.update("a", 0.01 * step, float(step))
+    pace.update("a", 0.9, 90.0)
+    left = [pace.seconds_left(90.0 + now) for now in range(int(2520 * last))]
+    assert all(one is not None and one >= 5 for one in left)
+    assert all(after < 2 * before for before, after in pairwise(left))
+    pace.update("a", 1.0, 2610.0)
+    assert pace.seconds_left(2610.0) == 0
+
+
+def test_the_time_until_the_first_report_counts_once_the_work_has_begun():
+    for begun, left in ((True, 30.0), (False, 20.0)):
+        pace = Pace({"a": 1.0})
+        if begun:
+            pace.begin(0)
+        seen(pace, [(10, "a", 0.0), (30, "a", 0.5)])
+        assert pace.seconds_left(30) == pytest.approx(left)
 
 
 def test_what_is_not_counted_says_nothing_about_the_rest():
