@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-_CONFIG = {
+CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,
     "modeBarButtons": [["toImage", "resetScale2d"]],
@@ -16,7 +16,7 @@ _CONFIG = {
 
 def draw(figure: go.Figure, key: str, caption: str = "") -> None:
     """Draw a figure and, below it, what one sees in it unless that is said beside it."""
-    st.plotly_chart(figure, key=key, width="stretch", theme="streamlit", config=_CONFIG)
+    st.plotly_chart(figure, key=key, width="stretch", theme="streamlit", config=CONFIG)
     if caption:
         st.caption(caption)
 

@@ -18,8 +18,8 @@ from fnet_core.time_left import Stages
 _FOLLOWED = "followed_jobs"
 _PAGES = {
     "pages/model.py": ("load",),
-    "pages/networks.py": ("atlas", "recurrence", "listening"),
-    "pages/intervene.py": ("intervention", "writing", "doses", "ranking", "baking"),
+    "pages/networks.py": ("atlas", "recurrence", "listening", "lesions"),
+    "pages/intervene.py": ("intervention", "writing", "doses", "ranking", "baking", "keeping"),
     "pages/compare.py": ("comparison",),
 }
 """The pages that show jobs of these kinds; the Prune page shows those that begin with its name."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         prune,
         recur,
     )
+    from fnet_core.api_capabilities import capabilities, keep_only, lesions
     from fnet_core.given import passages
     from fnet_core.networks.atlas import Atlas
 
@@ -33,6 +34,7 @@ __all__ = [
     "Atlas",
     "__version__",
     "amplify",
+    "capabilities",
     "compare",
     "derive",
     "export",
@@ -40,6 +42,8 @@ __all__ = [
     "fingerprint",
     "independence",
     "inhibit",
+    "keep_only",
+    "lesions",
     "listen",
     "load",
     "measure",
@@ -50,11 +54,17 @@ __all__ = [
     "recur",
 ]
 
+_ELSEWHERE = {
+    "Atlas": "fnet_core.networks.atlas",
+    "passages": "fnet_core.given",
+    **dict.fromkeys(("capabilities", "keep_only", "lesions"), "fnet_core.api_capabilities"),
+}
+
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = {"Atlas": "fnet_core.networks.atlas", "passages": "fnet_core.given"}.get(name, "fnet_core.api")
+    home = _ELSEWHERE.get(name, "fnet_core.api")
     found = getattr(import_module(home), name)
     globals()[name] = found
     return found

@@ -126,3 +126,16 @@ EXPERTS_PER_TOKEN, MOST_EXPERTS = 2, 64
 def ways() -> list[str]:
     """Every way to derive a model as it is written, with its example."""
     return [f"{name}:{example}" if example else name for name, example in WAY_EXAMPLES.items()]
+
+
+CAPABILITY_NAMES = (
+    *("agreement", "determiners", "gender", "polarity", "tense", "word-order", "induction", "copying", "quotes"),
+    *("brackets", "indentation", "counting", "sums", "capital-letters", "capital-cities", "opposites", "sentiment"),
+)
+"""Everything that models are asked for; `assets/capabilities/` has the grammar of each."""
+
+ITEMS, MOST_ITEMS = 100, 500
+"""Items per capability, unless asked otherwise."""
+
+LESION_DRAWS = 3
+"""Random lesions beside that of each network, unless asked otherwise."""

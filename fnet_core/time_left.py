@@ -10,6 +10,9 @@ MEASURING: Stages = {"loading": 1.0, "measuring": 12.0}
 RANKING: Stages = {"loading": 1.0, "ranking": 12.0}
 WRITING: Stages = {"loading": 1.0, "writing": 4.0}
 BAKING: Stages = {"loading": 1.0, "reading": 1.0, "saving": 2.0}
+ASKING: Stages = {"loading": 1.0, "scoring": 12.0}
+LESIONS: Stages = {"loading": 1.0, "untouched": 2.0, "lesions": 100.0}
+KEEPING: Stages = {"loading": 1.0, "untouched": 2.0, "keeping": 100.0}
 PREPARING: Stages = {
     "loading": 1.0,
     "capturing": 6.0,

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import frame, notices, selection
-from dashboard.prune import controls, curves, export, jobs, live, model, state, survival, trials
+from dashboard.prune import capabilities, controls, curves, export, jobs, live, model, state, survival, trials
 from dashboard.prune import plan as plan_view
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
@@ -67,6 +67,7 @@ def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning, fin
         "Networks that survive": lambda: survival.draw(plan),
         "Keep and drop": lambda: plan_view.maps(plan),
         "Points measured": lambda: curves.table(found.points),
+        "Capabilities": lambda: capabilities.draw(request),
         "Writing": lambda: trials.writing(request),
         "Speed": lambda: trials.speed(request),
         "Save and export": lambda: export.draw(request, plan, perplexities),

@@ -13,6 +13,9 @@ from support.loading import loaded_tiny
 
 import fnet_core as fn
 from fnet_core import api
+from fnet_core.capability.keeping import Preservation
+from fnet_core.capability.lesions import LesionMatrix
+from fnet_core.capability.profiles import Profile
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit
 from fnet_core.interventions.measuring import Intervention
@@ -72,6 +75,9 @@ METHODS = [
     (Comparison, "plot"),
     (Comparison, "plot_matrix"),
     (Independence, "plot"),
+    (Profile, "plot"),
+    (LesionMatrix, "plot"),
+    (Preservation, "plot"),
 ]
 
 

@@ -15,12 +15,14 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.storage import artifacts
 
 INTERVENTION, WRITING, DOSES, RANKING, BAKING = "intervention", "writing", "doses", "ranking", "baking"
+KEEPING = "keeping"
 _STAGES = {
     INTERVENTION: time_left.MEASURING,
     WRITING: time_left.WRITING,
     DOSES: time_left.MEASURING,
     RANKING: time_left.RANKING,
     BAKING: time_left.BAKING,
+    KEEPING: time_left.KEEPING,
 }
 Gains = dict[int | str, float]
 

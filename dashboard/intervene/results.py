@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import charts, coloured_text, jobs, notices, stepper, words
-from dashboard.intervene import controls, export, sweeps, writing
+from dashboard.intervene import controls, export, keeping, sweeps, writing
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import INTERVENTION
 from dashboard.jobs import Outcome
@@ -48,6 +48,7 @@ def draw(key: str, atlas: Atlas) -> None:
         "Text": lambda: _text(found),
         "Writing": lambda: writing.draw(key),
         "Dose-response": lambda: sweeps.doses(key, atlas),
+        "Keep only": lambda: keeping.draw(key, atlas),
         "Ranking": lambda: sweeps.ranking(key, atlas),
         "Save and export": lambda: export.draw(key, atlas, found),
     }

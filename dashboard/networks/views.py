@@ -5,7 +5,7 @@ import json
 import streamlit as st
 
 from dashboard import atlases, charts, coloured_text, notices, selection, stepper, words
-from dashboard.networks import contexts, halves, own_text
+from dashboard.networks import capabilities, contexts, halves, own_text
 from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import networks
@@ -176,6 +176,7 @@ TABS = {
     "Key neurons": key_neurons,
     "Parcellation": parcellation,
     "Connectivity": connectivity,
+    "Capabilities": capabilities.draw,
     "Recurrence": recurrence,
     "Recipe": recipe,
 }

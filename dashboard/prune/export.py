@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import jobs, model_access, notices
 from dashboard.jobs import Outcome
+from dashboard.prune import capabilities
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune import plan as plan_view
 from dashboard.prune.jobs import EXPORT
@@ -91,7 +92,8 @@ def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> str:
         pruning = prune_jobs.prepared(loaded, request, report)
-        export(loaded, pruning, folder, perplexities, report, request.yardstick if perplexities else None)
+        yardstick, rows = request.yardstick if perplexities else None, capabilities.rows_for_card(loaded, pruning)
+        export(loaded, pruning, folder, perplexities, report, yardstick, rows)
         model_access.cards.clear()
         return name
 

@@ -24,12 +24,14 @@ from fnet_core.time_left import PREPARING
 
 SCORING, MEASURING, CURVES = "prune-scoring", "prune-measuring", "prune-curves"
 SPEED, WRITING, EXPORT = "prune-speed", "prune-writing", "prune-export"
+CAPABILITIES = "prune-capabilities"
 _STAGES = {
     SCORING: PREPARING,
     MEASURING: PREPARING | {"measuring": 8.0},
     CURVES: PREPARING | {"measuring": 100.0},
     SPEED: PREPARING | {"cutting": 0.2, "timing": 8.0},
     WRITING: PREPARING | {"writing": 8.0},
+    CAPABILITIES: PREPARING | {"asking": 20.0},
     EXPORT: PREPARING | {"cutting": 0.2, "saving": 2.0},
 }
 KINDS = (*_STAGES, OPENING)

@@ -7,6 +7,7 @@ A command imports what it runs with inside `run`, so that help and refusals need
 
 from fnet_core.cli import (
     atlas,
+    capabilities,
     compare,
     completion,
     dashboard,
@@ -28,6 +29,7 @@ COMMANDS = (
     recur,
     listen,
     perplexity,
+    capabilities,
     edit,
     prune,
     fingerprint,

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fnet_core.choices import LESION_DRAWS
+from fnet_core.cli import lesions
 from fnet_core.cli.arguments import (
     add_model,
     add_texts,
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     from fnet_core.interventions.sweeps import Damage
     from fnet_core.networks.atlas import Atlas
 
+CONTROLS = 5
 NAME = "edit"
-HELP = "inhibit or amplify networks and see perplexity change, beside random controls"
+HELP = "inhibit or amplify networks: perplexity and capabilities, beside random controls"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", type=float, metavar="G", dest="all_gain", help="multiply every network by G")
     parser.add_argument("--load", metavar="F", help="edits saved earlier, instead of --atlas")
     parser.add_argument("--rank", action="store_true", help="inhibit each network in turn and sort by damage")
-    parser.add_argument("--controls", type=int, default=5, metavar="N", help="random controls (default 5)")
+    lesions.add_arguments(parser)
+    parser.add_argument(
+        "--controls",
+        type=int,
+        metavar="N",
+        help=f"random controls (default {CONTROLS}; {LESION_DRAWS} with --lesion and --keep-only)",
+    )
     parser.add_argument("--save", metavar="F", help="save the edits to this file")
     add_threshold(parser)
     add_texts(parser, "score")
@@ -54,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of its stages, for the time left."""
+    if lesions.asked(options):
+        return lesions.stages(options)
     return RANKING if options.rank else MEASURING
 
 
@@ -64,18 +75,29 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     named = options.gain or options.offset or options.all_gain is not None
     if named and (options.load is not None or options.rank):
         raise RequestError("--gain, --offset and --all do not go with --load or --rank; choose one way.")
-    if options.rank and options.atlas is None:
-        raise RequestError("--rank needs an atlas; give one with --atlas.")
+    if options.csv is not None and not lesions.asked(options):
+        raise RequestError("--csv saves the table of --lesion or --keep-only; ask for one of them.")
+    if sum((options.rank, options.lesion is not None, options.keep_only is not None)) > 1:
+        raise RequestError("--rank, --lesion and --keep-only are three measurements; choose one of them.")
+    if lesions.asked(options) and (named or options.load is not None or options.save is not None):
+        raise RequestError("--lesion and --keep-only take every network in turn; leave --gain, --load and --save out.")
+    if (options.rank or lesions.asked(options)) and options.atlas is None:
+        way = "--rank" if options.rank else "--lesion" if options.lesion is not None else "--keep-only"
+        raise RequestError(f"{way} needs an atlas; give one with --atlas.")
     from fnet_core.interventions.controls import check_controls
     from fnet_core.interventions.edits import save_edits
 
-    check_controls(options.controls)
-    check_outputs(options.save)
+    controls = CONTROLS if options.controls is None else options.controls
+    check_controls(controls)
+    lesions.check(options)
+    check_outputs(options.save, options.csv)
     _check_sources(options)
     check_model(options.model, options)
     from fnet_core.networks.atlas import Atlas
 
     atlas = None if options.atlas is None else Atlas.load(Path(options.atlas))
+    if lesions.asked(options) and atlas is not None:
+        return lesions.run(options, atlas, yardstick, threshold, report)
     edits, recipe = ((), atlas.recipe) if options.rank and atlas is not None else _edits_of(options, atlas, threshold)
     from fnet_core.interventions.editing import check_recipe
     from fnet_core.interventions.measuring import intervene
@@ -86,12 +108,12 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     check_recipe(loaded, recipe)
     if options.rank and atlas is not None:
         ranking = rank_networks(
-            loaded, atlas, yardstick, threshold=threshold, controls=options.controls, seed=options.seed, report=report
+            loaded, atlas, yardstick, threshold=threshold, controls=controls, seed=options.seed, report=report
         )
         return {"model": loaded.name, "ranking": [_row(d) for d in ranking]}, _ranking_lines(ranking)
     if options.save is not None:
         save_edits(Path(options.save), edits, recipe)
-    measured = intervene(loaded, edits, yardstick, controls=options.controls, seed=options.seed, report=report)
+    measured = intervene(loaded, edits, yardstick, controls=controls, seed=options.seed, report=report)
     return measured.summary() | {"model": loaded.name}, _lines(measured)
 
 

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from fnet_core.choices import COMPENSATIONS, DEFAULT_COMPENSATION, DEFAULT_METHOD, METHOD_NAMES, PROTECTED, SHARES
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_model, yardstick_of
+from fnet_core.cli.capabilities import add_battery, battery_of, check_items
 from fnet_core.cli.perplexity import basis, line_for
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 from fnet_core.time_left import PREPARING
 
 if TYPE_CHECKING:
+    from fnet_core.capability.battery import Battery
+    from fnet_core.models.loading import LoadedModel
+    from fnet_core.pruning.masking import Pruning
     from fnet_core.pruning.measuring import PruneResult
 
 log = logging.getLogger(__name__)
@@ -54,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", metavar="F", help="text file to score on (default: the bundled passages)")
     parser.add_argument("--components", type=int, default=32, metavar="K", help="networks per layer (default 32)")
     parser.add_argument("--groups", type=int, default=4, metavar="G", help="groups of texts for fn (default 4)")
+    parser.add_argument("--capabilities", action="store_true", help="measure what the model can do, before and after")
+    add_battery(parser)
     parser.add_argument("--out", metavar="DIR", help="save the pruned model in this new folder")
     add_texts(parser, "score")
     add_yardstick(parser)
@@ -61,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of its stages, for the time left."""
-    return PREPARING | {"measuring": 8.0, "cutting": 0.2, "saving": 1.0}
+    asking = {"asking": 20.0} if options.capabilities else {}
+    return PREPARING | {"measuring": 8.0} | asking | {"cutting": 0.2, "saving": 1.0}
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
@@ -82,6 +89,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         options.heads,
         options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION),
     )
+    check_items(options)
+    battery = battery_of(options) if options.capabilities else None
     check_scoring(options.seed, options.components, options.groups)
     if options.out is not None:
         new_folder(options.out)
@@ -111,9 +120,18 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         )
     result = measure_pruning(loaded, pruning, yardstick, report)
     summary, artifact, exported = pruning.summary(), None, None
+    asked_again = None if battery is None else _asked_again(loaded, pruning, battery, report)
     if options.out is not None:
         perplexities = {"before": result.baseline, "after": result.pruned}
-        folder = export(loaded, pruning, Path(options.out), perplexities, report, yardstick)
+        folder = export(
+            loaded,
+            pruning,
+            Path(options.out),
+            perplexities,
+            report,
+            yardstick,
+            asked_again["rows"] if asked_again else (),
+        )
         recipe, artifact = read_recipe(folder), str(folder)
         summary, exported = recipe["summary"], recipe["perplexity"].get("exported")
     summary |= {
@@ -124,7 +142,21 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         "effect": result.effect.summary(),
         "artifact": artifact,
     }
+    if asked_again:
+        summary["capabilities"] = asked_again
     return summary, _lines(result, summary) + ([f"calibration: {request.cut}"] if request.cut else [])
+
+
+def _asked_again(loaded: LoadedModel, pruning: Pruning, battery: Battery, report: Report) -> dict[str, Any]:
+    """What the model can do before and after, as JSON."""
+    from fnet_core.capability.comparing import changed, side_by_side
+    from fnet_core.capability.profiles import profile
+    from fnet_core.progress import part_of
+    from fnet_core.pruning.masking import masking
+
+    before = profile(loaded, battery, report=part_of(report, 0, 2, "asking"))
+    after = profile(loaded, battery, pruning.changes, lambda: masking(loaded, pruning), part_of(report, 1, 2, "asking"))
+    return changed(side_by_side(before, after))
 
 
 def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
@@ -140,6 +172,12 @@ def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
         f"estimated {summary['estimated_speed']:.2f} times as many tokens per second",
         basis(result.baseline),
     ]
+    if asked := summary.get("capabilities"):
+        lines += [
+            f"{row['title']}: {row['before']:.2f} to {row['after']:.2f} of {row['items']} items"
+            for row in asked["rows"]
+        ]
+        lines.append(f"{asked['lost']} of these are a loss at a false-discovery rate of 5 %; chance is 0.5")
     if exported := summary["exported"]:
         value = "not a number" if exported["value"] is None else f"{exported['value']:.4g}"
         lines.append(f"exported   {value} in {exported['dtype']}, on the same text")

@@ -71,7 +71,7 @@ def start_tokens(loaded: LoadedModel) -> tuple[int, ...]:
     return tuple(encoded["input_ids"][: special.index(0)])
 
 
-def _prefix_token(loaded: LoadedModel) -> int:
+def prefix_token(loaded: LoadedModel) -> int:
     """The token that lm-evaluation-harness puts before a document; RequestError if the tokenizer has none."""
     tokenizer = loaded.tokenizer
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
@@ -85,7 +85,7 @@ def text_windows(
 ) -> tuple[list[Window], list[np.ndarray], str]:
     """Windows of every document, character offsets of their tokens, and the start tokens in words."""
     tokenizer = loaded.tokenizer
-    start = start_tokens(loaded) if definition == "token" else (_prefix_token(loaded),)
+    start = start_tokens(loaded) if definition == "token" else (prefix_token(loaded),)
     if len(start) >= window:
         raise RequestError(f"A window of {window} tokens has no room behind {len(start)} start tokens; choose more.")
     windows, offsets = [], []

@@ -1,6 +1,7 @@
 """Save a pruned model as an ordinary folder that loads without FNet, with a card that says how it was made."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,14 @@ def export(
     perplexities: dict[str, PerplexityResult] | None = None,
     report: Report = silent,
     yardstick: Yardstick | None = None,
+    capabilities: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Save the pruned model with its tokenizer, recipe and model card, all of it or nothing.
 
     The weights keep the number type they were stored in. `perplexities` are those by name ("before", "after") that the
     card states. Where they were measured in another number type, the saved model is measured by `yardstick` in its own,
-    as "exported". Raises RequestError for a plan that removes nothing, a folder that exists or cannot be written, and a
-    full disk.
+    as "exported". `capabilities` are rows with title, items, and the accuracies before and after, for the card too.
+    Raises RequestError for a plan that removes nothing, a folder that exists or cannot be written, and a full disk.
     """
     folder = new_folder(folder)
     check_removes(pruning.plan)
@@ -66,6 +68,8 @@ def export(
         if yardstick and loaded.stored.dtype != loaded.dtype:
             measured["exported"] = _measured_as_saved(temporary, loaded, yardstick, report)
         recipe = _recipe(loaded, pruning, measured, stored_weights(temporary))
+        if capabilities:
+            recipe["capabilities"] = list(capabilities)
         (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
         (temporary / "README.md").write_text(_model_card(loaded, recipe, pruning, measured, needs_code(model)), "utf-8")
         report("saving", 1.0)
@@ -154,6 +158,15 @@ def _model_card(
         ]
     if exported := perplexities.get("exported"):
         lines += ["", f"This folder's own weights, run in {exported.dtype}: {exported.value:.4g} on the same text."]
+    if rows := recipe.get("capabilities"):
+        lines += [
+            "",
+            "Share of items answered right, of two continuations one (chance 0.5):",
+            "",
+            "| capability | items | before | after |",
+            "|---|---|---|---|",
+            *(f"| {row['title']} | {row['items']} | {row['before']:.2f} | {row['after']:.2f} |" for row in rows),
+        ]
     lines += [
         "",
         *([f"- {note}"] if (note := wrapper_note(loaded.path)) else []),

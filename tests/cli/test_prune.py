@@ -6,6 +6,7 @@ import pytest
 from support.pruning_cases import SENTENCES
 from support.tiny_models import save_tiny
 
+import fnet_core as fn
 from fnet_core.cli.main import main
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.models import loading as models
@@ -33,7 +34,19 @@ def run(capsys, *arguments):
 
 def test_the_export_has_the_perplexity_that_the_command_reports(capsys, caplog, model, options, tmp_path):
     out = tmp_path / "smaller"
-    code, found = run(capsys, model, "--ratio", "0.3", "--compensation", "networks", "--heads", "--out", out, *options)
+    asked = [
+        "--ratio",
+        "0.3",
+        "--compensation",
+        "networks",
+        "--heads",
+        "--capabilities",
+        "--items",
+        "6",
+        "--only",
+        "sums",
+    ]
+    code, found = run(capsys, model, *asked, "--out", out, *options)
     assert code == 0
     assert found["method"] == "networks" and found["ratio"] == 0.3 and found["artifact"] == str(out)
     loaded = models.load(str(out))
@@ -46,6 +59,10 @@ def test_the_export_has_the_perplexity_that_the_command_reports(capsys, caplog, 
     readme = (out / "README.md").read_text()
     assert f"{found['parameters']['after']:,}" in readme and "trust_remote_code=True" in readme
     assert "GGUF has no place for such layers" in readme
+    (row,) = found["capabilities"]["rows"]
+    again = fn.capabilities(loaded, items=6, only=["sums"]).accuracy_C[0]
+    assert row["after"] == again and row["items"] == 6 and card["capabilities"] == [row]
+    assert f"| One-digit sums | 6 | {row['before']:.2f} | {again:.2f} |" in readme
     assert "and not as GGUF. For GGUF: --even" in caplog.text
 
 
