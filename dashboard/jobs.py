@@ -20,7 +20,7 @@ _PAGES = {
     "pages/model.py": ("load",),
     "pages/networks.py": ("atlas", "recurrence", "listening", "lesions"),
     "pages/intervene.py": ("intervention", "writing", "doses", "ranking", "baking", "keeping"),
-    "pages/compare.py": ("comparison",),
+    "pages/compare.py": ("comparison", "parting"),
 }
 """The pages that show jobs of these kinds; the Prune page shows those that begin with its name."""
 

@@ -11,6 +11,7 @@ from fnet_core._version import __version__
 if TYPE_CHECKING:
     from fnet_core.api import (
         amplify,
+        changes,
         compare,
         derive,
         export,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         plan_pruning,
         prune,
         recur,
+        secret_probes,
     )
     from fnet_core.api_capabilities import capabilities, keep_only, lesions
     from fnet_core.given import passages
@@ -35,6 +37,7 @@ __all__ = [
     "__version__",
     "amplify",
     "capabilities",
+    "changes",
     "compare",
     "derive",
     "export",
@@ -52,6 +55,7 @@ __all__ = [
     "plan_pruning",
     "prune",
     "recur",
+    "secret_probes",
 ]
 
 _ELSEWHERE = {

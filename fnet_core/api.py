@@ -26,7 +26,8 @@ from fnet_core.given import Model, Texts, loaded_of, name_of, passages
 from fnet_core.interventions.editing import check_atlas
 from fnet_core.interventions.edits import Edit, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
-from fnet_core.lineage import comparison, trained_apart
+from fnet_core.lineage import changes as changing
+from fnet_core.lineage import comparison, probes, trained_apart
 from fnet_core.lineage import independence as testing
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.request import FingerprintRequest
@@ -296,6 +297,21 @@ def fingerprint(
     return fingerprint_of(model, request, report).answer
 
 
+def secret_probes(text: str | Path, seed: str) -> dict[str, Any]:
+    """Secret probes for `fingerprint` and `compare`: passages drawn by a seed from a text file that you keep.
+
+    Fingerprints taken on them hold none of their words. RequestError for an empty seed and too short a text.
+
+    >>> Path("mine.txt").write_text("Snow fell on the harbour. " * 400)
+    10400
+    >>> taken = fingerprint("tiny", **secret_probes("mine.txt", "seven grey geese"), components=4, threshold=2.0)
+    >>> taken.is_secret, taken.passages[0].text[:12]
+    (True, '····· ····· ')
+    """
+    drawn = probes.draw_from_file(text, seed)
+    return {"find": drawn.find, "score": drawn.score, "secret": drawn.secret}
+
+
 def compare(
     a: Model | Fingerprint | Path,
     b: Model | Fingerprint | Path,
@@ -316,6 +332,19 @@ def compare(
     """
     sides = taken_alike([_taking(side, report, choices) for side in (a, b)])
     return comparison.compare(*sides, seed=seed, test=test, report=report)
+
+
+def changes(
+    a: Model | Fingerprint | Path, b: Model | Fingerprint | Path, *, report: Report = silent, **choices: Any
+) -> changing.Changes:
+    """What changed between two related models: networks lost, gained and changed, and how far each layer moved.
+
+    Sides and `choices` are those of `compare`, and so are its refusals.
+
+    >>> changes("tiny", "tiny", components=4, threshold=2.0).lost
+    ()
+    """
+    return changing.changes_of(compare(a, b, report=report, **choices))
 
 
 def independence(

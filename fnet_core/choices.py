@@ -108,6 +108,7 @@ WAY_EXAMPLES = {
     "permute": "",
     "permute-residual": "",
     "rescale": "2",
+    "rotate": "",
     "quantise": "4",
     "prune": "0.3",
     "drop-layers": "4",
@@ -115,6 +116,7 @@ WAY_EXAMPLES = {
     "upcycle": "4",
     "finetune": "FILE",
     "lora": "FILE",
+    "distil": "FILE",
 }
 """Every way to derive a model, with an example of what follows its colon, empty where nothing does."""
 

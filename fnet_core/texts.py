@@ -97,11 +97,16 @@ def from_bytes(content: bytes, name: str) -> tuple[Passage, ...]:
     return from_text(_decode(content, name), Path(name).stem, f"file {name}")
 
 
+def whole_bytes(content: bytes, name: str) -> tuple[Passage, ...]:
+    """What `whole_file` gives for a file of this name and content, such as an upload."""
+    return (Passage(Path(name).stem, _decode(content, name), f"file {name}"),)
+
+
 def whole_file(path: str | Path) -> tuple[Passage, ...]:
     """A UTF-8 text file as one passage, uncut; RequestError for a missing, binary or empty file."""
     path = Path(path)
     check_text(path)
-    return (Passage(path.stem, _decode(path.read_bytes(), path.name), f"file {path.name}"),)
+    return whole_bytes(path.read_bytes(), path.name)
 
 
 def _decode(content: bytes, name: str) -> str:

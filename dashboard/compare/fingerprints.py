@@ -18,6 +18,7 @@ import streamlit as st
 from fnet_core.errors import RequestError
 from fnet_core.lineage.comparison import Comparison, compare
 from fnet_core.lineage.fingerprint import KIND, Fingerprint, ModelIdentity
+from fnet_core.lineage.signing import Signature
 from fnet_core.lineage.verdict import REFERENCE_FILE
 from fnet_core.networks.atlas import KIND as ATLAS
 from fnet_core.storage import artifacts
@@ -38,6 +39,8 @@ class Header:
     passages: int
     span: int
     """Characters of the longest stretch that was read at once; 0 for whole passages."""
+    signature: Signature | None
+    """As the file has it, which was held against its content when it was taken in, and is again when it is opened."""
 
 
 def parse(side: str) -> tuple[str, str]:
@@ -104,8 +107,10 @@ def _header(path: str, changed: int) -> Header:
         recipe = content["recipe"]
         model = ModelIdentity(**content["model"])
         counts = len(content["labels"]), len(content["passages"])
-        return Header(model, recipe["protocol"], *counts, recipe.get("span", 0))
-    except (KeyError, TypeError) as error:
+        signed = content.get("signature")
+        signature = None if signed is None else Signature.from_header(signed)
+        return Header(model, recipe["protocol"], *counts, recipe.get("span", 0), signature)
+    except (KeyError, TypeError, ValueError) as error:
         raise RequestError(f"{path} is no whole fingerprint; remove it.") from error
 
 
@@ -118,6 +123,8 @@ def keep(content: bytes, name: str) -> str:
         with _called(path, name):
             found = Fingerprint.load(path)
         digest = found.content_digest()
+        if found.signature:
+            digest = artifacts.digest([digest, vars(found.signature)])
         found.save(artifacts.artifact_path(_PLACES[FILE], digest))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

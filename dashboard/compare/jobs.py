@@ -11,8 +11,8 @@ import streamlit as st
 from dashboard import jobs, model_access, owner, words
 from dashboard.compare import fingerprints
 from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.lineage.comparable import check_protocols
 from fnet_core.lineage.comparison import Comparison
-from fnet_core.lineage.fingerprint import check_protocols
 from fnet_core.lineage.request import STAGES, FingerprintRequest
 from fnet_core.lineage.taking import find_fingerprint
 from fnet_core.storage import artifacts

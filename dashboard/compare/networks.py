@@ -120,6 +120,8 @@ def _text(found: Comparison, pair: int, passage: int) -> None:
     offsets_G2 = np.stack([positions_G, ends_G], axis=1)
     st.html(coloured_text.course_legend())
     st.caption("The same signals on the text: red where a network is active, blue where it is below its mean.")
+    if found.a.is_secret:
+        st.caption(":material/lock: The passages are secret: the files hold their lengths and none of their words.")
     sides = (("A", found.a, x_G, ""), ("B", found.b, y_G, ", turned over" if turned else ""))
     columns = st.columns(2, gap="medium")
     for column, network, (letter, side, values_G, over) in zip(columns, found.matched_M2[pair], sides, strict=True):

@@ -5,12 +5,12 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import charts, notices, words
-from dashboard.compare import export, layers, networks
+from dashboard.compare import changes, export, layers, networks
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.verdict import INTERVAL_NOTE
 from fnet_core.plotting import lineage as figures
-from fnet_core.reporting.comparison import HEADLINES, NO_PROOF
+from fnet_core.reporting.comparison import HEADLINES, NO_PROOF, SIGNATURE_NOTE
 
 _OUTCOMES: dict[str, tuple[str, Literal["red", "blue", "gray"]]] = {
     "derived": (":material/family_history:", "red"),
@@ -53,6 +53,7 @@ def draw(found: Comparison, compared: str, stale: bool, busy: bool) -> None:
     views = {
         "Matched networks": lambda: networks.matched(found),
         "Layers": lambda: layers.draw(found),
+        "What changed": lambda: changes.draw(found),
         "Matrix": lambda: networks.matrix(found),
         "Second opinions": lambda: _second_opinions(found),
         "Save": lambda: export.draw(found, compared),
@@ -86,6 +87,9 @@ def _verdict(found: Comparison) -> None:
         st.badge(found.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
         st.subheader(HEADLINES[found.outcome], anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
+        if found.a.signature or found.b.signature:
+            said = (f"{letter}: {side.signed_sentence}." for letter, side in (("A", found.a), ("B", found.b)))
+            st.caption(words.plain(" ".join(said)), help=SIGNATURE_NOTE)
         st.markdown(words.plain(verdict.statement))
         st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in verdict.decisive))
         if verdict.advice and not found.same_model:

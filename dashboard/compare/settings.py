@@ -8,11 +8,13 @@ import streamlit as st
 from fnet_core import texts
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES, Site, site_title
 from fnet_core.errors import RequestError
+from fnet_core.lineage import probes
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.texts import Passage
 
-BUNDLED, OWN = "Bundled passages", "Own texts"
+BUNDLED, OWN, SECRET = "Bundled passages", "Own texts", "Secret probes"
 _SITE, _COMPONENTS, _THRESHOLD, _SOURCE = "compare_site", "compare_components", "compare_threshold", "compare_source"
+_SEED = "compare_seed"
 _DEFAULTS = {
     _SITE: FINGERPRINT_SITE,
     _COMPONENTS: FINGERPRINT_COMPONENTS,
@@ -66,14 +68,26 @@ def draw(sites: Sequence[Site]) -> None:
     )
     st.selectbox(
         "Text",
-        [BUNDLED, OWN],
+        [BUNDLED, OWN, SECRET],
         key=_SOURCE,
         persist_state="session",
-        help="What both models read. Own texts help when the models read another language than English.",
+        help="What both models read.\n\n- Own texts help when the models read another language than English.\n- Secret "
+        "probes are passages drawn by a seed from a text that you keep: nobody can train a model against them, and "
+        "fingerprints made with them hold none of their words.",
     )
     if st.session_state[_SOURCE] == OWN:
         for split, label in _FILES.items():
             st.file_uploader(f"{label} (UTF-8)", type=["txt", "md", "text"], key=f"compare_text_{split}")
+    if st.session_state[_SOURCE] == SECRET:
+        st.file_uploader("The text that you keep (UTF-8)", type=["txt", "md", "text"], key="compare_text_secret")
+        st.text_input(
+            "Seed",
+            key=_SEED,
+            type="password",
+            persist_state="session",
+            help="Words that nobody guesses. The same text and seed give the same passages again, here and on the "
+            "command line (fnet fingerprint MODEL --text FILE --probes SEED).",
+        )
     st.caption(
         "The reference pairs were measured with the defaults: after any change here the score is shown, and the "
         "verdict stays inconclusive."
@@ -84,14 +98,25 @@ def request() -> FingerprintRequest:
     """What the settings ask for, of no model yet; `RequestError` when a text is missing or a number out of range."""
     state = st.session_state
     find, score = [_text(split) for split in _FILES] if state[_SOURCE] == OWN else [(), ()]
+    drawn = _drawn() if state[_SOURCE] == SECRET else None
     return FingerprintRequest(
         model="",
-        find=find,
-        score=score,
+        find=drawn.find if drawn else find,
+        score=drawn.score if drawn else score,
+        secret=drawn.secret if drawn else None,
         site=state[_SITE],
         components=int(state[_COMPONENTS]),
         threshold=float(state[_THRESHOLD]),
     )
+
+
+def _drawn() -> probes.Drawn:
+    """The secret probes; `RequestError` when text or seed is missing."""
+    upload = st.session_state.get("compare_text_secret")
+    if upload is None:
+        raise RequestError("There is no text to draw secret probes from yet; upload it under 'More'.")
+    (whole,) = texts.whole_bytes(upload.getvalue(), Path(upload.name).name)
+    return probes.draw(whole.text, st.session_state.get(_SEED) or "")
 
 
 def _text(split: str) -> tuple[Passage, ...]:
@@ -104,8 +129,8 @@ def _text(split: str) -> tuple[Passage, ...]:
 def sentence() -> str:
     """The settings in one line."""
     state = st.session_state
-    own = state[_SOURCE] == OWN
     passages = len(texts.bundled("find")), len(texts.bundled("score"))
-    where = "own texts" if own else f"{passages[0]} passages to find networks on and {passages[1]} others to score on"
+    where = f"{passages[0]} passages to find networks on and {passages[1]} others to score on"
+    where = {OWN: "own texts", SECRET: "secret probes"}.get(state[_SOURCE], where)
     site = site_title(state[_SITE])
     return f"{state[_COMPONENTS]} networks, {site}, |z| > {state[_THRESHOLD]:g}, {where}"

@@ -15,10 +15,15 @@ from fnet_core.models.cards import ModelCard
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.plotting.lineage import SECOND
 from fnet_core.plotting.style import ACCENT, rgba
+from fnet_core.reporting.comparison import SIGNATURE_NOTE
 
 COLOURS = {"a": ACCENT, "b": SECOND}
 _KINDS = {MODEL: "Model", SAVED: "Saved fingerprint", FILE: "Fingerprint file"}
 _LISTED = 100
+_SECRET = (
+    "It was read on passages that only their owner knows, and holds none of their words. A model compares with it on "
+    "the same text and seed alone, given under 'More'."
+)
 
 
 def draw(side: str, settings: FingerprintRequest | None) -> tuple[Side | None, str | None]:
@@ -204,10 +209,17 @@ def _fingerprint(side: str, chosen: str | None) -> tuple[Side | None, str | None
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(f"{words.parameters(model.parameters)} parameters", color="gray")
         st.badge("compares without the model", icon=":material/fingerprint:", color="green")
+        if header.protocol.get("secret"):
+            st.badge("secret probes", icon=":material/lock:", color="violet", help=_SECRET)
+        if header.signature:
+            st.badge("signed", icon=":material/signature:", color="blue", help=SIGNATURE_NOTE)
     st.caption(
         words.plain(
             f"{model.family} · {words.count(model.layers, 'layer')} · width {model.width:,} · "
             f"{words.count(header.networks, 'network')} on {words.count(header.passages, 'passage')}"
         )
     )
+    if header.signature:
+        sentence = header.signature.sentence
+        st.caption(words.plain(f"{sentence[0].upper()}{sentence[1:]}."))
     return Side(model.name, chosen, None), None

@@ -47,20 +47,14 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Fingerprint what is not a fingerprint yet, compare, and write the report."""
-    from fnet_core.lineage.fingerprint import check_options, check_protocols
+    from fnet_core.lineage.comparable import check_options
 
     check_options(options.seed, options.resamples)
     check_outputs(options.report)
-    sides = [_side(name, options) for name in (options.a, options.b)]
+    a, b = taken(options, report)
     from fnet_core.lineage.comparison import compare
-    from fnet_core.lineage.taking import taken_alike
     from fnet_core.reporting.comparison import save_report
 
-    for side in sides:
-        _check_readable(side)
-    first, second = (_named_protocol(side) for side in sides)
-    check_protocols(*first, *second)
-    a, b = taken_alike([_taking(side, options, report, letter) for side, letter in zip(sides, "AB", strict=True)])
     found = compare(
         a, b, seed=options.seed, resamples=options.resamples, test=not options.fingerprint_only, report=report
     )
@@ -69,6 +63,20 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         save_report(found, Path(options.report))
         lines.append(f"report saved as {options.report}")
     return found.summary() | {"report": options.report}, lines
+
+
+def taken(options: argparse.Namespace, report: Report) -> list[Fingerprint]:
+    """The fingerprints of both sides, those of models taken alike; RequestError where they could not be compared."""
+    from fnet_core.lineage.comparable import check_protocols
+
+    sides = [_side(name, options) for name in (options.a, options.b)]
+    from fnet_core.lineage.taking import taken_alike
+
+    for side in sides:
+        _check_readable(side)
+    first, second = (_named_protocol(side) for side in sides)
+    check_protocols(*first, *second)
+    return taken_alike([_taking(side, options, report, letter) for side, letter in zip(sides, "AB", strict=True)])
 
 
 def _side(name: str, options: argparse.Namespace) -> Fingerprint | FingerprintRequest:
@@ -124,6 +132,7 @@ def _lines(found: Comparison) -> list[str | Table]:
     lines += [f"  {sentence}" for sentence in found.verdict.reasons]
     if found.independence:
         lines += [f"  {sentence}" for sentence in found.independence.layers_in_words]
+    lines += [f"  {side.model.name}: {side.signed_sentence}" for side in (found.a, found.b) if side.signature]
     lines += [f"  To do: {sentence}" for sentence in found.verdict.advice]
     rows = [
         (f"{row.value:.3f}", f"{row.network_a}", f"{row.network_b}", f"{row.label_a}  |  {row.label_b}")

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--how", required=True, metavar="WAY", help="; ".join(ways()))
     parser.add_argument("--out", required=True, metavar="DIR", help="the new folder")
-    training = parser.add_argument_group("training, for finetune and lora")
+    training = parser.add_argument_group("training, for finetune, lora and distil")
     training.add_argument("--steps", type=int, metavar="N", help=f"default {_DEFAULTS.steps}")
     rates = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
     training.add_argument("--learning-rate", type=float, metavar="X", help=f"default {rates}")
@@ -44,7 +44,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     training = Training(**given)
     way, value = check_asked(options.how, options.seed, training)
     if given and way not in LEARNING_RATES:
-        raise RequestError(f"--{min(given).replace('_', '-')} goes with finetune and lora; leave it out here.")
+        raise RequestError(
+            f"--{min(given).replace('_', '-')} goes with finetune and lora, and with distil; leave it out here."
+        )
     folder = new_folder(options.out)
     for name in (options.model, value) if way == "merge" else (options.model,):
         check_model(name, options)

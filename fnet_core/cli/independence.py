@@ -48,8 +48,10 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     if any(files) and given:
         raise RequestError("A fingerprint file brings its own passages; leave out the texts.")
     if files[0] and files[1]:
+        from fnet_core.lineage.comparable import check_readable
         from fnet_core.lineage.independence import independence_of
 
+        check_readable([file for file in files if file], alone=False)
         pair = (file.recorded() for file in files if file)
         found = independence_of(*pair, neurons=options.neurons, seed=options.seed, report=report)
     else:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from fnet_core import texts
 from fnet_core.choices import EXPERTS_PER_TOKEN
 from fnet_core.derivation import symmetries, weights
+from fnet_core.derivation.distilling import distil, fresh
 from fnet_core.derivation.finetune import fine_tune
 from fnet_core.derivation.training import Training
 from fnet_core.derivation.upcycling import upcycled
@@ -87,6 +88,8 @@ class Task:
     roots: Sequence[Path] | None
     accept_licence: bool
     report: Report
+    parent: PreTrainedModel
+    """The weights before `Way.build` made another model of them."""
 
     @property
     def model(self) -> PreTrainedModel:
@@ -160,6 +163,10 @@ WAYS: dict[str, Way] = {
         "each MLP neuron scaled by up to this factor and scaled back; the function is unchanged",
         lambda task: symmetries.rescale_neurons(task.model, task.value, task.generator(), task.report),
     ),
+    "rotate": Way(
+        "the residual stream turned by a random rotation, scales of norms folded in; the function is unchanged",
+        lambda task: symmetries.rotate_residual(task.model, task.generator(), task.report),
+    ),
     "quantise": Way(
         "weights of the decoder layers rounded to so many bits",
         lambda task: weights.quantise(task.model, task.value, task.report),
@@ -196,6 +203,13 @@ WAYS: dict[str, Way] = {
         copies=2,
         trains=True,
     ),
+    "distil": Way(
+        "fresh weights of the same configuration, trained on a text file to predict what the model predicts",
+        lambda task: distil(task.loaded, task.parent, task.value, task.training, task.seed, task.report),
+        copies=5,
+        trains=True,
+        build=lambda task: fresh(task.model, task.seed),
+    ),
 }
 """Every way, under the name that the command line and the page use."""
 
@@ -228,7 +242,7 @@ def derive(
     loaded = models.load(str(parent.path), device_map="cpu", dtype=torch.float32, report=report)
     before = loaded.model.num_parameters()
     report("changing", 0.0)
-    task = Task(loaded, value, seed, training, roots, accept_licence, report)
+    task = Task(loaded, value, seed, training, roots, accept_licence, report, loaded.model)
     model = way.build(task)
     facts = way.change(replace(task, loaded=replace(loaded, model=model))) or {}
     report("saving", 0.0)

@@ -6,7 +6,7 @@ Dropout is off, so that the seed decides all that is random: which windows are r
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,13 +35,7 @@ def fine_tune(
     Returns what the text was and the mean loss (nats per token) of the first and of the last tenth of the steps.
     RequestError for an unusable text or number, and for a loss that becomes infinite.
     """
-    ids, prefix = text_ids(loaded, file), start_tokens(loaded)
-    longest = loaded.max_tokens
-    window = training.window or min(DEFAULT_WINDOW, longest)
-    training = replace(training, window=window, learning_rate=training.learning_rate or LEARNING_RATES[how])
-    check_range(window, 0, longest, f"A window of {window} tokens is", f"{loaded.name} reads {longest}")
-    if len(prefix) + 2 > window:
-        raise RequestError(f"A window of {window} tokens has no room behind the start tokens; choose more.")
+    ids, prefix, training = prepared(loaded, file, how, training)
     generator = torch.Generator().manual_seed(seed)
     model = loaded.model
     if how == "finetune":
@@ -54,6 +48,26 @@ def fine_tune(
         for adapter in added:
             adapter.merge()
     model.requires_grad_(False)
+    return facts_of(file, ids, training, losses)
+
+
+def prepared(loaded: LoadedModel, file: str, how: str, training: Training) -> tuple[Tensor, tuple[int, ...], Training]:
+    """The tokens of a text file, what stands before each window, and the training with every choice made.
+
+    RequestError for an unusable text or number.
+    """
+    ids, prefix = text_ids(loaded, file), start_tokens(loaded)
+    longest = loaded.max_tokens
+    window = training.window or min(DEFAULT_WINDOW, longest)
+    training = replace(training, window=window, learning_rate=training.learning_rate or LEARNING_RATES[how])
+    check_range(window, 0, longest, f"A window of {window} tokens is", f"{loaded.name} reads {longest}")
+    if len(prefix) + 2 > window:
+        raise RequestError(f"A window of {window} tokens has no room behind the start tokens; choose more.")
+    return ids, tuple(prefix), training
+
+
+def facts_of(file: str, ids: Tensor, training: Training, losses: Sequence[float]) -> dict[str, object]:
+    """What a card says of a training: the text, the rate, and the mean loss of the first and of the last tenth."""
     tenth = max(1, len(losses) // 10)
     return {
         "text": Path(file).name,
@@ -83,10 +97,11 @@ def train(
     training: Training,
     generator: torch.Generator,
     report: Report = silent,
+    loss_of: Callable[[Tensor], Tensor] | None = None,
 ) -> list[float]:
     """Change `weights` in place so that the model predicts `ids`; the loss of each step, nats per token.
 
-    `training` must name a window and a learning rate.
+    `training` must name a window and a learning rate. `loss_of` gives another loss of windows, (batch, window).
 
     AdamW with gradients clipped to norm 1; the rate rises over the first tenth of the steps and falls to a tenth of
     the learning rate as a cosine. RequestError when the loss becomes infinite.
@@ -101,7 +116,7 @@ def train(
         windows_BT = sample_windows(ids, prefix, training, generator).to(device)
         labels_BT = windows_BT.clone()
         labels_BT[:, : len(prefix)] = -100
-        loss = model(input_ids=windows_BT, labels=labels_BT, use_cache=False).loss
+        loss = loss_of(windows_BT) if loss_of else model(input_ids=windows_BT, labels=labels_BT, use_cache=False).loss
         if not torch.isfinite(loss):
             raise RequestError(
                 f"The loss became infinite at step {step + 1} with the learning rate "

@@ -1,4 +1,5 @@
-"""Changes of weights that leave the function as it is: permuted neurons, permuted residual stream, rescaled neurons.
+"""Changes of weights that leave the function as it is: neurons permuted or rescaled, the residual stream permuted or
+turned.
 
 Every function changes the model it is given, which is the caller's own copy.
 """
@@ -135,6 +136,45 @@ def residual_axes(model: PreTrainedModel) -> list[tuple[nn.Parameter, int]]:
             "choose permute instead."
         )
     return list(found.items())
+
+
+ROTATABLE = ("llama", "mistral", "qwen2", "qwen3")
+"""Architectures whose norms of the stream are RMS norms in front of what reads it: they see a length and directions."""
+
+
+@torch.no_grad()
+def rotate_residual(model: PreTrainedModel, generator: torch.Generator, report: Report = silent) -> None:
+    """Turn the residual stream by one random rotation, in all that reads or writes it.
+
+    The scales of the norms are folded into the maps behind them first, so that the norms treat all directions alike; a
+    head that shares its weights with the embedding gets weights of its own. RequestError for other architectures.
+    """
+    if model.config.model_type not in ROTATABLE:
+        raise RequestError(
+            f"The residual stream of a {model.config.model_type} model cannot be turned, for its norms do not treat "
+            f"all directions alike; choose permute-residual, or a model of one of these: {', '.join(ROTATABLE)}."
+        )
+    head, family = model.get_output_embeddings(), family_of(model.config)
+    if head.weight is model.get_input_embeddings().weight:
+        head.weight = nn.Parameter(head.get_parameter("weight").clone(), requires_grad=False)
+        model.config.tie_word_embeddings = False
+    behind: list[tuple[nn.Module, list[nn.Module]]] = [(model.base_model.get_submodule("norm"), [head])]
+    for layer in decoder_layers(model):
+        behind.append((layer.get_submodule("input_layernorm"), [layer.get_submodule(name) for name in family.qkv]))
+        behind.append((layer.get_submodule("post_attention_layernorm"), [layer.get_submodule(at) for at in family.up]))
+    norms = {norm.get_parameter("weight") for norm, _ in behind}
+    axes = [(parameter, axis) for parameter, axis in residual_axes(model) if parameter not in norms]
+    for norm, maps in behind:
+        scale_D = norm.get_parameter("weight")
+        for module in maps:
+            module.get_parameter("weight").mul_(scale_D)
+        scale_D.fill_(1.0)
+    width = model.config.hidden_size
+    turn_DD = torch.linalg.qr(torch.randn(width, width, generator=generator, dtype=torch.float64)).Q
+    for done, (parameter, axis) in enumerate(axes):
+        report("changing", done / len(axes))
+        turned = torch.tensordot(parameter.double(), turn_DD, dims=([axis], [0])).movedim(-1, axis)
+        parameter.copy_(turned.to(parameter))
 
 
 def _is_norm(module: nn.Module) -> bool:

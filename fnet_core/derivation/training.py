@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnet_core.checks import check_range
 
 DEFAULT_WINDOW = 256
-LEARNING_RATES = {"finetune": 5e-5, "lora": 5e-4}
+LEARNING_RATES = {"finetune": 5e-5, "lora": 5e-4, "distil": 1e-3}
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "permute": str,
     "permute-residual": str,
     "rescale": _number("factor", 1, 100),
+    "rotate": str,
     "quantise": _number("number of bits", 2, 8, whole=True),
     "prune": _number("ratio", 0, 0.9),
     "drop-layers": _number("number of layers", 1, 10_000, whole=True),
@@ -56,6 +57,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
     "upcycle": _experts,
     "finetune": _text_file,
     "lora": _text_file,
+    "distil": _text_file,
 }
 """What turns the text behind a way's colon into its value; raises RequestError where it cannot."""
 

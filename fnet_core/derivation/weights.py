@@ -91,7 +91,7 @@ def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     setattr(model.get_submodule(parent), name, nn.ModuleList(layers[number] for number in kept))
     if (attending := getattr(model.config, "attn_layer_indices", None)) is not None:
         model.config.attn_layer_indices = [new for new, number in enumerate(kept) if number in attending]
-    elif (types := getattr(model.config, "layer_types", None)) and len(set(types)) > 1:
+    elif types := vars(model.config).get("layer_types"):
         model.config.layer_types = [types[number] for number in kept]
     if whole := getattr(model.config, "mlp_only_layers", None):
         model.config.mlp_only_layers = [new for new, number in enumerate(kept) if number in whole]
@@ -100,8 +100,11 @@ def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
 
 
 @torch.no_grad()
-def merge(model: PreTrainedModel, other: nn.Module, report: Report = silent) -> None:
-    """Make every parameter the mean of both models'; RequestError unless their parameters have the same shapes."""
+def merge(model: PreTrainedModel, other: nn.Module, report: Report = silent, share: float = 0.5) -> None:
+    """Make every parameter the mean of both models', of the other `share`.
+
+    RequestError unless their parameters have the same shapes.
+    """
     ours, theirs = dict(model.named_parameters()), dict(other.named_parameters())
     if ours.keys() != theirs.keys():
         raise RequestError(
@@ -116,7 +119,7 @@ def merge(model: PreTrainedModel, other: nn.Module, report: Report = silent) -> 
             )
     for done, (name, parameter) in enumerate(ours.items()):
         report("changing", done / len(ours))
-        parameter.lerp_(theirs[name].to(parameter), 0.5)
+        parameter.lerp_(theirs[name].to(parameter), share)
 
 
 def _shape(tensor: Tensor) -> str:

@@ -14,10 +14,10 @@ from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
 from fnet_core.lineage.cka import LayerSimilarity, compare_layers
-from fnet_core.lineage.fingerprint import Fingerprint, check_comparable, check_options
+from fnet_core.lineage.comparable import check_comparable, check_options
+from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.independence import Independence, independence_of
 from fnet_core.lineage.spearman import cut_units, spearman, unexplained, unit_ranks
-from fnet_core.lineage.surface import surface_directions
 from fnet_core.lineage.verdict import Evidence, Reference, Verdict, judge, load_reference
 from fnet_core.lineage.weight_curves import CurveAgreement, compare_curves
 from fnet_core.progress import Report, silent
@@ -96,7 +96,8 @@ class Agreement:
         return Evidence(
             a=a.model.name,
             b=b.model.name,
-            protocol=a.protocol_digest,
+            protocol=a.reference_digest,
+            secret=a.is_secret,
             score=self.score,
             interval=self.interval,
             null=max(self.null_scores, default=None),
@@ -213,6 +214,8 @@ class Comparison(Described, Agreement):
                 for (k, j), v in zip(self.matched_M2, self.values_M, strict=True)
             ],
             "strongest": [{"a": k, "b": j, "value": value} for k, j, value in self.strongest()],
+            "signatures": {letter: side.summary()["signature"] for letter, side in (("a", self.a), ("b", self.b))},
+            "secret_probes": self.a.is_secret,
             "passages": len(self.a.passages),
             "protocol": self.a.protocol_digest,
             "seed": self.seed,
@@ -253,7 +256,7 @@ def compare(
 
 def signed_agreement(found: Comparison, pair: int, passage: int) -> float:
     """The partial Spearman of one matched pair in one passage with its sign; NaN where one of the two does not vary."""
-    surface_GD = _surface(found.a)[passage]
+    surface_GD = found.a.surface()[passage]
     x_1G, y_1G = (
         unexplained(unit_ranks(_grid(side, passage)[[network]]), surface_GD)
         for side, network in zip((found.a, found.b), found.matched_M2[pair], strict=True)
@@ -273,7 +276,7 @@ def tested(a: Fingerprint, b: Fingerprint, seed: int, report: Report = silent) -
 def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, test: bool, report: Report) -> Agreement:
     passages = range(len(a.passages))
     plain_a, plain_b = ([unit_ranks(_grid(side, p)) for p in passages] for side in (a, b))
-    surface = _surface(a)
+    surface = a.surface()
     units_a, units_b = (list(map(unexplained, plain, surface)) for plain in (plain_a, plain_b))
     rho_PKJ = _correlations(units_a, units_b)
     usable_a, usable_b = (_usable(side, units) for side, units in ((a, units_a), (b, units_b)))
@@ -310,10 +313,6 @@ def _agreement(a: Fingerprint, b: Fingerprint, seed: int, resamples: int, test: 
         independence=apart,
         untested=untested,
     )
-
-
-def _surface(side: Fingerprint) -> tuple[np.ndarray, ...]:
-    return surface_directions(tuple(passage.text for passage in side.passages))
 
 
 def _grid(side: Fingerprint, passage: int) -> np.ndarray:

@@ -8,27 +8,29 @@ triangle.
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnet_core.checks import check_range, check_seed
-from fnet_core.choices import RESAMPLES
+from fnet_core import texts
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint_check import is_whole
+from fnet_core.lineage.probes import hidden
 from fnet_core.lineage.signatures import Recorded, Signatures
+from fnet_core.lineage.signing import Signature, sign
 from fnet_core.storage import artifacts
 from fnet_core.storage.memo import Kind
 from fnet_core.texts import Passage
 
-KIND = "fingerprint"
-FORMAT = 2
-"""Format 1 has no signatures of neurons; it is read, and written again as it was."""
-TAKEN_BEFORE = "it was taken before FNet kept them; take it again"
-LEAST_RESAMPLES, MOST_RESAMPLES = 200, 1_000_000
-"""Below it the ends of the interval, 2.5 % of the resamples each, rest on too few of them."""
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+KIND = "fingerprint"
+FORMAT = 3
+"""The newest. Format 1 has no signatures of neurons, format 2 neither secret probes nor a signature of an owner; both
+are read, and what has none of the newer things is written as the older format."""
+TAKEN_BEFORE = "it was taken before FNet kept them; take it again"
 READS_BELOW = 0.95
 """Share of bzip2's bits per byte below which a model counts as reading the probes.
 
@@ -86,6 +88,9 @@ class Fingerprint(Described):
     """What the independence test needs, from the first passages; None where there is none."""
     untested: str = TAKEN_BEFORE
     """Why there is none, as half a sentence."""
+    surfaces: tuple[np.ndarray, ...] = ()
+    """Of secret probes, per passage: the directions of the text's surface at its grid positions, (G, D) float16."""
+    signature: Signature | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -114,8 +119,32 @@ class Fingerprint(Described):
         return Recorded(self.model.name, self.neurons)
 
     def called(self, name: str) -> "Fingerprint":
-        """The same fingerprint under another name of its model."""
-        return replace(self, model=replace(self.model, name=name), recipe=self.recipe | {"model": name})
+        """The same fingerprint under another name of its model, which nobody has signed."""
+        named = replace(self.model, name=name)
+        return replace(self, model=named, recipe=self.recipe | {"model": name}, signature=None)
+
+    def hidden(self, surfaces: tuple[np.ndarray, ...]) -> "Fingerprint":
+        """The same without the words of its probes, which are secret."""
+        return replace(
+            self,
+            passages=hidden(self.passages),
+            labels=tuple(f"network {number}" for number in range(len(self))),
+            surfaces=tuple(directions_GD.astype(np.float16) for directions_GD in surfaces),
+        )
+
+    def signed(self, key: "Ed25519PrivateKey") -> "Fingerprint":
+        """The same with a signature of its content and the present time."""
+        return replace(self, signature=sign(self.content_digest(), key))
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its probes are secret, see `probes`."""
+        return "secret" in self.protocol
+
+    @property
+    def signed_sentence(self) -> str:
+        """Who signed it, or that nobody did."""
+        return self.signature.sentence if self.signature else "not signed"
 
     @property
     def key(self) -> str:
@@ -138,6 +167,17 @@ class Fingerprint(Described):
         return artifacts.digest(self.protocol)
 
     @property
+    def reference_digest(self) -> str:
+        """The protocol under which reference pairs are looked up: that of as many public probes, if these are secret.
+
+        A secret cannot be measured on known pairs beforehand, and other passages of the same kind move a score little.
+        """
+        if not self.is_secret or self.protocol["passages"] != [len(texts.bundled(s)) for s in ("find", "score")]:
+            return self.protocol_digest
+        public = {split: artifacts.digest([p.text for p in texts.bundled(split)]) for split in ("find", "score")}
+        return artifacts.digest({name: value for name, value in (self.protocol | public).items() if name != "secret"})
+
+    @property
     def reads_probes(self) -> bool:
         """False when the model is known to predict the probes hardly better than bzip2 does, see `READS_BELOW`.
 
@@ -153,6 +193,15 @@ class Fingerprint(Described):
     def grid_signals(self, passage: int) -> np.ndarray:
         """The signals of one passage at its grid positions, (K, G) float16."""
         return self.signals[passage][:, self.grids[passage]]
+
+    def surface(self) -> tuple[np.ndarray, ...]:
+        """Orthonormal directions of the text's surface in each passage, (G, D) float64, from the text or as kept."""
+        from fnet_core.lineage.surface import surface_directions  # here, so that a file is refused without scipy
+
+        if not self.is_secret:
+            return surface_directions(tuple(passage.text for passage in self.passages))
+        kept = [directions_GD.astype(np.float64) for directions_GD in self.surfaces]
+        return tuple(np.linalg.qr(directions_GD - directions_GD.mean(axis=0))[0] for directions_GD in kept)
 
     def content_digest(self) -> str:
         """SHA-256, in hex, of everything the file holds."""
@@ -179,6 +228,7 @@ class Fingerprint(Described):
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
         }
+        arrays |= {f"surface.{i}": directions_GD for i, directions_GD in enumerate(self.surfaces)}
         if self.neurons is not None:
             more, header["neurons"] = self.neurons.parts()
             arrays |= more
@@ -187,26 +237,43 @@ class Fingerprint(Described):
         return arrays, header
 
     def save(self, path: Path) -> None:
-        """Write the fingerprint as one safetensors file, whole or not at all; RequestError if the disk refuses."""
+        """Write the fingerprint as one safetensors file, whole or not at all.
+
+        RequestError if the disk refuses, and for a signature of another content than this.
+        """
         arrays, header = self._parts()
-        header_and_digest = header | {"content": _content_digest(arrays, header)}
-        artifacts.save_artifact(path, KIND, arrays, header_and_digest, 1 if self.is_old else FORMAT)
+        content = _content_digest(arrays, header)
+        written = header | {"content": content}
+        if self.signature:
+            if not self.signature.holds(content):
+                raise RequestError(_broken(path, self.signature))
+            written["signature"] = vars(self.signature)
+        newest = self.is_secret or self.signature is not None
+        artifacts.save_artifact(path, KIND, arrays, written, FORMAT if newest else 1 if self.is_old else 2)
 
     @classmethod
     def load(cls, path: Path) -> "Fingerprint":
         """Read a saved fingerprint.
 
-        RequestError when it is missing, damaged, of another format, was changed after it was made, or does not keep to
-        the protocol it names. The digest in the file shows damage and careless edits; it is no signature, and who
-        forges a file can make it fit.
+        RequestError when it is missing, damaged, of another format, was changed after it was made, does not keep to the
+        protocol it names, or bears a signature that is not of its content. The digest in the file shows damage and
+        careless edits, and who forges a file can make it fit; they cannot make another's signature.
         """
         found = artifacts.read_header(path)["format"]
-        arrays, header = artifacts.load_artifact(path, KIND, 1 if found == 1 else FORMAT)
-        content = header.pop("content", None)
+        arrays, header = artifacts.load_artifact(path, KIND, found if found in (1, 2) else FORMAT)
+        content, signed = header.pop("content", None), header.pop("signature", None)
         try:
             unchanged = content == _content_digest(arrays, header)
-            if unchanged and is_whole(arrays, header) and ("neurons" in header) == (found == FORMAT):
-                return cls._from_parts(arrays, header)
+            if unchanged and is_whole(arrays, header) and _format_holds(found, header, signed is not None):
+                taken = cls._from_parts(arrays, header)
+                if signed is None:
+                    return taken
+                signature = Signature.from_header(signed)
+                if signature.holds(content):
+                    return replace(taken, signature=signature)
+                raise RequestError(_broken(path, signature))
+        except RequestError:
+            raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError):
             unchanged = True
         if not unchanged:
@@ -239,6 +306,7 @@ class Fingerprint(Described):
             peak_memory_bytes=header["peak_memory_bytes"],
             neurons=None if untested else Signatures.from_parts(arrays, neurons),
             untested=untested,
+            surfaces=artifacts.series(arrays, "surface"),
         )
 
     def summary(self) -> dict[str, Any]:
@@ -255,11 +323,26 @@ class Fingerprint(Described):
             "span": self.span or None,
             "independence_test": self.neurons is not None,
             "untested": self.untested or None,
+            "secret_probes": self.is_secret,
+            "signature": self.signature and {"key": self.signature.signer, "made": self.signature.made},
             "bits_per_byte": self.bits_per_byte,
             "reads_probes": None if self.bits_per_byte is None else self.reads_probes,
             "seconds": self.seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
         }
+
+
+def _format_holds(found: int, header: dict[str, Any], signed: bool) -> bool:
+    """Whether what is there is what its format has; the newest is for files with a secret or a signature."""
+    newer = signed or "secret" in header["recipe"]["protocol"]
+    return newer if found == FORMAT else not newer and ("neurons" in header) == (found == 2)
+
+
+def _broken(path: Path, signature: Signature) -> str:
+    return (
+        f"The signature of {path} is broken: the key {signature.signer} did not sign this content; ask its owner for "
+        "the original, and do not trust this one."
+    )
 
 
 FINGERPRINTS = Kind(KIND, Fingerprint.load, FORMAT, keyed_since=FORMAT, names=frozenset({"model"}))
@@ -273,45 +356,3 @@ def _content_digest(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> st
         running.update(f"{name} {array.dtype.str} {array.shape} ".encode())
         running.update(array.tobytes())
     return running.hexdigest()
-
-
-_PROTOCOL_WORDS = {
-    "site": "site",
-    "components": "components",
-    "threshold": "threshold",
-    "signal": "signal",
-    "step": "grid step",
-    "find": "passages to find networks on",
-    "score": "passages to score on",
-}
-
-
-def check_comparable(a: Fingerprint, b: Fingerprint) -> None:
-    """RequestError, with the way out, unless both were made with the same probes and parameters."""
-    check_protocols(a.model.name, a.protocol, b.model.name, b.protocol)
-    if [p.text for p in a.passages] != [p.text for p in b.passages]:
-        raise _incomparable(a.model.name, b.model.name, [_PROTOCOL_WORDS["score"]])
-    if a.grams_LU.shape[1] != b.grams_LU.shape[1]:
-        raise _incomparable(a.model.name, b.model.name, ["places where layers are compared"])
-
-
-def check_protocols(a: str, a_protocol: dict[str, Any], b: str, b_protocol: dict[str, Any]) -> None:
-    """`check_comparable` for two names with their protocols, before a fingerprint is taken."""
-    differing = [name for name in a_protocol.keys() | b_protocol.keys() if a_protocol.get(name) != b_protocol.get(name)]
-    if differing:
-        words = [label for name, label in _PROTOCOL_WORDS.items() if name in differing] or ["version of the method"]
-        raise _incomparable(a, b, words)
-
-
-def _incomparable(a: str, b: str, words: list[str]) -> RequestError:
-    return RequestError(
-        f"The fingerprints of {a} and {b} cannot be compared, because they differ in: {', '.join(words)}; make both "
-        "again the same way with: python -m fnet_core fingerprint MODEL --out F."
-    )
-
-
-def check_options(seed: int, resamples: int) -> None:
-    """RequestError for a seed or a number of resamples that `compare` refuses."""
-    check_seed(seed)
-    remedy = f"choose {LEAST_RESAMPLES} to {MOST_RESAMPLES:,}, such as {RESAMPLES}"
-    check_range(resamples, LEAST_RESAMPLES, MOST_RESAMPLES, f"{resamples} resamples are", remedy)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fnet_core.lineage.grid import grid_positions, points_of
+from fnet_core.lineage.probes import dots, is_secret
 from fnet_core.lineage.signatures import Signatures
 from fnet_core.storage import artifacts
 from fnet_core.texts import Passage
@@ -64,7 +65,7 @@ def _header_holds(header: Mapping[str, Any]) -> bool:
         and isinstance(passages, list)
         and all(isinstance(passage, list) and len(passage) == 3 and _are_texts(passage) for passage in passages)
         and protocol["passages"][1] == len(passages) > 0
-        and protocol["score"] == artifacts.digest([text for _, text, _ in passages])
+        and _texts_hold(protocol, [text for _, text, _ in passages])
         and isinstance(header["labels"], list)
         and _are_texts(header["labels"])
         and 0 < len(header["labels"]) <= protocol["components"]
@@ -75,6 +76,13 @@ def _header_holds(header: Mapping[str, Any]) -> bool:
         and all(_is_number(value) for value in header["seconds"].values())
         and _is_count(header["peak_memory_bytes"])
     )
+
+
+def _texts_hold(protocol: Mapping[str, Any], read: list[str]) -> bool:
+    """Whether the passages are those that the protocol names, or dots in place of secret ones."""
+    if "secret" in protocol:
+        return is_secret(protocol["secret"]) and all(text == dots(len(text)) for text in read)
+    return protocol["score"] == artifacts.digest(read)
 
 
 def _protocol_holds(protocol: Mapping[str, Any]) -> bool:
@@ -107,6 +115,9 @@ def _arrays_hold(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) ->
             grid_G.dtype.kind in "iu" and grid_G.shape == positions_G.shape,
             grid_G.min() >= 0 and grid_G.max() < signal_KT.shape[1],
         ]
+        if "secret" in header["recipe"]["protocol"]:
+            surface_GD = arrays[f"surface.{i}"]
+            holds += [_finite(surface_GD), surface_GD.ndim == 2, len(surface_GD) == len(positions_G)]
     return all(holds)
 
 

@@ -12,6 +12,7 @@ from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, Contrast, Site
 from fnet_core.cutting import FILLED, Span, spans
 from fnet_core.lineage.grid import STEP
+from fnet_core.lineage.probes import Secret
 from fnet_core.networks import request as networks
 from fnet_core.networks.request import AtlasRequest
 from fnet_core.storage import artifacts, memo
@@ -71,6 +72,8 @@ class FingerprintRequest:
     signal: Signal = "weighted"
     span: int = 0
     """Characters of the longest stretch that is read at once, cut as `stretches` does; 0 for whole passages."""
+    secret: Secret | None = None
+    """What may be said of the passages where they are secret ones, see `probes.draw`."""
 
     def __post_init__(self) -> None:
         for split in ("find", "score"):
@@ -110,7 +113,7 @@ class FingerprintRequest:
             "contrast": CONTRAST,
             "sketch_factor": SKETCH_FACTOR,
             "method_versions": [METHOD_VERSION, networks.METHOD_VERSION],
-        }
+        } | ({"secret": vars(self.secret)} if self.secret else {})
 
     def recipe(self, model: Running) -> dict[str, Any]:
         """Everything that decides the fingerprint, JSON-able, and the model's name."""

@@ -26,7 +26,9 @@ from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdentity
 from fnet_core.lineage.grid import grid_positions, tokens_at
 from fnet_core.lineage.neuron_signals import SignatureReader, read_signatures
+from fnet_core.lineage.probes import Secret
 from fnet_core.lineage.request import MARKS, SPANS, FingerprintRequest, Signal, stretches
+from fnet_core.lineage.surface import surface_directions
 from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.folder import published_name, read_config
@@ -142,6 +144,7 @@ def fingerprint(
     signal: Signal = "weighted",
     find: Sequence[Passage] | None = None,
     score: Sequence[Passage] | None = None,
+    secret: Secret | None = None,
     report: Report = silent,
 ) -> Fingerprint:
     """The fingerprint of a loaded model, measured without the store; the bundled probes unless others are given.
@@ -149,7 +152,7 @@ def fingerprint(
     Raises RequestError as `find_fingerprint`.
     """
     request = FingerprintRequest(
-        loaded.name, tuple(find or ()), tuple(score or ()), site, components, threshold, seed, signal
+        loaded.name, tuple(find or ()), tuple(score or ()), site, components, threshold, seed, signal, secret=secret
     )
     request = readable(request, reader_of(loaded))
     recipe = request.recipe(_published(running(loaded), loaded.path))
@@ -181,7 +184,7 @@ def compute_fingerprint(
     with clock.stage("reading"):
         bits = bits_per_byte(loaded, request.score, report)
     spent = atlas.seconds | {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()}
-    return Fingerprint(
+    found = Fingerprint(
         model=ModelIdentity(
             name=recipe["model"],
             digest=loaded.digest,
@@ -208,6 +211,7 @@ def compute_fingerprint(
         neurons=signatures.signatures() if signatures else None,
         untested=untested,
     )
+    return found.hidden(surface_directions(tuple(p.text for p in request.score))) if request.secret else found
 
 
 def _signature_reader(loaded: models.LoadedModel, request: FingerprintRequest) -> tuple[SignatureReader | None, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.choices import SAMPLED_NEURONS
 from fnet_core.lineage.calibration import check_test
+from fnet_core.lineage.comparable import check_readable
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.grid import points_of
 from fnet_core.lineage.independence import Independence, independence_of, match_neurons
@@ -114,6 +115,7 @@ def independence_of_any(
     if isinstance(a, LoadedModel) and isinstance(b, LoadedModel):
         return independence(a, b, passages, neurons=neurons, seed=seed, report=report)
     files = [side for side in (a, b) if isinstance(side, Fingerprint)]
+    check_readable(files, alone=len(files) < 2)
     read = files[0].passages[: len(files[0].recorded().signatures.points)]
     first, second = (
         side.recorded() if isinstance(side, Fingerprint) else Recorded(side.name, read_signatures(side, read, report))

@@ -83,6 +83,8 @@ class Evidence:
     test: ApartTest | None = None
     untested: str = ""
     """Why there is no test, as half a sentence."""
+    secret: bool = False
+    """Whether the probes are secret, so that the reference pairs were measured on others."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,12 @@ class Verdict:
         return (*self.decisive, *(opinion.sentence for opinion in self.second_opinions))
 
 
+_OTHER_PROBES = (
+    ": whoever made either model could not train against them. The reference pairs were measured on as many public "
+    "ones."
+)
+
+
 def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
     """What fingerprint and independence test say together, see `joint.combine`; the second opinions decide nothing.
 
@@ -136,6 +144,8 @@ def judge(evidence: Evidence, reference: Reference | None) -> Verdict:
     known = reference if reference is not None and reference.protocol == evidence.protocol else None
     cuts = known.cuts() if known else None
     decisive = [_score_sentence(evidence, known)]
+    if evidence.secret:
+        decisive.append("The probes are secret" + (_OTHER_PROBES if known else "."))
     doubts = _doubts(evidence, reference, cuts)
     if doubts:
         outcome: Outcome = "inconclusive"

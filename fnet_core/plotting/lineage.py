@@ -151,7 +151,7 @@ def score_note(comparison: Comparison) -> str:
     if known is None:
         return told + "No reference pairs are stored yet, so there is nothing to hold the score against."
     told += f"{len(known.pairs)} reference pairs, {known.measured}; point at one to see which models."
-    if known.protocol != comparison.a.protocol_digest:
+    if known.protocol != comparison.a.reference_digest:
         told += " They were measured with other passages, settings or another version of the method, and are shown for "
         told += "orientation."
     if unread := sum(not pair.reads for pair in known.pairs):

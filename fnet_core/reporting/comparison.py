@@ -27,6 +27,12 @@ HEADLINES = {
     "same model": "The same model, given twice",
 }
 """What each outcome of a comparison means."""
+SIGNATURE_NOTE = (
+    "A signature says that nobody changed the file since the holder of that key signed it. It does not say who that "
+    "is, that the fingerprint is of the model it names, or that the time is true: a forger can sign a forgery with a "
+    "key of their own. Hold the key's fingerprint against one that its owner published."
+)
+"""For readers of a signature."""
 NO_PROOF = (
     "This is evidence from what the models do on these passages, not proof, and it does not say who took what from "
     "whom."
@@ -69,6 +75,7 @@ def report_html(comparison: Comparison) -> str:
         interval=comparison.interval,
         interval_note=INTERVAL_NOTE,
         no_proof=NO_PROOF,
+        signature_note=SIGNATURE_NOTE if a.signature or b.signature else "",
         pairs=len(comparison.values_M),
         passages=len(a.passages),
         reference_command=reference.command if reference else None,
@@ -126,6 +133,7 @@ def _card(side: Fingerprint) -> dict[str, Any]:
         "weights digest": model.digest,
         "bits per byte on the passages": f"{reading} (bzip2: {side.compressor_bits_per_byte:.2f})",
         "fingerprint digest": side.content_digest(),
+        "signature": side.signed_sentence,
         "made with": ", ".join(f"{name} {number}" for name, number in sorted(side.recipe["versions"].items())),
     }
     return {"name": model.name, "rows": list(rows.items())}
@@ -138,8 +146,10 @@ def fingerprint_command(side: Fingerprint, out: str) -> str:
     name = f"./{side.model.name}" if side.model.name.startswith("-") else side.model.name
     words = [name, "--site", protocol["site"], "--components", str(protocol["components"])]
     words += ["--threshold", f"{protocol['threshold']:g}"]
+    if side.is_secret:
+        words += ["--text=FILE", "--probes=SEED"]
     for split, sources in zip(("find", "score"), side.recipe["texts"], strict=True):
-        if sources != [f"bundled/{split}"]:
+        if sources != [f"bundled/{split}"] and not side.is_secret:
             words.append(f"--{split}={_text_file(sources) or 'FILE'}")
     words += ["--seed", str(side.recipe["seed"]), "--out", out]
     return "python -m fnet_core fingerprint " + shlex.join(words)
@@ -154,7 +164,11 @@ def _text_file(sources: list[str]) -> str | None:
 def beyond_the_command(side: Fingerprint) -> list[str]:
     """What `fingerprint_command` cannot say of a fingerprint, as sentences."""
     found = []
+    if side.is_secret:
+        found.append("The probes are secret: who keeps the text and the seed writes them in place of FILE and SEED.")
     for split, sources in zip(("find", "score"), side.recipe["texts"], strict=True):
+        if side.is_secret:
+            continue
         if sources != [f"bundled/{split}"] and _text_file(sources) is None:
             named = ", ".join(sources) or "nowhere in particular"
             found.append(

@@ -4,7 +4,14 @@ import pytest
 import torch
 from support.tiny_models import HEADLESS, MIXTURES, NO_MLP, TINY_FAMILIES, UNGATED, tiny_model
 
-from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons, residual_axes
+from fnet_core.derivation.symmetries import (
+    ROTATABLE,
+    permute_neurons,
+    permute_residual,
+    rescale_neurons,
+    residual_axes,
+    rotate_residual,
+)
 from fnet_core.errors import RequestError
 from fnet_core.models.families import FAMILIES
 from fnet_core.models.modules import taps
@@ -119,3 +126,30 @@ def test_mixtures_are_refused_and_left_as_they_are(family, change):
         change(model, seeded(0))
     for new, old in zip(model.parameters(), tiny_model(family).parameters(), strict=True):
         assert torch.equal(new, old)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("family", ROTATABLE)
+def test_a_turned_residual_stream_keeps_the_function_and_is_another_stream(family, tied):
+    model = tiny_model(family, tie_word_embeddings=tied)
+    generator = seeded(9)
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    with torch.no_grad():
+        before = model(IDS, output_hidden_states=True)
+        rotate_residual(model, seeded(4))
+        after = model(IDS, output_hidden_states=True)
+    torch.testing.assert_close(after.logits, before.logits, atol=1e-4, rtol=0)
+    for old, new in zip(before.hidden_states[:-1], after.hidden_states[:-1], strict=True):
+        torch.testing.assert_close(new.norm(dim=-1), old.norm(dim=-1), atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(old.sort(dim=-1).values, new.sort(dim=-1).values, atol=1e-2)
+    assert not model.config.tie_word_embeddings
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma", "olmo2"])
+def test_a_stream_whose_directions_are_not_alike_is_not_turned(family):
+    model, before = tiny_model(family), tiny_model(family)
+    with pytest.raises(RequestError, match="cannot be turned"):
+        rotate_residual(model, seeded(4))
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True))

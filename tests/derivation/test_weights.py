@@ -100,6 +100,10 @@ def test_kept_layers_keep_their_kind_of_attention():
     model.config.layer_types[4] = "full_attention"
     drop_layers(model, 2)
     assert model.config.layer_types == ["sliding_attention", "sliding_attention", "full_attention"]
+    model = tiny_model("gemma3_text")
+    model.config.layer_types = ["sliding_attention"] * 3
+    drop_layers(model, 1)
+    assert model.config.layer_types == ["sliding_attention"] * 2
 
 
 def test_merged_weights_are_the_mean_and_the_other_model_is_left_alone():
@@ -109,6 +113,10 @@ def test_merged_weights_are_the_mean_and_the_other_model_is_left_alone():
     for merged, a, b, c in zip(*(m.parameters() for m in (ours, first, second, again)), strict=True):
         np.testing.assert_allclose(merged.numpy(), (a.numpy() + b.numpy()) / 2, atol=1e-6)
         assert torch.equal(b, c)
+    shared = tiny_model("qwen2", 1)
+    merge(shared, second, share=0.2)
+    for merged, a, b in zip(*(m.parameters() for m in (shared, first, second)), strict=True):
+        np.testing.assert_allclose(merged.numpy(), 0.8 * a.numpy() + 0.2 * b.numpy(), atol=1e-6)
 
 
 def test_models_of_other_shapes_are_not_merged_and_nothing_changes():
