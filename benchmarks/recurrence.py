@@ -1,17 +1,22 @@
 """How much text until networks come back, and what split-half recurrence says about text not seen at all.
 
-    python -m benchmarks.recurrence [MODEL ...] [--passages 12 24 48] [--text FILE --more 96 192] [--components 32]
-    python -m benchmarks.recurrence [MODEL ...] --halves 24 48 96 [--components 16 32] [--contrasts cube exp]
-
+    python -m benchmarks.recurrence [MODEL ...] --halves 24 48 96 [--text FILE] [--score]
+                                    [--components 16 32] [--contrasts cube exp] [--sketch 2 8]
     python -m benchmarks.recurrence [MODEL ...] --changed 24 96
-    python -m benchmarks.recurrence [MODEL ...] --single 6 [--components 10]
+    python -m benchmarks.recurrence [MODEL ...] --trusted 24 96
+    python -m benchmarks.recurrence [MODEL ...] --single 12 [--components 10 32]
+    python -m benchmarks.recurrence [MODEL ...] [--passages 12 24 48] [--text FILE --more 96 192] [--components 32]
+
+With --halves: the split-half recurrence of the networks of the first so many passages, bundled or of a text, at every
+number of networks, contrast and size of sketch (in directions per network) that is named; with --score how well they
+come back in the score passages, which none of them has read.
 
 With --changed: how many networks are trusted with the one number of passages and with the other, and the ten networks
-that changed most, with both labels. With --single, as in arXiv 2502.20408: the group's networks against those found in
-one passage alone, for so many passages; how many have an IoU above 0.2, beside chance.
+that changed most, with both labels. With --trusted: the trusted networks of so many passages by their labels, with the
+largest share of their strongest tokens that comes from one passage.
 
-With --halves: the split-half recurrence of atlases of the first so many bundled passages, and how well their networks
-come back in the score passages, which none of them has read; at every number of networks and contrast that is named.
+With --single, as in arXiv 2502.20408: the group's networks against those found in one passage alone, for so many
+passages; how many have an IoU above 0.2, beside chance and beside the recurrence in halves.
 
 Otherwise the first table: two disjoint sets of so many passages each, their networks matched one to one. The project's
 passages, find and score interleaved so that both sets hold every kind; beyond them a text file's. Second table: the
@@ -25,15 +30,18 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.recurrence_curves import Setting, print_curves
 from fnet_core import texts
 from fnet_core.choices import CONTRASTS
-from fnet_core.decomposition import canica
+from fnet_core.decomposition.canica import SKETCH_FACTOR
 from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases
 from fnet_core.networks.finding import AtlasRequest, atlas_of
 from fnet_core.networks.halves import recurrence_of
+from fnet_core.networks.labels import strongest_passage
 from fnet_core.networks.recurrence import STABLE, TRUSTED, Recurrence
+from fnet_core.networks.singles import in_singles
 from fnet_core.texts import Passage
 
 BINS = (0.0, 0.5, 0.7, 0.8, 0.9, 1.01)
@@ -48,17 +56,26 @@ def main() -> None:
     parser.add_argument("--more", nargs="*", type=int, default=[])
     parser.add_argument("--components", nargs="*", type=int, default=[32])
     parser.add_argument("--halves", nargs="*", type=int, default=[])
+    parser.add_argument("--score", action="store_true")
     parser.add_argument("--changed", nargs=2, type=int, metavar=("BEFORE", "AFTER"))
+    parser.add_argument("--trusted", nargs="*", type=int, default=[])
     parser.add_argument("--single", type=int, default=0)
     parser.add_argument("--contrasts", nargs="*", choices=CONTRASTS, default=["cube"])
-    parser.add_argument("--sketch", nargs="*", type=int, default=[canica.SKETCH_FACTOR], help="directions per network")
+    parser.add_argument("--sketch", nargs="*", type=int, default=[SKETCH_FACTOR], help="directions per network")
     options = parser.parse_args()
     if options.changed:
         _changed(options.models, *options.changed, options.components[0])
+    elif options.trusted:
+        _trusted(options.models, options.trusted, options.components[0])
     elif options.single:
-        _single(options.models, options.single, options.components[0])
+        _single(options.models, options.single, options.components)
     elif options.halves:
-        _curve(options)
+        passages = texts.from_file(options.text) if options.text else texts.for_networks()
+        every = product(options.models, options.components, options.contrasts, options.sketch)
+        settings = [Setting(*values) for values in every]
+        print_curves(
+            settings, options.text.name if options.text else "bundled", passages, options.halves, options.score
+        )
     else:
         _disjoint(options, options.components[0])
 
@@ -83,34 +100,6 @@ def _disjoint(options: argparse.Namespace, components: int) -> None:
         _validity(whole, halves, elsewhere)
 
 
-def _curve(options: argparse.Namespace) -> None:
-    """Split-half recurrence against passages, networks, contrast and sketch."""
-    columns = "model, K, contrast, sketch, passages, tokens, mean abs(r), median, at 0.8, at 0.9, mean of trusted, IoU"
-    columns += ", IoU above 0.2, chance, trusted, mean in score, of trusted in score"
-    print(f"| {columns.replace(', ', ' | ')} |")
-    print("|---" * 17 + "|")
-    for name, components, contrast, sketch, count in product(
-        options.models, options.components, options.contrasts, options.sketch, options.halves
-    ):
-        canica.SKETCH_FACTOR = sketch
-        loaded = models.get_loaded(name)
-        own = texts.for_networks()[:count]
-        whole, score = (
-            atlas_of(loaded, AtlasRequest(name, tuple(passages), components=components, contrast=contrast)).answer
-            for passages in (own, texts.bundled("score"))
-        )
-        found = recurrence_of(loaded, whole)
-        r, there = found.correlation_K, compare_atlases(whole, score).correlation_K
-        trusted = found.trusted_K
-        print(
-            f"| {name} | {components} | {contrast} | {sketch} K | {count} | {whole.tokens:,} | {r.mean():.3f} "
-            f"| {np.median(r):.3f} | {(r >= 0.8).sum()} | {(r >= 0.9).sum()} | {r[trusted].mean():.3f} "
-            f"| {found.overlap_K.mean():.3f} | {found.recurring()} | {found.recurring_by_chance():.1f} "
-            f"| {trusted.sum()} of {len(r)} | {there.mean():.3f} | {there[trusted].mean():.3f} |",
-            flush=True,
-        )
-
-
 def _changed(names: list[str], before: int, after: int, components: int) -> None:
     """Trusted networks of both atlases, and the ten networks of the first that agree least with their partners."""
     for name in names:
@@ -128,18 +117,37 @@ def _changed(names: list[str], before: int, after: int, components: int) -> None
             print(f"| {found.correlation_K[network]:.2f} | {first.labels[network]} | {partner} |", flush=True)
 
 
-def _single(names: list[str], count: int, components: int) -> None:
-    """The group's networks in each of so many passages alone."""
-    columns = "model, K, passage, mean abs(r), mean IoU, recurring, bar, recurring by chance"
-    print(f"| {columns.replace(', ', ' | ')} |\n" + "|---" * 8 + "|")
-    for name in names:
-        passages = texts.for_networks()
-        whole = _atlas(name, passages, components)
-        for passage in passages[:: len(passages) // count][:count]:
-            found = compare_atlases(whole, _atlas(name, [passage], components))
-            figures = f"{found.correlation_K.mean():.3f} | {found.overlap_K.mean():.3f} | {found.recurring()}"
-            chance = f"{found.bar():.2f} | {found.recurring_by_chance():.1f}"
-            print(f"| {name} | {components} | {passage.name} | {figures} | {chance} |", flush=True)
+def _trusted(names: list[str], counts: list[int], components: int) -> None:
+    """Trusted networks by their labels, with what one passage has of their strongest tokens."""
+    print("| model | passages | # | abs(r) | from one passage | which | label |\n" + "|---" * 7 + "|")
+    for name, count in product(names, counts):
+        atlas = _atlas(name, texts.for_networks()[:count], components)
+        share_K, passage_K = strongest_passage(atlas.courses)
+        for network in np.flatnonzero(atlas.trusted_K):
+            where = atlas.passages[passage_K[network]].name
+            figures = f"{atlas.halves.correlation_K[network]:.2f} | {share_K[network]:.0%} | {where}"
+            print(f"| {name} | {count} | {network} | {figures} | {atlas.labels[network]} |", flush=True)
+
+
+def _single(names: list[str], count: int, components: list[int]) -> None:
+    """The group's networks in each of so many passages alone, beside their recurrence in halves."""
+    columns = (
+        "model, K, passages, found in a passage, chance, mean IoU, chance, in half of them or more, IoU above 0.2 in "
+    )
+    columns += "halves, chance, trusted, found in, others found in"
+    print(f"| {columns.replace(', ', ' | ')} |\n" + "|---" * 13 + "|")
+    for name, k in product(names, components):
+        whole = _atlas(name, texts.for_networks(), k)
+        found = in_singles(models.get_loaded(name), whole, count)
+        often_K, trusted_K = found.found_SK.mean(axis=0), whole.trusted_K
+        half = f"{(often_K >= 0.5).sum()} of {k}"
+        print(
+            f"| {name} | {k} | {count} | {found.per_passage:.1f} | {found.per_passage_by_chance:.2f} "
+            f"| {found.overlap_SK.mean():.3f} | {found.chance_overlap_SDK.mean():.3f} | {half} "
+            f"| {whole.halves.recurring()} | {whole.halves.recurring_by_chance():.1f} | {trusted_K.sum()} "
+            f"| {often_K[trusted_K].mean():.0%} | {often_K[~trusted_K].mean():.0%} |",
+            flush=True,
+        )
 
 
 def _atlas(name: str, passages: tuple[Passage, ...] | list[Passage], components: int) -> Atlas:

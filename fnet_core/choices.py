@@ -44,6 +44,9 @@ def is_scope(scope: object) -> bool:
     return isinstance(scope, str) and (scope in SCOPES or window_of(scope) > 0)
 
 
+MOST_PASSAGES = 384
+"""The most passages that are taken until recurrence levels off, unless asked otherwise."""
+
 DEFAULT_THRESHOLD = 3.0
 """abs(z) above which a neuron counts as a key neuron, unless asked otherwise."""
 

@@ -9,6 +9,7 @@ from dashboard.networks import form, provisional
 from dashboard.networks.explorer import explorer
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
+from fnet_core.networks import enough
 from fnet_core.networks.atlas import KIND
 from fnet_core.progress import duration
 
@@ -23,8 +24,9 @@ def summary(key: str) -> None:
         f"{words.count(len(atlas.passages), 'passage')}, {words.count(atlas.tokens, 'token')} · "
         f"found in {duration(sum(atlas.seconds.values()))}"
     )
-    if cut := atlas.recipe.get("cut"):
-        st.caption(words.plain(cut))
+    for sentence in (enough.sentence(atlas.recipe), atlas.recipe.get("cut")):
+        if sentence:
+            st.caption(words.plain(sentence))
 
 
 frame.draw(

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import streamlit as st
 
 from dashboard import atlases, jobs, model_access, owner, selection, texts
-from fnet_core.choices import CONTRASTS, SCOPES, SITES, site_title
+from fnet_core.choices import CONTRASTS, MOST_PASSAGES, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.networks.atlas import KIND, Atlas
@@ -17,7 +17,8 @@ PROBLEM = "request_problem"
 _SCOPE_NAMES = {"model": "All layers", "layer": "Each layer", "window:3": "Windows of 3"}
 _MODEL_WIDTH, _TEXT_WIDTH, _SITE_WIDTH = 160, 175, 155
 _DEFAULTS = {
-    name: getattr(AtlasRequest, name) for name in ("site", "scope", "components", "seed", "restarts", "contrast")
+    name: getattr(AtlasRequest, name)
+    for name in ("site", "scope", "components", "seed", "restarts", "contrast", "enough")
 }
 
 
@@ -40,6 +41,14 @@ def draw(busy: bool) -> None:
                 help="How many networks to separate (ICA components). More gives finer ones, fewer coarser ones.",
             )
             with st.popover("More", width="content"):
+                st.toggle(
+                    "Only as many passages as it takes",
+                    key="enough",
+                    persist_state="session",
+                    help="The model reads 24, 48, 96, ... passages, and each time the networks are held against each "
+                    "other in two halves of them. It stops once half of the networks are trusted and agree, or twice "
+                    f"the text adds nothing, at {MOST_PASSAGES} passages at the latest.",
+                )
                 if source == texts.BUNDLED:
                     texts.passage_count()
                 _advanced()
@@ -127,13 +136,14 @@ def submit() -> None:
     try:
         request = AtlasRequest(
             model=state["request_model"],
-            passages=texts.chosen(),
+            passages=texts.chosen()[: MOST_PASSAGES if state["enough"] else None],
             site=state["site"],
             scope=state["scope"],
             components=state["components"],
             seed=state["seed"],
             restarts=state["restarts"],
             contrast=state["contrast"],
+            enough=state["enough"],
         )
     except RequestError as error:
         state[PROBLEM] = str(error)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import atlases, charts, jobs, words
+from dashboard import atlases, charts, jobs, selection, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import known_recurrence, recurrence_of
@@ -69,6 +69,30 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
             "shuffled neurons give. It takes about as long as the atlas did."
         )
     jobs.show(job)
+
+
+def offer(key: str, atlas: Atlas) -> None:
+    """Beside the table of an atlas whose recurrence is not known: the sentence that says so, and the button."""
+    few = len(atlas.passages) < LEAST_PASSAGES
+    st.caption(
+        "Whether these networks come back in other text is not known"
+        + (": there are too few passages to split." if few else ", so none is marked as trusted.")
+    )
+    if not few and not jobs.under_way(_job(key)):
+        st.button(
+            "Test whether they come back",
+            key="offer_halves",
+            icon=":material/call_split:",
+            on_click=_begin,
+            args=(key, atlas),
+            help="Finds the networks anew in each half of the passages: see the tab Recurrence. It takes about as long "
+            "as the atlas did.",
+        )
+
+
+def _begin(key: str, atlas: Atlas) -> None:
+    _submit(key, atlas)
+    selection.choose(view="Recurrence")
 
 
 def _sentence(found: Recurrence, network: int) -> None:

@@ -98,6 +98,8 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
         f"{words.count(len(networks), 'network')}, largest variance first. Click one to see it; sort by a "
         "column's head. The label is made of the words at which a network peaks. " + _trust(atlas, found)
     )
+    if key and found is None:
+        halves.offer(key, atlas)
     st.dataframe(
         rows[columns],
         key=_TABLE,

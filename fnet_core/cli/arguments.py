@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from fnet_core.checks import check_range
-from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS, SITES
+from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS, MOST_PASSAGES, SITES
 from fnet_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -73,12 +73,35 @@ def check_outputs(*paths: str | None) -> None:
             check_file(path)
 
 
-def add_texts(parser: argparse.ArgumentParser, split: Split) -> None:
-    """--texts, --dataset and --passages; the bundled `split` is the default."""
+class _UntilEnough(argparse.Action):
+    """A number of passages, or `auto` or `auto:N`, which sets `enough` and the most that are taken."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        name, colon, most = str(values).partition(":")
+        namespace.enough = name == "auto"
+        count = (most if colon else str(MOST_PASSAGES)) if namespace.enough else str(values)
+        try:
+            namespace.passages = int(count)
+        except ValueError:
+            parser.error(f"argument --passages: '{values}' is neither a number nor auto nor auto:N")
+
+
+def add_texts(parser: argparse.ArgumentParser, split: Split, *, auto: bool = False) -> None:
+    """--texts, --dataset and --passages; the bundled `split` is the default. With `auto`, as many as it takes, too."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--texts", metavar="F", help=f"text file (default: the bundled passages to {split} on)")
     source.add_argument("--dataset", metavar="D", help="text dataset of the hub, owner/name[:configuration]")
-    parser.add_argument("--passages", type=int, metavar="N", help="use the first N passages only")
+    if not auto:
+        parser.add_argument("--passages", type=int, metavar="N", help="use the first N passages only")
+        return
+    parser.set_defaults(enough=False)
+    parser.add_argument(
+        "--passages",
+        action=_UntilEnough,
+        metavar="N|auto",
+        help=f"use the first N passages only; auto: as many as it takes until networks come back in both halves of the "
+        f"text, {MOST_PASSAGES} at most (auto:N: N at most)",
+    )
 
 
 def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...]:
@@ -92,7 +115,7 @@ def passages_of(options: argparse.Namespace, split: Split) -> tuple[Passage, ...
     if options.dataset is not None:
         return texts.from_dataset(options.dataset, passages=wanted or DATASET_PASSAGES)
     passages = texts.from_file(options.texts) if options.texts is not None else _bundled(split)
-    if wanted is not None:
+    if wanted is not None and not getattr(options, "enough", False):
         check_range(wanted, 1, len(passages), f"--passages {wanted} is", f"the text has {len(passages)} passages")
     return passages[:wanted]
 

@@ -25,7 +25,7 @@ HELP = "find a model's functional networks"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the texts, and every choice that `AtlasRequest` has."""
     add_model(parser)
-    add_texts(parser, "find")
+    add_texts(parser, "find", auto=True)
     add_networks(parser)
     parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
     parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
@@ -43,7 +43,7 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Find the atlas and describe it."""
-    from fnet_core.networks.request import AtlasRequest
+    from fnet_core.networks.request import LEAST_PASSAGES, AtlasRequest
     from fnet_core.storage import artifacts
 
     threshold, passages = checked_threshold(options), passages_of(options, "find")
@@ -56,14 +56,17 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         seed=options.seed,
         restarts=options.restarts,
         contrast=options.contrast,
+        enough=options.enough,
     )
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
+    from fnet_core.networks import enough
     from fnet_core.networks.finding import find_atlas
+    from fnet_core.networks.halves import with_known_recurrence
     from fnet_core.networks.recurrence import LEVELS
 
     found = find_atlas(request, report, accept_licence=options.accept_licence)
-    atlas, path = found.answer, found.path
+    atlas, path = with_known_recurrence(found.answer), found.path
     if options.out is not None:
         path = Path(options.out)
         atlas.save(path)
@@ -89,11 +92,20 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     lines: list[str | Table] = [number_table((*titles, "label"), widths, rows)]
     if atlas.trusted_K is not None:
         lines.append(f"{int(atlas.trusted_K.sum())} of {len(atlas)} networks are to be trusted: {LEVELS}.")
+    elif len(atlas.passages) >= LEAST_PASSAGES:
+        lines.append(
+            "Whether these networks come back is not known: half of the text is too short for so many."
+            if found.computed
+            else "Whether these networks come back was not asked when this atlas was kept; it stands in this table "
+            f"after: fnet recur {path}"
+        )
     if atlas.converged < 1:
         lines.append(
             f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "
             "contrast or fewer components."
         )
+    if taken := enough.sentence(atlas.recipe):
+        lines.append(taken)
     if cut := atlas.recipe.get("cut"):
         lines.append(cut)
     lines.append(

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fnet_core.cli.arguments import (
     add_licence,
@@ -19,6 +19,9 @@ from fnet_core.cli.terminal import Table, number_table
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 
+if TYPE_CHECKING:
+    from fnet_core.networks.atlas import Atlas
+
 NAME = "recur"
 HELP = "do the networks come back: an atlas against its halves, or against another"
 
@@ -29,12 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="+",
         metavar="MODEL|ATLAS",
-        help="one model: its networks in two halves of the text; two models or atlas files: the one in the other",
+        help="one model or atlas file: its networks in two halves of the text; two of them: the one in the other",
     )
     add_licence(parser)
     add_texts(parser, "find")
     add_networks(parser)
     add_threshold(parser)
+    parser.add_argument(
+        "--single",
+        type=int,
+        metavar="N",
+        help="also in each of N passages alone, as published (arXiv 2502.20408)",
+    )
     parser.add_argument("--csv", metavar="F", help="also save the table as CSV")
 
 
@@ -52,12 +61,10 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     files = [name for name in options.what if name.endswith(".safetensors")]
     if missing := [name for name in files if not Path(name).is_file()]:
         raise RequestError(f"There is no atlas file '{missing[0]}'; save one with `atlas MODEL --out F`.")
-    if len(options.what) == 1 and files:
-        raise RequestError(
-            "An atlas file holds no text to split; name its model to see the networks in two halves, or a second atlas."
-        )
+    if options.single is not None and len(options.what) > 1:
+        raise RequestError("--single holds one atlas against its own passages; name one model or atlas file.")
     threshold, passages = checked_threshold(options), passages_of(options, "find")
-    from fnet_core.networks.request import AtlasRequest, check_halves
+    from fnet_core.networks.request import AtlasRequest, check_halves, check_single
 
     check_outputs(options.csv)
     request = AtlasRequest(
@@ -66,8 +73,10 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     for name in options.what:
         if name not in files:
             check_model(name, options)
-    if len(options.what) == 1:
+    if len(options.what) == 1 and not files:
         check_halves(passages)
+        if options.single is not None:
+            check_single(options.single, passages)
     from fnet_core.networks.atlas import Atlas
 
     kept = {name: Atlas.load(Path(name)) for name in files}
@@ -75,7 +84,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.models.resolving import resolve
     from fnet_core.networks.comparing import compare_atlases
     from fnet_core.networks.finding import cut_for, find_atlas
-    from fnet_core.networks.halves import split_half
+    from fnet_core.networks.halves import halves_of_kept, split_half
     from fnet_core.networks.recurrence import AGREEMENT
     from fnet_core.storage import artifacts
 
@@ -84,7 +93,11 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             return kept[name]
         return find_atlas(replace(request, model=name), report, accept_licence=options.accept_licence).answer
 
-    if len(options.what) == 1:
+    if len(options.what) == 1 and files:
+        (whole,) = kept.values()
+        found = halves_of_kept(whole, threshold, report, accept_licence=options.accept_licence)
+        stability_K, cut = whole.stability_K, whole.recipe.get("cut", "")
+    elif len(options.what) == 1:
         whole, found = split_half(request, threshold, report, accept_licence=options.accept_licence)
         stability_K, cut = whole.stability_K, whole.recipe.get("cut", "")
     else:
@@ -112,4 +125,31 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     ]
     if cut:
         lines.append(cut)
-    return found.summary(), lines
+    result = found.summary()
+    if options.single is not None:
+        result["single"], alone = _single(whole, options, threshold, report)
+        lines += alone
+    return result, lines
+
+
+def _single(
+    whole: Atlas, options: argparse.Namespace, threshold: float, report: Report
+) -> tuple[dict[str, Any], list[str | Table]]:
+    """The atlas's networks in so many passages alone."""
+    from fnet_core.models.loading import get_loaded
+    from fnet_core.networks.recurrence import RECURRING
+    from fnet_core.networks.singles import in_singles
+
+    loaded = get_loaded(whole.model_name, accept_licence=options.accept_licence, report=report)
+    found = in_singles(loaded, whole, options.single, threshold, report)
+    rows = [
+        (f"{row.network}", f"{row.passages}", f"{row.overlap:.2f}", f"{row.label}")
+        for row in found.table().itertuples()
+    ]
+    return found.summary(), [
+        found.recipe["title"],
+        number_table(("#", "passages", "IoU", "label"), (3, 8, 4), rows),
+        f"A passage alone has {found.per_passage:.1f} of {len(found.labels)} networks on average (IoU above "
+        f"{RECURRING:g}); shuffled neurons: {found.per_passage_by_chance:.1f}. Mean IoU {found.overlap_SK.mean():.3f}, "
+        f"shuffled {found.chance_overlap_SDK.mean():.3f}.",
+    ]

@@ -5,8 +5,8 @@ Sources: Varoquaux et al. 2010 (CanICA: subject reduction, group canonical corre
 Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stability index).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from itertools import accumulate
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from fnet_core.choices import Contrast
 from fnet_core.decomposition.ica import fastica, random_starts, whiten
 from fnet_core.decomposition.products import COLUMNS_IN_CACHE, gram
+from fnet_core.decomposition.projection import Networks, Separated, projected
 from fnet_core.decomposition.spill import Spill
 from fnet_core.errors import RequestError
 from fnet_core.profiling import Stopwatch
@@ -24,31 +25,11 @@ from fnet_core.progress import Report, part_of, silent
 SKETCH_FACTOR = 4
 """The group step carries this many times K directions while subjects arrive."""
 
-SHARE_ROUNDING = 1e-4
-"""Shares of variance that sum to more than 1 by no more than this do so by rounding."""
+Enough = Callable[[int, Sequence[Separated]], bool]
+"""Called with the number of subjects so far and the networks of each block in them; True when no more are wanted."""
 
 _RANK_TOLERANCE = 1e-5
 """Eigenvalues below this share of the largest are rounding noise of float32 products, not directions."""
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The functional networks of one group of subjects over one block of neurons."""
-
-    maps_KN: Tensor
-    """float32 z-values over neurons, the larger tail positive, strongest network first."""
-    time_courses: tuple[Tensor, ...]
-    """(T, K) float32 per subject, in standard deviations of a neuron's activity."""
-    variance_K: Tensor
-    """Share of the variance of the z-scored activations that each network carries; all of them sum to 1 at most."""
-    recurrence_SK: Tensor
-    """The same share within each subject."""
-    stability_K: Tensor
-    """ICASSO's I_q: 1 when every restart finds the network, near 0 when none repeats it. Needs two restarts or more."""
-    converged: float
-    """Share of restarts that reached the tolerance."""
-    halves: tuple[Tensor, Tensor] | None = None
-    """Maps as `maps_KN` found in the even and in the odd subjects alone, where that was asked for and can be done."""
 
 
 SoFar = Callable[[int, Report], list[Networks]]
@@ -253,6 +234,8 @@ def canica(
     names: Sequence[str] | None = None,
     halves: bool = False,
     early: Early | None = None,
+    looks: Collection[int] = (),
+    enough: Enough | None = None,
     report: Report = silent,
     clock: Stopwatch | None = None,
 ) -> list[Networks]:
@@ -262,8 +245,10 @@ def canica(
     of the blocks of neurons that are decomposed on their own (one block of all neurons, one per layer, or windows),
     side by side unless `starts` says where each begins; `names` is what messages call them. With `halves` every second
     subject is decomposed on its own as well, and so are the others, from the same reading. `early` may look at what the
-    subjects give so far after each of them, which changes nothing. Returns one `Networks` per block. Same seed, same
-    machine: same bits. Raises RequestError when the data hold fewer than `components` directions.
+    subjects give so far after each of them, which changes nothing. Once as many subjects as stand in `looks` were read,
+    `enough` is shown what they give, halves included, and the networks are those of the subjects that were read when it
+    said so, to the bit. Returns one `Networks` per block. Same seed, same machine: same bits. Raises RequestError when
+    the data hold fewer than `components` directions.
     """
     clock = clock or Stopwatch()
     starts = list(accumulate(widths, initial=0))[:-1] if starts is None else starts
@@ -272,11 +257,25 @@ def canica(
     bases: list[GroupBasis] = []
     half_bases: list[list[GroupBasis]] = []
     varying: list[list[int]] = []
+    found: list[Separated] | None = None
     buffer = torch.empty(0)
 
+    def separated(report: Report) -> list[Separated]:
+        with clock.stage("separating"):
+            groups = [[basis.result() for basis in bases], *_enough(half_bases)]
+            parts = [
+                separate(group, seed, restarts, contrast, part_of(report, part, len(groups)))
+                for part, group in enumerate(groups)
+            ]
+        return [
+            Separated(*own, halves=(rest[0][0].cpu(), rest[1][0].cpu()) if rest else None)
+            for own, *rest in zip(*parts, strict=True)
+        ]
+
     def so_far(restarts: int, report: Report) -> list[Networks]:
-        found = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
-        return _project(spill, cuts, torch.tensor(varying), found, report)
+        first = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
+        early_on = [Separated(*own, halves=None) for own in first]
+        return projected(spill, cuts, torch.tensor(varying), early_on, report)
 
     with Spill() as spill:
         iterator = iter(subjects)
@@ -305,18 +304,16 @@ def canica(
                 spill.append(z_TN)
             if early is not None:
                 early(len(spill), so_far)
-        with clock.stage("separating"):
-            groups = [[basis.result() for basis in bases], *_enough(half_bases)]
-            found, *in_halves = (
-                separate(group, seed, restarts, contrast, part_of(report, part, len(groups)))
-                for part, group in enumerate(groups)
-            )
+            found = None
+            if enough is not None and len(spill) in looks:
+                with suppress(RequestError):  # too few directions so far
+                    found = separated(lambda _, fraction: report("looking", fraction))
+                with clock.stage("looking"):
+                    if found and enough(len(spill), found):
+                        break
+        found = found or separated(report)
         with clock.stage("projecting"):
-            networks = _project(spill, cuts, torch.tensor(varying), found, report)
-            if in_halves:
-                pairs = zip(networks, *in_halves, strict=True)
-                networks = [replace(own, halves=(even[0].cpu(), odd[0].cpu())) for own, even, odd in pairs]
-            return networks
+            return projected(spill, cuts, torch.tensor(varying), found, report)
 
 
 def _enough(half_bases: Sequence[Sequence[GroupBasis]]) -> list[list[Tensor]]:
@@ -325,75 +322,6 @@ def _enough(half_bases: Sequence[Sequence[GroupBasis]]) -> list[list[Tensor]]:
         return [[basis.result() for basis in bases] for bases in half_bases]
     except RequestError:
         return []
-
-
-def _project(
-    spill: Spill,
-    cuts: Sequence[slice],
-    varying_SB: Tensor,
-    found: Sequence[tuple[Tensor, Tensor, float]],
-    report: Report,
-) -> list[Networks]:
-    """Second visit to the subjects: time courses on the maps' pseudo-inverse, variance, order."""
-    maps, stability, converged = zip(*found, strict=True)
-    inverses = [torch.linalg.pinv(m.double()).float() for m in maps]
-    power = [m.double().square().sum(dim=1).cpu() for m in maps]
-    courses: list[list[Tensor]] = [[] for _ in maps]
-    carried: list[list[Tensor]] = [[] for _ in maps]
-    for i, z_TN in enumerate(spill.halves()):
-        report("projecting", i / len(spill))
-        z_TN = z_TN.to(maps[0].device)
-        for b, cut in enumerate(cuts):
-            course_TK = _on_inverse(z_TN[:, cut], inverses[b]).cpu()
-            courses[b].append(course_TK)
-            carried[b].append(course_TK.double().square().sum(dim=0) * power[b])
-    tokens_S = torch.tensor([len(course_TK) for course_TK in courses[0]])
-    results = []
-    for b, maps_KN in enumerate(maps):
-        carried_SK = torch.stack(carried[b])
-        total_S = (tokens_S * varying_SB[:, b]).clamp_min(1e-30)
-        if (carried_SK.sum(dim=1) > total_S * (1 + SHARE_ROUNDING)).any():
-            courses[b] = _untangled(courses[b], maps_KN)
-            carried_SK = torch.stack([c.double().square().sum(dim=0) * power[b] for c in courses[b]])
-        variance_K = carried_SK.sum(dim=0) / total_S.sum()
-        order = variance_K.argsort(descending=True, stable=True)
-        results.append(
-            Networks(
-                maps_KN.cpu()[order],
-                tuple(c[:, order] for c in courses[b]),
-                variance_K[order].float(),
-                (carried_SK / total_S[:, None])[:, order].float(),
-                stability[b][order].float(),
-                converged[b],
-            )
-        )
-    report("projecting", 1.0)
-    return results
-
-
-def _on_inverse(z_TN: Tensor, inverse_NK: Tensor) -> Tensor:
-    """Float16 z-scores times a float32 matrix, (T, K) float32, without a float32 copy of all of them."""
-    course_TK = inverse_NK.new_zeros(len(z_TN), inverse_NK.shape[1])
-    parts = zip(z_TN.split(COLUMNS_IN_CACHE, dim=1), inverse_NK.split(COLUMNS_IN_CACHE), strict=True)
-    for part_TN, part_NK in parts:
-        course_TK.addmm_(part_TN.float(), part_NK)
-    return course_TK
-
-
-def _untangled(courses: Sequence[Tensor], maps_KN: Tensor) -> list[Tensor]:
-    """The courses, (T, K) float32 per subject, on the orthonormal set that lies nearest to the maps.
-
-    Where maps are nearly copies of each other, courses on their pseudo-inverse are huge and cancel, and the shares of
-    variance count the same activity many times. On the nearest orthonormal set (Löwdin 1950; as measure of importance
-    Gibson 1962, Johnson 2000) each share is at least 0 and all of them sum to what the maps explain together.
-    """
-    maps_KN = maps_KN.double().cpu()
-    length_K = maps_KN.norm(dim=1)
-    unit_KN = maps_KN / length_K[:, None]
-    values, vectors = torch.linalg.eigh(unit_KN @ unit_KN.T)
-    root_KK = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    turn_KK = length_K[:, None] * root_KK / length_K
-    return [(course_TK.double() @ turn_KK).float() for course_TK in courses]
 
 
 def largest_components(tokens_S: list[int], widths: tuple[int, ...], components: int) -> int:

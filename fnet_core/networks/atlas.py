@@ -362,5 +362,5 @@ def _kept(path: Path) -> Atlas:
     return atlas
 
 
-ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts", "cut"}))
+ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts", "cut", "enough"}))
 """Atlases in the store."""

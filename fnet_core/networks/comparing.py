@@ -69,16 +69,28 @@ def in_halves(whole: Atlas, halves: tuple[Maps, Maps], recipe: dict[str, Any]) -
     `recipe` is that of `halves_recipe`. Each network has one partner in each half; its figures are those of the two
     partners, which share no text.
     """
+    return maps_in_halves(whole.maps, halves, whole.scope, whole.widths_L, recipe, whole.labels)
+
+
+def maps_in_halves(
+    whole: Maps,
+    halves: tuple[Maps, Maps],
+    scope: str,
+    widths_L: tuple[int, ...],
+    recipe: dict[str, Any],
+    labels: tuple[str, ...] | None = None,
+) -> Recurrence:
+    """`in_halves` of maps that are no atlas yet; `recipe` gives threshold, draws and seed."""
     firsts, tos = [], []
-    for whole_KN, first_JN, second_JN in zip(whole.maps, *halves, strict=True):
+    for whole_KN, first_JN, second_JN in zip(whole, *halves, strict=True):
         at_K = partners(map_correlation(whole_KN, first_JN))
         if (at_K < 0).any():
             raise RequestError("One half of the texts gave fewer networks than all of them; ask for fewer components.")
         firsts.append(first_JN[at_K])
         tos.append(partners(map_correlation(whole_KN, second_JN)))
     threshold, draws, seed = (recipe[name] for name in ("threshold", "draws", "seed"))
-    found = _held_against(firsts, halves[1], whole.scope, whole.widths_L, threshold, draws, seed, tos)
-    return Recurrence(recipe, whole.labels, *found)
+    found = _held_against(firsts, halves[1], scope, widths_L, threshold, draws, seed, tos)
+    return Recurrence(recipe, labels or ("",) * sum(map(len, whole)), *found)
 
 
 def _held_against(

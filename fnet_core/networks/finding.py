@@ -13,11 +13,12 @@ from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import read_config
 from fnet_core.models.modules import site_widths
-from fnet_core.models.running import expected, running
+from fnet_core.models.running import Running, expected, running
 from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.blocks import block_name, layer_blocks
 from fnet_core.networks.comparing import halves_recipe, in_halves
+from fnet_core.networks.enough import Watch, answers, looks_at
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.networks.request import LEAST_PASSAGES, AtlasRequest
 from fnet_core.profiling import PeakMemory, Stopwatch
@@ -47,10 +48,10 @@ def find_atlas(
     folder = models.resolve(request.model, report=report, **loading)
     check_site_of(read_config(folder.path), request.site)
     model = expected(folder)
-    if kept := memo.found(ATLASES, request.recipe(model)):
+    if kept := _kept(request, model):
         return kept
     request = cut_for(request, reader_at(folder))
-    if request.cut and (kept := memo.found(ATLASES, request.recipe(model))):
+    if request.cut and (kept := _kept(request, model)):
         return kept
     return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report, publish=publish)
 
@@ -61,7 +62,19 @@ def kept_atlas(request: AtlasRequest, **loading: Any) -> Found[Atlas] | None:
     Raises RequestError when the request cannot be met, Cancelled when its model is not on this machine.
     """
     folder = models.resolve(request.model, report=_nothing_long, **loading)
-    return memo.found(ATLASES, request.recipe(expected(folder)))
+    return _kept(request, expected(folder))
+
+
+def _kept(request: AtlasRequest, model: Running) -> Found[Atlas] | None:
+    """The atlas that a request asks for if the store has it."""
+    if not request.enough:
+        return memo.found(ATLASES, request.recipe(model))
+    most = len(request.passages)
+    kept = (
+        memo.found(ATLASES, request.taking(taken).recipe(model), lambda atlas: answers(atlas, most))
+        for taken in looks_at(most)
+    )
+    return next((found for found in kept if found), None)
 
 
 def _nothing_long(stage: str, fraction: float) -> None:
@@ -91,7 +104,13 @@ def atlas_uncut(
     publish: Publish | None = None,
 ) -> Found[Atlas]:
     """`atlas_of` on the passages as they are, however long they are to this model; the rest as in `compute_atlas`."""
-    recipe = request.recipe(running(loaded))
+    model = running(loaded)
+    recipe = request.recipe(model)
+    if request.enough:
+        if kept := _kept(request, model):
+            return kept
+        atlas = compute_atlas(loaded, request, recipe, report, publish=publish)
+        return Found(atlas, memo.keep(ATLASES, atlas.recipe, atlas), computed=True)
     return memo.answered(
         ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report, halves=halves, publish=publish)
     )
@@ -110,7 +129,8 @@ def compute_atlas(
 
     With `halves`, and passages enough, the networks are separated in either half of the passages as well, and the atlas
     says how they come back: two more separations, from the same reading. `publish` is called with provisional atlases
-    of the first passages while the others are read; the result is the same to the last bit.
+    of the first passages while the others are read; the result is the same to the last bit. Where
+    only enough passages are to be taken, the recipe becomes that of a request for so many, with what was seen.
     """
     peak = PeakMemory()
     clock = Stopwatch()
@@ -124,6 +144,7 @@ def compute_atlas(
             f"{request.components} components are more than these texts and neurons allow ({most}); ask for fewer"
             + (" or give more text." if request.scope == "model" else " or choose scope model.")
         )
+    watch = Watch(len(tokens), request.scope, widths_L) if request.enough else None
     looks = _looks(_counts(tokens), blocks, request.components) if publish else ()
 
     def early(count: int, so_far: SoFar) -> None:
@@ -151,9 +172,14 @@ def compute_atlas(
         names=["the model"] if request.scope == "model" else [block_name(block) for block in layers],
         halves=halves and len(request.passages) >= LEAST_PASSAGES,
         early=early,
+        looks=watch.at if watch else (),
+        enough=watch,
         report=report,
         clock=clock,
     )
+    if watch is not None:
+        request = request.taking(len(found[0].time_courses))
+        tokens, recipe = tokens[: len(request.passages)], request.recipe(running(loaded)) | {"enough": watch.record()}
     with clock.stage("labelling"):
         atlas = _described(request, recipe, widths_L, tokens, found, clock, peak)
     found_in_halves = [networks.halves for networks in found if networks.halves is not None]

@@ -26,6 +26,11 @@ def known_recurrence(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD) -> Recu
     return memo.known(RECURRENCES, halves_recipe(atlas, threshold))
 
 
+def with_known_recurrence(atlas: Atlas) -> Atlas:
+    """The atlas with its split-half recurrence where that was asked for after it was found."""
+    return atlas if atlas.halves is not None else replace(atlas, halves=known_recurrence(atlas))
+
+
 def split_half(
     request: AtlasRequest, threshold: float = DEFAULT_THRESHOLD, report: Report = silent, **loading: Any
 ) -> tuple[Atlas, Recurrence]:
@@ -40,6 +45,19 @@ def split_half(
         return whole, kept
     loaded = models.get_loaded(request.model, report=_part(report, 0), **loading)
     return whole, recurrence_of(loaded, whole, threshold, report)
+
+
+def halves_of_kept(
+    whole: Atlas, threshold: float = DEFAULT_THRESHOLD, report: Report = silent, **loading: Any
+) -> Recurrence:
+    """The split-half recurrence of an atlas at hand: its own, the store's, or computed with the model that it names.
+
+    Raises RequestError as `recurrence_of` does, and where that model cannot be loaded.
+    """
+    check_halves(whole.passages)
+    if kept := known_recurrence(whole, threshold):
+        return kept
+    return recurrence_of(models.get_loaded(whole.model_name, report=report, **loading), whole, threshold, report)
 
 
 def recurrence_of(

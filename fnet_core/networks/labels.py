@@ -48,3 +48,21 @@ def label_networks(words: Sequence[str], courses_TK: np.ndarray, count: int = 3)
         best = [i for i in np.argsort(-weight, kind="stable")[:count] if weight[i] > 0]
         labels.append(" · ".join(names[i] for i in best) or "no positive peak")
     return tuple(labels)
+
+
+def strongest_passage(courses: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Per network, the largest share of its highest peaks that one passage has, and which: (K,) float64, (K,) int64.
+
+    `courses` has a (T, K) time course of every network for each passage; the peaks are those that label a network,
+    weighted by their height.
+    """
+    courses_TK = np.concatenate(courses)
+    passage_T = np.repeat(np.arange(len(courses)), [len(course) for course in courses])
+    top = max(1, int(len(courses_TK) * _TOP_SHARE))
+    weight_KS = np.zeros((courses_TK.shape[1], len(courses)))
+    for weight_S, course_T in zip(weight_KS, courses_TK.T, strict=True):
+        peaks = np.argpartition(course_T, -top)[-top:]
+        np.add.at(weight_S, passage_T[peaks], np.maximum(course_T[peaks], 0))
+    total_K = weight_KS.sum(axis=1)
+    share_KS = np.divide(weight_KS, total_K[:, None], out=np.zeros_like(weight_KS), where=total_K[:, None] > 0)
+    return share_KS.max(axis=1), share_KS.argmax(axis=1)

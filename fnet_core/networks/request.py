@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.checks import check_choice, check_range, check_seed
@@ -43,6 +43,11 @@ def check_halves(passages: Sequence[Passage]) -> None:
         )
 
 
+def check_single(count: int, passages: Sequence[Passage]) -> None:
+    """RequestError for a number of passages to decompose alone that there are not."""
+    check_range(count, 1, len(passages), f"{count} passages are", f"there are {len(passages)}; choose 1 to so many")
+
+
 @dataclass(frozen=True)
 class AtlasRequest:
     """What to ask of which model; everything here affects the result."""
@@ -55,6 +60,8 @@ class AtlasRequest:
     seed: int = 0
     restarts: int = 10
     contrast: Contrast = "cube"
+    enough: bool = False
+    """Take passages only until recurrence levels off (`networks/enough.py`); those given are the most."""
     cut: str = ""
     """How many passages became how many and why, as a sentence for people; empty where none was cut."""
 
@@ -79,6 +86,12 @@ class AtlasRequest:
         check_seed(self.seed)
         if not self.passages:
             raise RequestError("There is no text to find networks on; give at least one passage.")
+        if self.enough:
+            check_halves(self.passages)
+
+    def taking(self, passages: int) -> AtlasRequest:
+        """The request for all of the first so many passages."""
+        return replace(self, passages=self.passages[:passages], enough=False)
 
     def recipe(self, model: Running) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""

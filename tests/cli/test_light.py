@@ -59,6 +59,8 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("atlas", "tiny", "--components", "many"), "invalid int value: 'many'"),
     (("atlas", "tiny", "--threshold", "-1"), "out of range; choose 0 or more"),
     (("atlas", "tiny", "--passages", "0"), "--passages 0 is out of range"),
+    (("atlas", "tiny", "--passages", "some"), "'some' is neither a number nor auto nor auto:N"),
+    (("atlas", "tiny", "--passages", "auto:3"), "3 passages are too few to split into halves"),
     (("prune", "tiny", "--method", "guess"), "invalid choice: 'guess'"),
     (("compare", "tiny"), "required: B"),
     (("derive", "tiny", "--how", "noise:0.1"), "required: --out"),

@@ -41,6 +41,13 @@ def test_the_same_request_is_answered_from_the_store(capsys):
     assert not json.loads(run(capsys, *ATLAS, "--json")[1])["computed"]
 
 
+def test_as_many_passages_as_it_takes(capsys):
+    arguments = [*ATLAS[:-1], "auto:8"]
+    result = json.loads(run(capsys, *arguments, "--json")[1])
+    assert result["passages"] == 8 and result["recipe"]["enough"]["looks"][0][0] == 8
+    assert "8 passages were taken" in run(capsys, *arguments)[1]
+
+
 def test_the_table_for_people(capsys):
     status, out, _ = run(capsys, *ATLAS, "--quiet")
     lines = out.splitlines()

@@ -39,6 +39,19 @@ def test_halves_are_tested_on_demand_and_then_stand_in_the_table():
     assert any("Does each network come back?" in chart.proto.spec for chart in at.get("plotly_chart"))
 
 
+def test_the_table_says_that_recurrence_is_not_known_and_its_button_opens_the_tab():
+    at, _ = recurrence_tab(6)
+    at.session_state["view"] = "In text"
+    at.run()
+    assert "Whether these networks come back in other text is not known, so none is marked as trusted" in said(at)
+    with patch.object(jobs, "remember", wraps=jobs.remember) as remembered:
+        at.button(key="offer_halves").click().run()
+    assert at.query_params["view"] == "Recurrence"
+    assert manager().wait(remembered.call_args_list[0].args[0].id, 60).state == "done"
+    at.run()
+    assert "is not known" not in said(at) and "of 3 are to be trusted" in said(at)
+
+
 def test_an_atlas_brings_its_recurrence_along():
     at, request = recurrence_tab(6, halves=True)
     atlas = find_atlas(request).answer
@@ -51,3 +64,5 @@ def test_an_atlas_brings_its_recurrence_along():
 def test_three_passages_cannot_be_split():
     at, _ = recurrence_tab(3)
     assert at.button(key="test_halves").disabled and "too few passages to split" in said(at)
+    assert "there are too few passages to split" in said(at)
+    assert not [button for button in at.button if button.key == "offer_halves"]

@@ -14,6 +14,7 @@ from support.pressing import press_for_job
 
 from dashboard import jobs, model_access
 from dashboard.networks import form, own_text
+from fnet_core import texts
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import manager
@@ -44,6 +45,11 @@ def test_the_page_counts_the_passages_that_were_read_and_says_what_was_cut():
     text = said(page("networks", atlas=atlas.key))
     assert f"{len(atlas.passages)} passages, {atlas.tokens:,} tokens" in text
     assert f"1 passage was cut into {len(atlas.passages)}, for passages of more than 2,358 tokens of tiny" in text
+
+
+def test_the_page_says_how_many_passages_were_enough():
+    atlas = find_atlas(AtlasRequest("tiny", texts.bundled("find")[:6], components=2, restarts=2, enough=True)).answer
+    assert "6 passages were taken" in said(page("networks", atlas=atlas.key))
 
 
 def test_networks_show_the_numbers_of_the_atlas():
@@ -187,7 +193,11 @@ def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
     at.run()
     assert "**3 of 15 neurons**" in said(at)
     assert (asked[0].model, asked[0].components, len(asked[0].passages)) == ("smollm2-135m", 5, 2)
-    assert "job" not in at.query_params
+    assert "job" not in at.query_params and not asked[0].enough
+    at.slider(key="passages").set_value(60)
+    at.toggle(key="enough").set_value(True)
+    press_for_job(at, "find_networks", 20)
+    assert asked[1].enough and len(asked[1].passages) == 60
 
 
 def test_provisional_networks_stand_there_until_the_whole_takes_their_place(monkeypatch):

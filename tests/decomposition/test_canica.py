@@ -8,7 +8,6 @@ from support.planted import matched_correlation, sparse_maps, subjects_from
 from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition.canica import (
     GroupBasis,
-    _untangled,
     _varies,
     canica,
     cluster_restarts,
@@ -17,6 +16,7 @@ from fnet_core.decomposition.canica import (
     standardize,
 )
 from fnet_core.decomposition.ica import decorrelate
+from fnet_core.decomposition.projection import untangled
 from fnet_core.errors import RequestError
 
 TOKENS = [461, 383, 574, 397, 468]
@@ -144,6 +144,20 @@ def test_the_merged_basis_is_that_of_all_directions_stacked_while_nothing_was_dr
     torch.testing.assert_close(overlap, torch.ones(5), atol=1e-4, rtol=0)
 
 
+def test_a_sketch_that_dropped_directions_keeps_those_that_subjects_share():
+    """Sixteen subjects have 160 directions, the sketch keeps 20: the five shared ones are those of the exact stack."""
+    generator = torch.Generator().manual_seed(8)
+    shared = torch.randn(5, 400, generator=generator)
+    basis, stacked = GroupBasis(5, 400, torch.device("cpu")), []
+    for _ in range(16):
+        noise = torch.randn(40, 400, generator=generator)
+        z = standardize(4 * torch.randn(40, 5, generator=generator) @ shared + noise)
+        basis.add(z)
+        stacked.append(leading_directions(z, 10))
+    expected = leading_directions(torch.cat(stacked), 5)
+    assert torch.linalg.svdvals(basis.result() @ expected.T).min() > 0.999
+
+
 def test_a_network_found_by_every_restart_is_stable_and_a_random_one_is_not():
     generator = torch.Generator().manual_seed(3)
     restarts, components = 8, 6
@@ -210,7 +224,7 @@ def test_maps_that_do_not_overlap_keep_the_courses_they_have():
     maps = torch.zeros(2, 6)
     maps[0, :3], maps[1, 3:] = 2.0, -1.0
     course = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(_untangled([course], maps)[0], course)
+    torch.testing.assert_close(untangled([course], maps)[0], course)
 
 
 def test_a_neuron_that_is_at_its_mean_at_the_first_token_still_varies():

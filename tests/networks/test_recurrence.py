@@ -80,6 +80,13 @@ def test_independent_noise_stays_at_chance():
     assert found.correlation_K.max() < 1.3 * found.correlation_level
 
 
+def test_the_chance_correlation_is_that_of_independent_normal_maps():
+    """The mean abs(r) of two independent maps over N neurons is the square root of 2 / (pi (N - 1)), nearly."""
+    maps = np.random.default_rng(1).normal(size=(2, 500))
+    found = compare_atlases(atlas_of(maps[:1]), atlas_of(maps[1:]), draws=2000)
+    assert found.chance_correlation_DK.mean() == pytest.approx((2 / np.pi / 499) ** 0.5, rel=0.05)
+
+
 def test_shuffles_stay_within_layers():
     """A network that fills one of two layers overlaps with its like wholly, in every shuffle."""
     maps = np.zeros((1, 20))
