@@ -7,9 +7,9 @@
     python -m benchmarks.recurrence [MODEL ...] --single 12 [--components 10 32]
     python -m benchmarks.recurrence [MODEL ...] [--passages 12 24 48] [--text FILE --more 96 192] [--components 32]
 
-With --halves: the split-half recurrence of the networks of the first so many passages, bundled or of a text, at every
-number of networks, contrast and size of sketch (in directions per network) that is named; with --score how well they
-come back in the score passages, which none of them has read.
+With --halves: the split-half recurrence of the networks of the first so many passages, bundled or of a text. Numbers of
+networks, contrasts and sizes of the sketch (in directions per network) are varied one at a time, the others at their
+first. With --score how well the networks come back in the score passages, which none of them has read.
 
 With --changed: how many networks are trusted with the one number of passages and with the other, and the ten networks
 that changed most, with both labels. With --trusted: the trusted networks of so many passages by their labels, with the
@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.recurrence_curves import Setting, print_curves
+from benchmarks.recurrence_curves import Setting, one_at_a_time, print_curves
 from fnet_core import texts
 from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition.canica import SKETCH_FACTOR
@@ -71,8 +71,8 @@ def main() -> None:
         _single(options.models, options.single, options.components)
     elif options.halves:
         passages = texts.from_file(options.text) if options.text else texts.for_networks()
-        every = product(options.models, options.components, options.contrasts, options.sketch)
-        settings = [Setting(*values) for values in every]
+        varied = one_at_a_time(options.components, options.contrasts, options.sketch)
+        settings = [Setting(name, *values) for name in options.models for values in varied]
         print_curves(
             settings, options.text.name if options.text else "bundled", passages, options.halves, options.score
         )

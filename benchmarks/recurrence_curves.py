@@ -60,6 +60,13 @@ class Setting:
         return folder / f"{artifacts.digest({name: recipe[name] for name in recipe if name != 'fnet'})}.json"
 
 
+def one_at_a_time(*choices: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The first of each, then every other one with the first of the rest."""
+    first = [values[0] for values in choices]
+    others = [(*first[:i], value, *first[i + 1 :]) for i, values in enumerate(choices) for value in values[1:]]
+    return [tuple(first), *others]
+
+
 class Reading:
     """What passages give in a model, on disk once it is asked for."""
 
