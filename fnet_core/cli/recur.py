@@ -1,5 +1,7 @@
 """`recur`: do a model's networks come back in other texts?"""
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import replace
 from pathlib import Path

@@ -41,17 +41,17 @@ def test_chance_is_that_of_random_masks_and_stays_within_layers():
 
 
 def test_a_network_is_found_in_the_passages_that_it_was_planted_in():
-    maps = sparse_maps(3, 300, 20, seed=1)
+    maps = sparse_maps(3, 900, 30, seed=1)
     with_third, _ = subjects_from(maps, [150] * 8, noise=1.0, seed=2)
     without, _ = subjects_from(maps[:2], [150] * 8, noise=1.0, seed=2)
     has_third = np.array([i % 4 != 0 for i in range(8)])
     subjects = [a if there else b for there, a, b in zip(has_third, with_third, without, strict=True)]
-    (whole,) = canica(subjects, [300], 3, restarts=3)
+    (whole,) = canica(subjects, [900], 3, restarts=3)
     planted = map_correlation(maps.numpy(), whole.maps_KN.numpy()).argmax(axis=1)
     found, chance = [], []
     for subject in subjects:
-        (alone,) = canica([subject], [300], 3, restarts=3)
-        overlap_K, chance_DK = one_block(whole.maps_KN.numpy(), alone.maps_KN.numpy(), (300,))
+        (alone,) = canica([subject], [900], 3, restarts=3)
+        overlap_K, chance_DK = one_block(whole.maps_KN.numpy(), alone.maps_KN.numpy(), (900,))
         found.append(overlap_K[planted] > 0.2)
         chance.append(chance_DK > 0.2)
     found_SK = np.array(found)
