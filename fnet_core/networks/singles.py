@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from fnet_core.activations.reading import read_subjects
 from fnet_core.choices import DEFAULT_THRESHOLD
-from fnet_core.decomposition.canica import canica, standardize
+from fnet_core.decomposition.canica import leading_directions, separate, standardize
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
@@ -140,28 +141,36 @@ def in_singles(
 
     def compute() -> Singles:
         blocks = layer_blocks(whole.scope, whole.layer_count)
-        widths = [sum(whole.widths_L[layers.start : layers.stop]) for layers in blocks]
+        ends = [sum(whole.widths_L[: layers.stop]) for layers in blocks]
         starts = [sum(whole.widths_L[: layers.start]) for layers in blocks]
-        settings = {name: whole.recipe[name] for name in ("seed", "restarts", "contrast")}
         subjects = read_subjects(loaded, chosen, whole.site, write=standardize, reuse=True)
         rows = []
         for number, subject in enumerate(subjects):
-            found = canica(
-                [subject.activations_TN],
-                widths,
-                whole.recipe["components"],
-                standardized=True,
-                starts=starts,
-                report=part_of(report, number, count, "decomposing single passages"),
-                **settings,
-            )
-            maps = [networks.maps_KN.numpy() for networks in found]
+            groups = [subject.activations_TN[:, start:end] for start, end in zip(starts, ends, strict=True)]
+            maps = decomposed(groups, whole.recipe, part_of(report, number, count, "decomposing single passages"))
             rows.append(overlap_with_chance(whole.maps, maps, blocks, whole.widths_L, threshold, CHANCE_DRAWS, 0))
         overlap, chance = zip(*rows, strict=True)
         names = tuple(passage.name for passage in chosen)
         return Singles(recipe, whole.labels, names, np.array(overlap), np.array(chance))
 
     return memo.answered(KEPT, recipe, compute).answer
+
+
+def decomposed(blocks: Sequence[Tensor], recipe: dict[str, Any], report: Report = silent) -> list[np.ndarray]:
+    """The networks of one passage alone, (K, N) z-values for each block of z-scored activations, (T, N).
+
+    Its K strongest directions are separated as an atlas's are, with the components, seed, restarts and contrast of
+    `recipe`. Raises RequestError for a passage with fewer directions.
+    """
+    components = recipe["components"]
+    groups = [leading_directions(z_TN, components) for z_TN in blocks]
+    if (fewest := min(map(len, groups))) < components:
+        raise RequestError(
+            f"A passage alone allows at most {fewest} networks and this atlas has {components}; ask for fewer "
+            "components."
+        )
+    found = separate(groups, recipe["seed"], recipe["restarts"], recipe["contrast"], report)
+    return [maps_KN.cpu().numpy() for maps_KN, _, _ in found]
 
 
 def overlap_with_chance(

@@ -4,16 +4,17 @@ from math import comb
 
 import numpy as np
 import pytest
+import torch
 from support.planted import sparse_maps, subjects_from
 
 from fnet_core import texts
-from fnet_core.decomposition.canica import canica
+from fnet_core.decomposition.canica import canica, standardize
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.finding import find_atlas
 from fnet_core.networks.matching import map_correlation
 from fnet_core.networks.request import AtlasRequest
-from fnet_core.networks.singles import Singles, in_singles, overlap_with_chance
+from fnet_core.networks.singles import Singles, decomposed, in_singles, overlap_with_chance
 
 
 def one_block(whole: np.ndarray, single: np.ndarray, widths: tuple[int, ...], draws: int = 20):
@@ -50,8 +51,10 @@ def test_a_network_is_found_in_the_passages_that_it_was_planted_in():
     planted = map_correlation(maps.numpy(), whole.maps_KN.numpy()).argmax(axis=1)
     found, chance = [], []
     for subject in subjects:
-        (alone,) = canica([subject], [900], 3, restarts=3)
-        overlap_K, chance_DK = one_block(whole.maps_KN.numpy(), alone.maps_KN.numpy(), (900,))
+        (alone_KN,) = decomposed(
+            [standardize(subject)], {"components": 3, "seed": 0, "restarts": 3, "contrast": "cube"}
+        )
+        overlap_K, chance_DK = one_block(whole.maps_KN.numpy(), alone_KN, (900,))
         found.append(overlap_K[planted] > 0.2)
         chance.append(chance_DK > 0.2)
     found_SK = np.array(found)
@@ -66,9 +69,14 @@ def test_passages_of_a_model_are_answered_once_and_then_read(monkeypatch, tmp_pa
     assert found.passages == tuple(atlas.passages[i].name for i in (0, 2, 4))
     assert found.overlap_SK.shape == (3, 3) and found.table()["passages"].max() <= 3
     assert found.per_passage == found.found_SK.sum() / 3
-    monkeypatch.setattr("fnet_core.networks.singles.canica", None)
+    monkeypatch.setattr("fnet_core.networks.singles.decomposed", None)
     assert in_singles(loaded, atlas, 3).summary() == found.summary()
     found.save(tmp_path / "s.safetensors")
     assert Singles.load(tmp_path / "s.safetensors").summary() == found.summary()
     with pytest.raises(RequestError, match="7 passages are out of range; there are 6"):
         in_singles(loaded, atlas, 7)
+
+
+def test_a_passage_with_fewer_directions_than_networks_is_refused():
+    with pytest.raises(RequestError, match="allows at most 5 networks and this atlas has 8"):
+        decomposed([standardize(torch.randn(6, 50))], {"components": 8, "seed": 0, "restarts": 2, "contrast": "cube"})
