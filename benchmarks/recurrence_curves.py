@@ -25,10 +25,9 @@ from fnet_core.decomposition.spill import Spill
 from fnet_core.models import loading as models
 from fnet_core.models.modules import site_widths
 from fnet_core.models.running import running
-from fnet_core.networks.atlas import STABLE
 from fnet_core.networks.comparing import maps_in_halves
 from fnet_core.networks.matching import map_correlation, partners, taken
-from fnet_core.networks.recurrence import CHANCE_DRAWS
+from fnet_core.networks.recurrence import CHANCE_DRAWS, STABLE
 from fnet_core.networks.request import AtlasRequest
 from fnet_core.progress import silent
 from fnet_core.storage import artifacts

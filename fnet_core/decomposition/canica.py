@@ -268,13 +268,13 @@ def canica(
                 for part, group in enumerate(groups)
             ]
         return [
-            Separated(*own, halves=(rest[0][0].cpu(), rest[1][0].cpu()) if rest else None)
-            for own, *rest in zip(*parts, strict=True)
+            Separated(maps_KN, stability_K, converged, (rest[0][0].cpu(), rest[1][0].cpu()) if rest else None)
+            for (maps_KN, stability_K, converged), *rest in zip(*parts, strict=True)
         ]
 
     def so_far(restarts: int, report: Report) -> list[Networks]:
         first = separate([basis.result() for basis in bases], seed, restarts, contrast, report)
-        early_on = [Separated(*own, halves=None) for own in first]
+        early_on = [Separated(*own, None) for own in first]
         return projected(spill, cuts, torch.tensor(varying), early_on, report)
 
     with Spill() as spill:
