@@ -19,7 +19,7 @@ from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import capabilities as figures
 
 ITEMS, DRAWS = 20, 2
-LOWER = (2.0, 1.0)
+LOWER = (2.0, 1.5)
 """Thresholds at which it is measured too, besides the chosen one."""
 
 

@@ -19,6 +19,9 @@ from fnet_core.capability.lesions import LesionMatrix
 MOST = 10
 """Dissociations that are listed, the clearest first."""
 
+SAID = 3
+"""Dissociations that are told in words."""
+
 
 @dataclass(frozen=True)
 class Dissociation:
@@ -118,7 +121,11 @@ def sentences(matrix: LesionMatrix) -> list[str]:
         )
     if not matrix.amplified:
         pairs = double_dissociations(matrix)
-        said += [found.sentence for found in pairs] or ["No double dissociation."]
+        said += [found.sentence for found in pairs[:SAID]] or ["No double dissociation."]
+        if len(pairs) > SAID:
+            said.append(
+                f"The {SAID} clearest double dissociations of {len(pairs)}{' or more' if len(pairs) == MOST else ''}."
+            )
     return said
 
 

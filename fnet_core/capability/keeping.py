@@ -131,8 +131,8 @@ class Preservation(Described):
 
     @property
     def sentence(self) -> str:
-        """What the most that was kept is worth."""
-        best = max(self.points, key=lambda p: p.neurons)
+        """What the most networks are worth at the highest threshold."""
+        best = max(self.points, key=lambda p: (p.networks, p.threshold))
         return (
             f"With {best.networks} networks at |z| > {best.threshold:g} ({best.neurons / self.neurons:.1%} of the "
             f"neurons) perplexity is {best.perplexity:.4g}; {best.random_perplexity:.4g} with as many random neurons, "

@@ -125,8 +125,9 @@ class LesionMatrix(Described):
 
     @property
     def spared_KC(self) -> np.ndarray:
-        """bool: cells without a loss even where nothing is adjusted, against the untouched model."""
-        return self._p(self.changed_KI, self.untouched_I) >= statistics.LEVEL
+        """bool: cells whose loss against the untouched model is at most 0.1, and none at 5 % unadjusted."""
+        small = self.change_KC >= -statistics.SPARED_LOSS
+        return small & (self._p(self.changed_KI, self.untouched_I) >= statistics.LEVEL)
 
     def _mean(self, answers: np.ndarray) -> np.ndarray:
         return statistics.means(answers, self.capability_I, len(self.capabilities))

@@ -10,7 +10,10 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.05
-"""Share of false discoveries that is accepted, and p from which on a network spares a capability."""
+"""Share of false discoveries that is accepted, and p below which a single cell is looked at further."""
+
+SPARED_LOSS = 0.1
+"""The largest loss of accuracy with which a network still spares a capability."""
 
 
 def wilson(right: float, asked: int) -> tuple[float, float]:

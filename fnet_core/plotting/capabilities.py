@@ -15,7 +15,18 @@ from fnet_core.capability.battery import CHANCE, title
 from fnet_core.capability.keeping import Preservation
 from fnet_core.capability.lesions import LesionMatrix
 from fnet_core.capability.profiles import Profile
-from fnet_core.plotting.style import ACCENT, GREY, POSITIVE, colorbar, diverging, finish, legend_above, rgba, scale
+from fnet_core.plotting.style import (
+    ACCENT,
+    GREY,
+    MARK,
+    POSITIVE,
+    colorbar,
+    diverging,
+    finish,
+    legend_above,
+    rgba,
+    scale,
+)
 
 _FULL_CHANGE = 0.3
 """Change of accuracy from which on a colour is full."""
@@ -101,7 +112,7 @@ def matrix(found: LesionMatrix, selected: int | None = None) -> go.Figure:
         mode="markers+text",
         marker={"size": 18, "symbol": "square", "color": "rgba(0,0,0,0)"},
         text=marks,
-        textfont={"size": 9},
+        textfont={"size": 13, "color": rgba(MARK, 1.0)},
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
         hovertext=_told(found),
@@ -118,8 +129,8 @@ def matrix(found: LesionMatrix, selected: int | None = None) -> go.Figure:
             line={"color": rgba(ACCENT, 1.0), "width": 2},
         )
     verb = "inhibited" if found.gain == 0 else f"multiplied by {found.gain:g}"
-    figure.update_yaxes(type="category", autorange="reversed", dtick=1 if len(rows) <= 40 else None)
-    figure.update_xaxes(tickangle=-45, side="bottom", automargin=True)
+    figure.update_yaxes(type="category", range=[len(rows) - 0.5, -0.5], dtick=1 if len(rows) <= 40 else None)
+    figure.update_xaxes(range=[-0.5, len(names) - 0.5], tickangle=-45, side="bottom", automargin=True)
     height = 220 + 17 * len(rows)
     return finish(figure, f"Accuracy with each network {verb}, change", "", "network", height)
 

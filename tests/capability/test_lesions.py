@@ -59,6 +59,15 @@ def test_the_two_are_a_double_dissociation_in_words(matrix):
     assert summary(matrix)["dissociations"][0]["networks"] == [0, 1] and summary(matrix)["surviving"] == 2
 
 
+def test_a_network_that_takes_a_little_of_both_spares_neither(matrix):
+    little = matrix.changed_KI.copy()
+    lost = np.flatnonzero(matrix.capability_I == 1)[:4]  # of 24: p is 1/16, and the loss 0.17
+    little[0, lost] = 0
+    blurred = replace(matrix, changed_KI=little)
+    assert blurred.surviving_KC[0].tolist() == [True, False] and not blurred.spared_KC[0, 1]
+    assert double_dissociations(blurred) == ()
+
+
 def test_a_draw_that_does_as_much_clears_the_network(matrix):
     damaging = matrix.random_KMI.copy()
     damaging[0, 1] = matrix.changed_KI[0]
