@@ -12,7 +12,15 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-LONG = ["tests/test_real_starters.py", "tests/compat/test_older.py", "tests/test_quickstart.py", "tests/test_api.py"]
+LONG = [
+    "tests/test_real_starters.py",
+    "tests/compat/test_older.py",
+    "tests/pruning/test_cutting.py",
+    "tests/lineage/test_fingerprint.py",
+    "tests/models/test_structure.py",
+    "tests/test_quickstart.py",
+    "tests/test_api.py",
+]
 """Files of few tests that take or wait long: first, so that no worker is left alone with one at the end."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.atlases import hand_atlas
+from support.few import few_passages
 from support.fingerprints import hand_fingerprint, mixed, waves
 from support.loading import loaded_tiny
 
@@ -58,6 +59,8 @@ def one_store(tmp_path_factory) -> Path:
 def test_every_function_has_an_example_that_runs(name, one_store, tmp_path, monkeypatch):
     monkeypatch.setenv("FNET_HOME", str(one_store))
     monkeypatch.chdir(tmp_path)
+    if name != "passages":
+        few_passages(monkeypatch)
     (found,) = doctest.DocTestFinder(recurse=False).find(getattr(fn, name), name, globs=vars(api).copy())
     assert found.examples
     assert doctest.DocTestRunner().run(found).failed == 0
@@ -84,6 +87,7 @@ METHODS = [
 @pytest.mark.parametrize(("result", "method"), METHODS)
 def test_every_figure_of_a_result_has_an_example_that_runs(result, method, one_store, monkeypatch):
     monkeypatch.setenv("FNET_HOME", str(one_store))
+    few_passages(monkeypatch)
     (found,) = doctest.DocTestFinder(recurse=False).find(getattr(result, method), method, globs={})
     assert found.examples
     assert doctest.DocTestRunner().run(found).failed == 0
@@ -108,6 +112,7 @@ def test_the_readmes_python_runs_on_the_tiny_model(tmp_path, monkeypatch):
     ):
         assert starter in snippet
         snippet = snippet.replace(starter, tiny)
+    few_passages(monkeypatch)
     names: dict[str, Any] = {}
     exec(snippet, names)
     assert (tmp_path / "smaller" / "config.json").is_file() and len(names["atlas"]) == 32
@@ -127,6 +132,7 @@ def test_an_edit_of_no_network_is_refused():
 
 
 def test_a_model_by_name_and_loaded_gives_the_pages_object_from_the_same_file(monkeypatch):
+    few_passages(monkeypatch)
     page = find_atlas(AtlasRequest("tiny", fn.passages("networks"), components=3))
     monkeypatch.setattr("fnet_core.networks.finding.compute_atlas", None)
     for model in ("tiny", fn.load("tiny")):

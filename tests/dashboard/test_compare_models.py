@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from support.compare_page import FAR, NEAR, A, keep
+from support.few import few_passages
 from support.pages import page, said
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
@@ -23,7 +24,8 @@ from fnet_core.storage.memo import Found
 
 
 @pytest.fixture
-def small_models():
+def small_models(monkeypatch):
+    few_passages(monkeypatch)
     save_tiny(artifacts.home() / "models" / "other", "llama", seed=4, max_position_embeddings=2048)
 
 
