@@ -68,6 +68,20 @@ def submit(
         value = compute(loaded, report, lambda value: report.publish(Outcome(request, value)))
         return Outcome(request, value)
 
+    return queue(kind, key, work, label, stages=stages, background=background)
+
+
+def queue(
+    kind: str,
+    key: str,
+    work: Callable[[JobReport], Any],
+    label: str,
+    *,
+    stages: Stages,
+    background: bool = False,
+    kept: Callable[[], Any] | None = None,
+) -> Job:
+    """Queue any work on the device for whoever asks, or join the job of the same key, as `JobManager.submit`."""
     return manager().submit(
         kind,
         key,
@@ -77,6 +91,32 @@ def submit(
         stages=stages,
         owner=owner.current(),
         background=background,
+        kept=kept,
+    )
+
+
+def start_button(
+    label: str,
+    key: str,
+    icon: str,
+    job: Job | None,
+    submit: Callable[..., None],
+    *args: object,
+    blocked: bool = False,
+    width: Literal["content", "stretch"] = "content",
+    help: str | None = None,
+) -> None:
+    """The button by which a part of a page asks for its job; dead while that is under way, or `blocked`."""
+    st.button(
+        label,
+        key=key,
+        type="primary",
+        icon=f":material/{icon}:",
+        width=width,
+        disabled=blocked or under_way(job),
+        on_click=submit,
+        args=args,
+        help=help,
     )
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import charts, coloured_text, jobs, model_access, notices, owner, selection, words
+from dashboard import charts, coloured_text, jobs, model_access, notices, selection, words
 from dashboard.compare.fingerprints import MODEL, parse
 from fnet_core import texts
-from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.jobs import JobReport
 from fnet_core.lineage.changes import GONE, Changes, changes_of
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.parting import Parting, parting
@@ -100,16 +100,7 @@ def _submit(a: str, b: str) -> None:
         one, other = (get_loaded(name, roots=allowed, report=report) for name in (a, b))
         return Parted(a, b, parting(one, other, texts.bundled("score"), report))
 
-    job: Job = manager().submit(
-        KIND,
-        f"{a},{b}",
-        work,
-        label=f"Reading with {a} and {b}",
-        device=model_access.device(),
-        stages=_STAGES,
-        owner=owner.current(),
-    )
-    jobs.watch(job)
+    jobs.watch(jobs.queue(KIND, f"{a},{b}", work, f"Reading with {a} and {b}", stages=_STAGES))
 
 
 def _draw_text(parted: Parted) -> None:

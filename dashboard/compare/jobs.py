@@ -113,16 +113,8 @@ def submit(sides: tuple[Side, Side]) -> None:
                 found[number] = _measured(again, allowed, LETTERS[number], report, partial(move, number))
         return fingerprints.pair(*found)
 
-    job = manager().submit(
-        KIND,
-        key_of(sides),
-        work,
-        label=f"Comparing {sides[0].name} and {sides[1].name}",
-        device=model_access.device(),
-        stages=stages,
-        owner=owner.current(),
-    )
-    jobs.watch(job)
+    label = f"Comparing {sides[0].name} and {sides[1].name}"
+    jobs.watch(jobs.queue(KIND, key_of(sides), work, label, stages=stages))
 
 
 def _measured(side: Side, allowed: tuple[Path, ...], letter: str, report: JobReport, move: Callable[..., None]) -> str:

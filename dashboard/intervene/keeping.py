@@ -28,15 +28,7 @@ def draw(key: str, atlas: Atlas) -> None:
     job = intervene_jobs.current(KEEPING, key)
     asked = _asked(atlas, selection.current().threshold)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Keep only the networks",
-            key="keep_only",
-            type="primary",
-            icon=":material/filter_alt:",
-            disabled=jobs.under_way(job),
-            on_click=_submit,
-            args=(key, atlas),
-        )
+        jobs.start_button("Keep only the networks", "keep_only", "filter_alt", job, _submit, key, atlas)
         thresholds = ", ".join(f"{z:g}" for z in asked.thresholds)
         st.caption(
             f"Silences all but the key neurons of {', '.join(map(str, asked.networks))} networks at |z| above "

@@ -32,7 +32,6 @@ class Curve:
 def doses(key: str, atlas: Atlas) -> None:
     """Pick a network, measure it at gains from 0 to 2, and see the curve grow."""
     job = intervene_jobs.current(DOSES, key)
-    busy = jobs.under_way(job)
     rows = [network for network in state.gains() if network != state.ALL]
     preferred = rows[0] if rows else selection.current().network
     st.session_state.setdefault(_NETWORK, preferred)
@@ -46,15 +45,7 @@ def doses(key: str, atlas: Atlas) -> None:
             format_func=lambda network: f"{network} · {atlas.labels[network]}",
             persist_state="session",
         )
-        st.button(
-            "Measure the curve",
-            key="measure_doses",
-            type="primary",
-            icon=":material/show_chart:",
-            disabled=busy,
-            on_click=_submit_doses,
-            args=(key, atlas),
-        )
+        jobs.start_button("Measure the curve", "measure_doses", "show_chart", job, _submit_doses, key, atlas)
     if jobs.under_way(job):
         jobs.live_result(job.id, partial(_dose_figure, atlas))
         return
@@ -107,16 +98,15 @@ def _dose_figure(atlas: Atlas, outcome: Outcome) -> None:
 def ranking(key: str, atlas: Atlas) -> None:
     """Inhibit each network in turn; the map of their importance grows while it goes on."""
     job = intervene_jobs.current(RANKING, key)
-    busy = jobs.under_way(job)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+        jobs.start_button(
             "Go on" if job and job.state in ("cancelled", "failed") else "Rank all networks",
-            key="rank_networks",
-            type="primary",
-            icon=":material/leaderboard:",
-            disabled=busy,
-            on_click=_submit_ranking,
-            args=(key, atlas),
+            "rank_networks",
+            "leaderboard",
+            job,
+            _submit_ranking,
+            key,
+            atlas,
         )
         st.caption(
             f"Inhibits each of the {words.count(len(atlas), 'network')} alone, beside one random control, and sorts by "

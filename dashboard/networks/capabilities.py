@@ -108,15 +108,7 @@ def _controls(key: str, atlas: Atlas, threshold: float) -> None:
             help="Sets of as many random neurons in the same layers. A cell is marked where the network does more than "
             "every one of them.",
         )
-        st.button(
-            "Measure",
-            key="measure_lesions",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=jobs.under_way(job),
-            on_click=_submit,
-            args=(key, atlas, threshold),
-        )
+        jobs.start_button("Measure", "measure_lesions", "play_arrow", job, _submit, key, atlas, threshold)
 
 
 def _request(key: str, atlas: Atlas, threshold: float) -> MatrixRequest:

@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from dashboard import atlases, jobs, model_access, owner, selection, texts
+from dashboard import atlases, jobs, model_access, selection, texts
 from fnet_core.choices import CONTRASTS, MOST_PASSAGES, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
-from fnet_core.jobs import Job, JobReport, manager
+from fnet_core.jobs import Job, JobReport
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.finding import find_atlas, kept_atlas
 from fnet_core.networks.request import STAGES, AtlasRequest
@@ -164,13 +164,5 @@ def _submit(request: AtlasRequest) -> Job:
         found = kept_atlas(request, roots=allowed)
         return str(found.path) if found else None
 
-    return manager().submit(
-        KIND,
-        artifacts.digest(asdict(request)),
-        work,
-        label=f"Finding networks of {request.model}",
-        device=model_access.device(),
-        stages=STAGES,
-        owner=owner.current(),
-        kept=kept,
-    )
+    label = f"Finding networks of {request.model}"
+    return jobs.queue(KIND, artifacts.digest(asdict(request)), work, label, stages=STAGES, kept=kept)

@@ -53,15 +53,7 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
         return
     few = len(atlas.passages) < LEAST_PASSAGES
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Test on two halves",
-            key="test_halves",
-            type="primary",
-            icon=":material/call_split:",
-            disabled=few or jobs.under_way(job),
-            on_click=_submit,
-            args=(key, atlas),
-        )
+        jobs.start_button("Test on two halves", "test_halves", "call_split", job, _submit, key, atlas, blocked=few)
         st.caption(
             f"This atlas has too few passages to split; find one on at least {LEAST_PASSAGES}."
             if few

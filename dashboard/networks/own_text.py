@@ -49,17 +49,17 @@ def draw(atlas: Atlas, network: int) -> None:
     st.session_state.setdefault(_TEXT, _START)
     box, button = st.columns([6, 1], vertical_alignment="bottom")
     box.text_area("Your text", key=_TEXT, height=90, max_chars=MOST_CHARACTERS, persist_state="session")
-    button.button(
-        "Listen",
-        key="listen",
-        type="primary",
-        icon=":material/hearing:",
-        width="stretch",
-        disabled=jobs.under_way(job),
-        on_click=_submit,
-        args=(atlas,),
-        help="The model reads the text and every network's activity is followed in it.",
-    )
+    with button:
+        jobs.start_button(
+            "Listen",
+            "listen",
+            "hearing",
+            job,
+            _submit,
+            atlas,
+            width="stretch",
+            help="The model reads the text and every network's activity is followed in it.",
+        )
     if jobs.under_way(job):
         jobs.live(job.id, jobs.progress)
         return

@@ -37,15 +37,7 @@ def draw(request: PruneRequest) -> None:
     """The button that asks both models, and what they answered."""
     job = prune_jobs.asked(CAPABILITIES, request.model)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Measure the capabilities",
-            key="prune_capabilities",
-            type="primary",
-            icon=":material/fact_check:",
-            disabled=jobs.under_way(job),
-            on_click=_submit,
-            args=(request,),
-        )
+        jobs.start_button("Measure the capabilities", "prune_capabilities", "fact_check", job, _submit, request)
         st.caption(
             f"Asks the original and the pruned model {ITEMS} items of each capability: agreement, induction, sums and "
             "more. The card of an export states them once they are measured."

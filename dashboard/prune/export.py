@@ -64,15 +64,7 @@ def _export(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
     job = prune_jobs.asked(EXPORT, request.model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Name", key=_FOLDER, on_change=_forget, placeholder=_stem(request))
-        st.button(
-            "Export",
-            key="prune_export",
-            type="primary",
-            icon=":material/save:",
-            disabled=jobs.under_way(job),
-            on_click=_submit,
-            args=(request, perplexities),
-        )
+        jobs.start_button("Export", "prune_export", "save", job, _submit, request, perplexities)
     prune_jobs.show(job, _done)
 
 

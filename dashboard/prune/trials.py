@@ -25,15 +25,7 @@ def speed(request: PruneRequest) -> None:
     """The button that measures the speed, and what was measured."""
     job = prune_jobs.asked(SPEED, request.model)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Measure the speed",
-            key="measure_speed",
-            type="primary",
-            icon=":material/speed:",
-            disabled=jobs.under_way(job),
-            on_click=_submit_speed,
-            args=(request,),
-        )
+        jobs.start_button("Measure the speed", "measure_speed", "speed", job, _submit_speed, request)
         st.caption(
             "Builds the smaller model in memory and runs both in turns, five rounds each: reading 256 tokens at once, "
             "then writing 16 one by one. Other work on this machine slows both."
