@@ -195,11 +195,11 @@ def _skewed_upward(directions_KN: Tensor) -> Tensor:
 
 
 def separate(
-    groups: Sequence[Tensor], seed: int, restarts: int, contrast: Contrast, report: Report
+    groups: Sequence[Tensor], seed: int, restarts: int, contrast: Contrast, report: Report, damped: bool = False
 ) -> list[tuple[Tensor, Tensor, float]]:
     """Maps, stability and share of converged restarts of each block's (K, N) group directions, in order.
 
-    Blocks of one width are separated as one batch, each from the same starts.
+    Blocks of one width are separated as one batch, each from the same starts; `damped` as in `fastica`.
     """
     found: dict[int, tuple[Tensor, Tensor, float]] = {}
     widths = [group_KN.shape[1] for group_KN in groups]
@@ -213,6 +213,7 @@ def separate(
             starts,
             contrast,
             on_iteration=lambda n, begun=begun, share=share: report("separating", begun + share * n / (n + 20)),
+            damped=damped,
         )
         for row, i in enumerate(alike):
             unmixing_KK, stability_K = cluster_restarts(result.unmixing_BRKK[row])

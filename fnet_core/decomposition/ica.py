@@ -19,6 +19,10 @@ Step = Callable[[Tensor, Tensor], Tensor]
 EXACT_ITERATIONS = 10
 """Iterations that a restart may take in float64 after those in float32; one or two are enough where it converges."""
 
+DAMPED_AFTER, STEP = 40, 0.7
+"""Updates after which a damped restart goes only so far of the way to where the next one points. A restart that has not
+converged by then mostly swings between two points (docs/log.md); half the way could meet itself on the way back."""
+
 _CHUNK_ELEMENTS = 1 << 19
 """Samples are visited in chunks of about this many source values, so that they stay in the cache."""
 
@@ -111,6 +115,7 @@ def fastica(
     tolerance: float = 1e-4,
     max_iterations: int = 200,
     on_iteration=lambda iteration: None,
+    damped: bool = False,
 ) -> Unmixing:
     """Symmetric FastICA on white data, every restart of every problem in one batch.
 
@@ -118,20 +123,23 @@ def fastica(
     component turns by more than `tolerance` (1 - abs(cosine)); converged restarts leave the batch. Data in float64 are
     separated in float32 first, at half the cost, and end with at most `EXACT_ITERATIONS` in float64, where convergence
     is judged. With the cubic contrast the updates in float32 come from the fourth moments where that is less work.
-    `on_iteration` may raise to stop. Source: Hyvärinen 1999; the stopping rule is scikit-learn's.
+    `on_iteration` may raise to stop. `damped` shortens the steps of restarts that take long, so that fewer of them end
+    without having converged. Source: Hyvärinen 1999, and his FastICA package for shorter steps; the stopping rule is
+    scikit-learn's.
     """
     w = decorrelate(start_BRKK.to(x_BKN, copy=True))
     rough_iterations = max_iterations - EXACT_ITERATIONS
     from_data = _from_data(x_BKN, contrast)
     if x_BKN.dtype != torch.float64 or rough_iterations <= 0:
-        return _iterated(from_data, w, tolerance, max_iterations, on_iteration)
+        return _iterated(from_data, w, tolerance, max_iterations, on_iteration, DAMPED_AFTER if damped else None)
     components, samples = x_BKN.shape[1:]
     rough_step: Step
     if contrast == "cube" and fewer_operations(components, samples, w.shape[1]):
         rough_step = FourthMoments(x_BKN.float()).step
     else:
         rough_step = _from_data(x_BKN.float(), contrast)
-    rough = _iterated(rough_step, w.float(), tolerance, rough_iterations, on_iteration)
+    damped_after = DAMPED_AFTER if damped else None
+    rough = _iterated(rough_step, w.float(), tolerance, rough_iterations, on_iteration, damped_after)
     spent = int(rough.iterations_BR.max())
     exact = _iterated(
         from_data,
@@ -139,6 +147,7 @@ def fastica(
         tolerance,
         EXACT_ITERATIONS,
         lambda iteration: on_iteration(spent + iteration),
+        0 if damped else None,
     )
     return replace(exact, iterations_BR=rough.iterations_BR + exact.iterations_BR)
 
@@ -155,8 +164,10 @@ def _from_data(x_BKN: Tensor, contrast: Contrast) -> Step:
     return step
 
 
-def _iterated(step: Step, w: Tensor, tolerance: float, max_iterations: int, on_iteration) -> Unmixing:
-    """Fixed-point updates from orthonormal rows, (B, R, K, K), in their precision."""
+def _iterated(
+    step: Step, w: Tensor, tolerance: float, max_iterations: int, on_iteration, damped_after: int | None
+) -> Unmixing:
+    """Fixed-point updates from orthonormal rows, (B, R, K, K), in their precision; shorter ones after so many."""
     w = w.clone()
     batch, restarts = w.shape[:2]
     iterations = torch.zeros(batch, restarts, dtype=torch.int64)
@@ -168,7 +179,11 @@ def _iterated(step: Step, w: Tensor, tolerance: float, max_iterations: int, on_i
         block = (active_B[:, None], active_R[None, :])
         current = w[block]
         updated = decorrelate(step(active_B, current))
-        moved = (1 - (updated * current).sum(dim=-1).abs()).abs().amax(dim=-1).cpu()
+        along = (updated * current).sum(dim=-1)
+        moved = (1 - along.abs()).abs().amax(dim=-1).cpu()
+        if damped_after is not None and iteration >= damped_after:
+            same_way = torch.where(along.unsqueeze(-1) < 0, -updated, updated)
+            updated = decorrelate(STEP * same_way + (1 - STEP) * current)
         still = change[block] >= tolerance
         w[block] = torch.where(still.to(w.device)[..., None, None], updated, current)
         change[block] = torch.where(still, moved, change[block])

@@ -63,14 +63,16 @@ def layer_networks(
     devices: Sequence[torch.device],
     seed: int = 0,
     probes: Sequence[Probes] | None = None,
+    damped: bool = False,
     report: Report = silent,
 ) -> list[LayerNetworks]:
     """The networks of each layer on its own, first to last; layers are split over `devices`, batched on each.
 
     `subjects` yields (T, N) float32 activations, which are read once and must not be changed afterwards. A layer gives
     the same networks however many devices share the work, up to rounding. `probes` are those of each layer on other
-    text, where there are any, see `CorrelationSketch`. Raises RequestError when the data hold too
-    few directions. Source: the groups of Liu et al. 2025, arXiv 2508.05239, which concatenate the tokens of all texts.
+    text, where there are any, see `CorrelationSketch`; `damped` as in `fastica`. Raises RequestError when the data hold
+    too few directions. Source: the groups of Liu et al. 2025, arXiv 2508.05239, which concatenate the tokens of all
+    texts.
     """
     parts = _shares(widths_L, len(devices))
 
@@ -82,7 +84,7 @@ def layer_networks(
                 sketch.add(block_TN)
         correlations = [sketch.result() for sketch in sketches]
         groups = [each.leading(components) for each in correlations]
-        found = separate(groups, seed, restarts=1, contrast="cube", report=part_report)
+        found = separate(groups, seed, restarts=1, contrast="cube", report=part_report, damped=damped)
         return [
             LayerNetworks(maps_KN.cpu(), each, sketch.probes)
             for (maps_KN, _, _), each, sketch in zip(found, correlations, sketches, strict=True)

@@ -92,7 +92,7 @@ class ScoreRequest:
         if METHODS[method].signals in ("inputs", "published"):
             recipe |= {"components": self.components}
         if METHODS[method].signals == "published":
-            recipe |= {"groups": self.used_groups, "probes": "of the first group"}
+            recipe |= {"groups": self.used_groups, "probes": "of the first group", "damped": True}
         return recipe
 
 
@@ -223,7 +223,8 @@ def _published(
 ) -> tuple[Calibration, LargestZ]:
     """Moments and largest abs(z): one ICA per layer and group of texts (arXiv 2508.05239).
 
-    What the first group's signals were looked at with serves the other groups too.
+    What the first group's signals were looked at with serves the other groups too. Steps of the ICA are damped, for
+    without that every second layer of a starter takes all updates there are and has not converged then.
     """
     reader = Calibrator(loaded, heads=request.heads, signals="published")
     widths_L, attention_widths_L = site_widths(loaded.model, "mlp"), reader.attention_widths
@@ -244,6 +245,7 @@ def _published(
             devices=devices,
             seed=request.seed + group,
             probes=probes,
+            damped=True,
             report=part,
         )
         probes = probes or [networks.probes for networks in found]

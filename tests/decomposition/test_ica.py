@@ -7,7 +7,7 @@ from sklearn.decomposition import FastICA
 from support.planted import matched_correlation
 
 from fnet_core.choices import CONTRASTS
-from fnet_core.decomposition.ica import contrast_terms, decorrelate, fastica, random_starts, whiten
+from fnet_core.decomposition.ica import DAMPED_AFTER, contrast_terms, decorrelate, fastica, random_starts, whiten
 
 SKLEARN = {"cube": "cube", "logcosh": "logcosh", "exp": "exp"}
 
@@ -63,6 +63,21 @@ def test_unmixing_is_orthonormal_and_recovers_the_sources():
         torch.testing.assert_close(w @ w.T, torch.eye(5, dtype=torch.float64))
         r, _, _ = matched_correlation(w @ white[0], sources)
         assert r.min() > 0.98
+
+
+def test_shorter_steps_converge_where_full_ones_swing_and_change_nothing_where_those_converge():
+    """Noise has no components, and full steps go back and forth between two ways to turn it."""
+    noise = whiten(torch.randn(1, 8, 400, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    starts = random_starts(1, 12, 8, seed=4)
+    full, shorter = fastica(noise, starts), fastica(noise, starts, damped=True)
+    assert not full.converged_BR.any() and shorter.converged_BR.all()
+    further = fastica(noise, shorter.unmixing_BRKK, max_iterations=11, damped=True)
+    assert ((further.unmixing_BRKK @ shorter.unmixing_BRKK.mT).abs().amax(dim=-1) > 1 - 1e-3).all()
+    white, starts = whiten(laplace_mixture()[1][None]), random_starts(1, 3, 5, seed=1)
+    full, shorter = fastica(white, starts), fastica(white, starts, damped=True)
+    assert full.converged_BR.all() and (full.iterations_BR < DAMPED_AFTER).all()
+    cosines = (full.unmixing_BRKK * shorter.unmixing_BRKK).sum(dim=-1).abs()
+    assert (cosines > 1 - 1e-6).all()
 
 
 def test_stopping_early_is_reported():

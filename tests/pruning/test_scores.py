@@ -100,6 +100,7 @@ def test_heads_of_a_group_by_the_formula_on_their_channels(method):
                 devices=[torch.device("cpu")],
                 seed=group,
                 probes=probes,
+                damped=True,
             )
             probes = [found.probes for found in networks]
             z_C = torch.maximum(z_C, networks[1].maps_KN[:, 80:].abs().amax(dim=0))
