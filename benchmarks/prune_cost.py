@@ -32,13 +32,14 @@ SCORINGS = (("wanda-sp", "flap"), ("networks",), ("fn",))
 
 
 @torch.no_grad()
-def bare_forward(loaded: models.LoadedModel, passages: tuple[texts.Passage, ...]) -> float:
-    """Seconds to run the passages through the model's body and nothing else."""
+def bare_forward(loaded: models.LoadedModel, passages: tuple[texts.Passage, ...], *, head: bool = True) -> float:
+    """Seconds to run the passages through the model, or through its body alone, and nothing else."""
     device = main_device(loaded.model)
     ids = [tokenize(loaded, passage).ids_T[None].to(device) for passage in passages]
+    model = loaded.model if head else loaded.model.base_model
     began = perf_counter()
     for each in ids:
-        loaded.model.base_model(input_ids=each, use_cache=False)
+        model(input_ids=each, use_cache=False)
     if device.type == "cuda":
         torch.cuda.synchronize()
     return perf_counter() - began
@@ -81,7 +82,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as home:
             os.environ["FNET_HOME"] = home
             bare, _, bare_cpu = timed(lambda: bare_forward(loaded, request.passages))
+            _, _, body_cpu = timed(lambda: bare_forward(loaded, request.passages, head=False))
             print(f"round {number + 1}: bare forward pass over the calibration text {bare:.2f} s")
+            times.setdefault("body", []).append((body_cpu / bare_cpu, body_cpu / bare_cpu))
             for methods in SCORINGS:
                 _, seconds, cpu = timed(lambda methods=methods: find_scores(loaded, methods, request))
                 name = " and ".join(methods)
@@ -97,6 +100,8 @@ def main() -> None:
                 )
             if number == options.rounds - 1 and not options.scoring:
                 _print_speed(loaded, options.ratio, request)
+    body, _ = zip(*times.pop("body"), strict=True)
+    print(f"without its head a bare pass takes {told(body)} of its processor seconds")
     for name, found in times.items():
         wall, processors = map(told, zip(*found, strict=True))
         print(f"scoring by {name}: {wall} times a bare pass, {processors} times its processor seconds")

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
     from fnet_core.networks import enough
-    from fnet_core.networks.finding import find_atlas
+    from fnet_core.networks.asked import find
     from fnet_core.networks.halves import with_known_recurrence
     from fnet_core.networks.recurrence import LEVELS
 

@@ -183,6 +183,15 @@ def test_an_atlas_is_looked_at_before_the_model(tmp_path):
     assert (status, loaded) == (2, ["pandas"]) and "There is no network 99" in err
 
 
+def test_an_atlas_asked_for_before_loads_no_library_that_runs_models(tmp_path, monkeypatch):
+    monkeypatch.setenv("FNET_HOME", str(tmp_path))
+    asked = ("atlas", "tiny", "--components", "3", "--restarts", "2", "--passages", "4")
+    status, loaded, _ = run(*asked)
+    assert status == 0 and "torch" in loaded
+    assert run(*asked)[:2] == (0, ["pandas"])
+    assert run(*asked, "--seed", "1")[:2] != (0, ["pandas"])
+
+
 BASE = {
     "models": (),
     "atlas": ("tiny",),
