@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.networks.halves import with_known_recurrence
     from fnet_core.networks.recurrence import LEVELS
 
-    found = find_atlas(request, report, accept_licence=options.accept_licence)
+    found = find(request, report, accept_licence=options.accept_licence)
     atlas, path = with_known_recurrence(found.answer), found.path
     if options.out is not None:
         path = Path(options.out)
