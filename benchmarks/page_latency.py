@@ -76,7 +76,8 @@ def settled(page: Page) -> None:
 def thresholds(page: Page, times: int) -> list[float]:
     """The threshold slider of the Networks page, a step up and a step down in turn."""
     slider = page.get_by_role("slider", name="Threshold |z|")
-    at = float(slider.get_attribute("aria-valuenow") or "3")
+    said = page.locator("[data-testid=stMarkdown]").filter(has_text="|z| >").first.inner_text()
+    at = float(said.rpartition(">")[2])
     found = []
     for step in range(times):
         slider.focus()

@@ -6,8 +6,9 @@ that spins elsewhere. OpenMP reads the settings when it is loaded, so this must 
 
 import os
 
-SETTINGS = {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
-"""Of GNU's and of Intel's and LLVM's OpenMP: spin zero times, sleep after zero milliseconds."""
+SETTINGS = {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""Of GNU's and of Intel's and LLVM's OpenMP: spin zero times, sleep after zero milliseconds; of numpy's OpenBLAS: sleep
+after the fewest turns that it knows, 2 to the power of 4."""
 
 
 def wait_politely() -> None:
