@@ -60,13 +60,15 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
-    from fnet_core.networks import enough
     from fnet_core.networks.asked import find
-    from fnet_core.networks.halves import with_known_recurrence
     from fnet_core.networks.recurrence import LEVELS
 
     found = find(request, report, accept_licence=options.accept_licence)
-    atlas, path = with_known_recurrence(found.answer), found.path
+    atlas, path = found.answer, found.path
+    if atlas.halves is None:  # what follows loads torch
+        from fnet_core.networks.halves import with_known_recurrence
+
+        atlas = with_known_recurrence(atlas)
     if options.out is not None:
         path = Path(options.out)
         atlas.save(path)
@@ -104,8 +106,10 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             f"Only {atlas.converged:.0%} of the ICA restarts converged: read stabilities with care, or try another "
             "contrast or fewer components."
         )
-    if taken := enough.sentence(atlas.recipe):
-        lines.append(taken)
+    if atlas.recipe.get("enough"):
+        from fnet_core.networks import enough
+
+        lines.append(enough.sentence(atlas.recipe))
     if cut := atlas.recipe.get("cut"):
         lines.append(cut)
     lines.append(
