@@ -286,13 +286,15 @@ def _print_methods(found: Sequence[Judged], told: dict[str, list[str]]) -> None:
             auc = f"{roc_auc_score(right, values):.4f} ({len(values)})"
             cut = np.quantile(values[right], 0.05)
             at_95 = _share(int((values[~right] >= cut).sum()), int((~right).sum()))
-        ruled = [_share(int(accused[name][truth == kind].sum()), int((truth == kind).sum())) for kind in (True, False)]
-        by_rule = [ruled[0].partition(" (")[0], ruled[1]] if name in accused else ["-", "-"]
+        by_rule = ["-", "-"]
+        if name in accused:
+            hits = int(accused[name][truth].sum())
+            by_rule = [f"{hits} of {truth.sum()}", _share(int(accused[name][~truth].sum()), int((~truth).sum()))]
         print(f"| {name} | {auc} | {by_rule[0]} | {by_rule[1]} | {at_95} |")
 
 
 def _print_kinds(found: Sequence[Judged], told: dict[str, list[str]]) -> None:
-    print("\n| how | pairs | score | p of the formula, largest | outcomes of both | curves | CKA | spectra |")
+    print("\n| how | pairs | score | p | outcomes of both | curves | CKA | spectra |")
     print("|---|---|---|---|---|---|---|---|")
     for how in dict.fromkeys(each.how for each in found):
         at = [index for index, each in enumerate(found) if each.how == how]
