@@ -25,6 +25,7 @@ from torch import Tensor
 
 from benchmarks.lineage_table import Probes, probes, short, taken
 from fnet_core import texts
+from fnet_core.activations.fitting import reader_of
 from fnet_core.activations.hooks import touching_taps
 from fnet_core.derivation.distilling import distil, fresh
 from fnet_core.derivation.finetune import text_ids, train
@@ -304,9 +305,11 @@ def _p(p: float | None) -> str:
     return "none" if p is None else "0" if p == 0 else f"{p:.1g}"
 
 
-def secret_probes() -> Probes:
-    """Passages that no attack has read, in an order drawn by a seed."""
-    kept = short([passage for passage in texts.for_networks() if passage.source == "bundled/more"])
+def secret_probes(victim: LoadedModel) -> Probes:
+    """Passages that no attack has read, in an order drawn by a seed; those alone that the models read at once."""
+    reader = reader_of(victim)
+    more = short([passage for passage in texts.for_networks() if passage.source == "bundled/more"])
+    kept = [passage for passage in more if reader.takes(passage.text)]
     order = np.random.default_rng(20261126).permutation(len(kept))
     drawn = [kept[i] for i in order[:48]]
     first, second = (tuple(drawn[a:b]) for a, b in pairwise((0, 24, 48)))
@@ -329,7 +332,7 @@ def main() -> None:
     models = {
         name: loading.load(str((options.models / name).resolve()), device_map="cpu") for name in (VICTIM, STRANGER)
     }
-    given, secret = Given(*options.texts, probes()), secret_probes()
+    given, secret = Given(*options.texts, probes()), secret_probes(models[VICTIM])
     print(
         "| attack | against | public: score, p, verdict | secret: score, p, verdict | bits per byte | steps, seconds |"
     )
