@@ -36,6 +36,8 @@ SECONDS_TO_START = 90
 PERCENTS = 20, 21
 PAGES = {"Networks": "networks", "Home": "", "Model": "model", "Intervene": "intervene", "Compare": "compare"}
 
+_HEADING = "[data-testid=stHtml] div"
+
 _WATCH = """
 () => {
   window.fnetStart = null
@@ -97,7 +99,7 @@ def networks(page: Page, times: int) -> list[float]:
         forward = step % 20 < 10
         at += 1 if forward else -1
         button = page.locator(f".st-key-{'next' if forward else 'previous'}_network button").first
-        found.append(timed_move(page, button.click, "[data-testid=stHtml]", rf"Network {at}\D"))
+        found.append(timed_move(page, button.click, _HEADING, rf"^Network {at}$"))
         page.wait_for_timeout(100)
     return found
 
@@ -111,9 +113,7 @@ def scan_picks(page: Page, times: int) -> list[float]:
         scan.focus()
         key = "ArrowRight" if step % 20 < 10 else "ArrowLeft"
         found.append(
-            timed_move(
-                page, lambda key=key: page.keyboard.press(key), "[data-testid=stHtml]", rf"Network (?!{before}\D)\d"
-            )
+            timed_move(page, lambda key=key: page.keyboard.press(key), _HEADING, rf"^Network (?!{before}$)\d+$")
         )
         page.wait_for_timeout(100)
     return found
