@@ -22,6 +22,8 @@ from transformers import AutoModelForCausalLM
 
 from fnet_core.abilities import AT_SITES, TO_WHOLE, Ability
 from fnet_core.choices import SITES
+from fnet_core.derivation.derive import derive
+from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
 from fnet_core.interventions.baking import bake
 from fnet_core.interventions.editing import editing
@@ -48,6 +50,8 @@ from support.unlisted import BY_STRUCTURE, save_unlisted
 OUT = Path(__file__).parents[1] / "docs" / "models.md"
 IDS = torch.randint(4, 61, (2, 19), generator=torch.Generator().manual_seed(1))
 CLOSE = 1e-4
+STRUCTURED = ("noise:0.1", "quantise:3", "drop-layers:1")
+"""Ways to derive a model that need no row of the table; all but the first are refused where the class is unclear."""
 
 LETTERS = {"atlas": "A", "edit": "E", "bake": "B", "fingerprint": "F"}
 
@@ -70,8 +74,10 @@ STRUCTURE = """
 An architecture that is not in the table is tried by its structure. One forward pass is followed without weights; where
 it shows plainly which modules the attention and the MLP are and that both are added to the stream, and where the loaded
 model's own numbers then agree, networks are found and edited and fingerprints taken at `mlp`, `mlp_out`, `residual` and
-`heads`; nothing is cut or saved. All else is refused with what was ambiguous. Run here on a tiny random model of each
-class, each operation at each of these sites:
+`heads`; neurons and heads are not cut, nor edits saved. `derive` works by noise, merging, training and LoRA, by
+rounding where linear maps hold all matrices of the layers, and by dropping layers where the configuration says no more
+of each than `layer_types`. All else is refused with what was ambiguous. Run here on a tiny random model of each class,
+each operation at each of these sites and each of these ways but merging:
 
 """
 
@@ -112,6 +118,7 @@ def by_structure() -> str:
             for site in family_of(loaded.model.config).sites:
                 for operation in ("atlas", "edit", "fingerprint"):
                     _AT_SITES[operation](loaded, site, Path(folder))
+            _derive(loaded, Path(folder))
     return STRUCTURE + ", ".join(f"`{name}`" for name in BY_STRUCTURE) + ".\n"
 
 
@@ -154,6 +161,22 @@ def _bake(loaded: LoadedModel, site: str, folder: Path) -> None:
 def _fingerprint(loaded: LoadedModel, site: str, folder: Path) -> None:
     taken = fingerprint_of(loaded, FingerprintRequest(loaded.name, PASSAGES, PASSAGES, site, 2, 1.0)).answer
     assert compare(taken, taken).outcome == "same model"
+
+
+def _derive(loaded: LoadedModel, folder: Path) -> None:
+    """Every way that no row is needed for gives a folder that plain transformers loads and whose numbers differ."""
+    text = folder / "text.txt"
+    text.write_text("a small text of a few dozen letters to be trained on.")
+    for how in (*STRUCTURED, f"finetune:{text}", f"lora:{text}"):
+        out = folder / f"derived-{how.partition(':')[0]}"
+        try:
+            derive(str(loaded.path), how, out, training=Training(steps=2, learning_rate=1e-2, window=16))
+        except RequestError as error:
+            assert how in STRUCTURED[1:] and "is read by its structure" in str(error)
+            continue
+        again = AutoModelForCausalLM.from_pretrained(out).eval()
+        with torch.no_grad():
+            assert (again(input_ids=IDS).logits - _logits(loaded)).abs().max() > CLOSE
 
 
 def _plan(loaded: LoadedModel, neurons: bool, heads: bool, even: bool) -> PrunePlan:

@@ -75,7 +75,7 @@ def _told(configuration: str, _card: ModelCard) -> tuple[Said, ...]:
 def can(card: ModelCard, folded: bool = False) -> None:
     """What works with a model and what does not, told from its configuration alone; `folded` behind a button."""
     if card.config is None:
-        st.caption("What works with it is known once it is converted.")
+        st.caption("What works with it is known once it is converted, or its base is on this machine.")
         return
     lines = []
     for line in _told(card.config.to_json_string(use_diff=False), card):

@@ -77,13 +77,13 @@ def abilities(config: PretrainedConfig, name: str) -> tuple[Ability, ...]:
         bake = "its activations go through no single projection" if works and site not in FOLDABLE else seen.reason
         found.append(Ability("bake", site, works and site in FOLDABLE and not row, row if works and row else bake))
         found.append(Ability("fingerprint", site, works and not weights, seen.reason or weights))
-    neurons = _ability("neurons", None, lambda: anatomy(loaded))
-    asked = PlanRequest(ratio=0.5, protected=(0, 0), heads=True)
-    heads = _ability("heads", None, lambda: asked.check(anatomy(loaded)))
+    neurons, heads = (
+        _ability(unit, None, partial(_check_cut, loaded, unit == "heads")) for unit in ("neurons", "heads")
+    )
     unsaid = "its configuration cannot say it, so the folder brings a short file of code"
     found += [neurons, heads]
     found.append(_said("plain neurons", neurons, bool(family.width_field), unsaid))
-    found.append(_said("plain heads", heads, bool(family.width_field) and family.heads_in_config, unsaid))
+    found.append(_said("plain heads", heads, family.heads_in_config, unsaid))
     return tuple(found)
 
 
@@ -101,6 +101,10 @@ def told(found: Sequence[Ability]) -> tuple[Said, ...]:
         lines.append(Said(TO_WHOLE[operation], cut.works, form if cut.works else cut.reason))
     missing = [works["atlas", site] for site in SITES if not works["atlas", site].works]
     return (*lines, *(Said(f"site {one.site}", False, one.reason) for one in missing))
+
+
+def _check_cut(loaded: LoadedModel, heads: bool) -> None:
+    PlanRequest(ratio=0.5, protected=(0, 0), heads=heads).check(anatomy(loaded))
 
 
 def _said(operation: Operation, cut: Ability, sayable: bool, unsaid: str) -> Ability:

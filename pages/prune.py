@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from dashboard import frame, notices, selection
+from dashboard import frame, notices, selection, words
 from dashboard.prune import capabilities, controls, curves, export, jobs, live, model, state, survival, trials
 from dashboard.prune import plan as plan_view
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.models.loading import LoadedModel
+from fnet_core.models.structure import family_of
 from fnet_core.pruning.known import KnownPruning
 from fnet_core.pruning.plan import PrunePlan
 
@@ -43,14 +44,16 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
     final = False
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        controls.amount(found.scores)
-        if found.scores is None:
+        controls.amount(found.scores, bool(family_of(loaded.model.config).router))
+        if found.scores is None and not found.problem:
             live.scores_missing(request, methods)
         elif found.plan is None:
             notices.error(found.problem)
         else:
             final = live.draw(request, found)
             plan_view.what_goes(found.plan)
+        if found.cut:
+            st.caption(f"Calibration: {words.plain(found.cut)}")
     with right:
         curves.draw(request, found, methods)
         curves.best(found)

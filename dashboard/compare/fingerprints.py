@@ -150,10 +150,12 @@ def atlas_of(side: Fingerprint) -> tuple[str, str] | None:
         "model_digest": side.model.digest,
         "scope": "model",
         "seed": recipe["seed"],
-        "texts": recipe["texts"][0],
-        "passages": protocol.get("passages", [None])[0],
         "method_version": protocol.get("method_versions", [None])[-1],
     }
+    if texts := recipe.get("atlas_texts_digest"):
+        wanted["texts_digest"] = texts
+    else:  # one from before it was noted
+        wanted |= {"texts": recipe["texts"][0], "passages": protocol.get("passages", [None])[0]}
     for path in artifacts.list_artifacts(ATLAS)[:_ATLASES_SEARCHED]:
         try:
             found = _atlas_recipe(str(path), path.stat().st_mtime_ns)

@@ -94,6 +94,8 @@ def _show(atlas: Atlas, heard: Heard, network: int) -> None:
     with text:
         st.caption(f"Network {network}: {words.plain(atlas.labels[network])}")
         coloured(atlas, heard.passage.text, heard.offsets_T2, heard.courses_TK[:, network])
+        if heard.cut:
+            st.caption(words.plain(heard.cut))
         others = [other for other in table["network"].tolist() if other != network]
         if (second := _second(atlas, others)) is not None:
             with st.container(border=True, key="coloured_text_second"):

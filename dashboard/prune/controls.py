@@ -6,7 +6,7 @@ from dashboard import selection, texts, words
 from dashboard.prune import state
 from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
 from fnet_core import texts as core_texts
-from fnet_core.choices import COMPENSATIONS, SHARES
+from fnet_core.choices import COMPENSATIONS, SHARES, Share
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.scores import Scores
 
@@ -69,13 +69,18 @@ def _compensation(name: str) -> str:
     return _COMPENSATION_NAMES.get(name, name)
 
 
-def amount(scores: Scores | None) -> None:
+def of_what(share: Share, mixture: bool) -> str:
+    """What a ratio is a share of, as people read it; a mixture of experts loses heads alone."""
+    return "attention heads" if mixture and share == "neurons" else OF_WHAT[share]
+
+
+def amount(scores: Scores | None, mixture: bool) -> None:
     """The slider of the ratio, or the threshold with what the scores, if there are any, are like."""
     if st.session_state["prune_share"] == THRESHOLD:
         _threshold(scores)
         return
     st.slider(
-        f"Remove, of all {OF_WHAT[st.session_state['prune_share']]}",
+        f"Remove, of all {of_what(st.session_state['prune_share'], mixture)}",
         0,
         HIGHEST,
         step=1,
@@ -98,7 +103,7 @@ def _threshold(scores: Scores | None) -> None:
     )
     if scores is not None:
         low, middle, high = scores.range_mlp
-        st.caption(f"The neurons' scores run from {low:.3g} to {high:.3g}, half of them below {middle:.3g}.")
+        st.caption(f"The scores run from {low:.3g} to {high:.3g}, half of them below {middle:.3g}.")
 
 
 def _model() -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import charts, jobs, notices, words
 from dashboard.prune import jobs as prune_jobs
-from dashboard.prune.controls import OF_WHAT
+from dashboard.prune.controls import of_what
 from dashboard.prune.jobs import CURVES
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
 from fnet_core.choices import Compensation
@@ -128,7 +128,9 @@ def _chart(found: KnownPruning) -> None:
     untouched = found.baseline.value if found.baseline else None
     measured = found.pruned.value if found.pruned else None
     asked = found.asked
-    figure = pruning.curves(found.points, untouched, found.position, asked.method, OF_WHAT[asked.share], measured)
+    mixture = any(point.plan is not None and point.plan.anatomy.neurons_stay for point in found.points)
+    whole = of_what(asked.share, mixture)
+    figure = pruning.curves(found.points, untouched, found.position, asked.method, whole, measured)
     charts.draw(figure, "prune_curves_figure")
 
 

@@ -16,7 +16,11 @@ def what_goes(plan: PrunePlan) -> None:
     sizes = (
         ("Parameters", words.parameters, summary["parameters"], "Weights that stay, tied ones counted once."),
         ("Size", words.size, summary["bytes"], f"Of the weights on disk, in {summary['bytes']['dtype']}."),
-        ("MLP neurons", _number, summary["neurons"], "Intermediate units of the MLPs of all layers."),
+        *(
+            [("MLP neurons", _number, summary["neurons"], "Intermediate units of the MLPs of all layers.")]
+            if summary["neurons"]["before"]
+            else []
+        ),
         ("Heads", _number, summary["heads"], "Query heads of all layers; 'Heads too' lets them go as well."),
     )
     with st.grid(2, min_column_width=150):
@@ -50,21 +54,23 @@ def _change(counts: dict[str, int], shown: Callable[[int], str]) -> str:
 def maps(plan: PrunePlan) -> None:
     """The keep and drop map beside what goes by layer, and the heads' map where any go."""
     left, right = st.columns([2.1, 1], gap="medium")
-    with left:
-        charts.draw(
-            pruning.keep_map(plan),
-            "prune_keep_map",
-            "Teal bins keep all their neurons, red ones lose all, the faintest lose about half. Protected layers are "
-            "teal throughout.",
-        )
     with right:
         charts.draw(pruning.layer_profile(plan), "prune_layer_profile")
+    if not plan.anatomy.neurons_stay:
+        with left:
+            charts.draw(
+                pruning.keep_map(plan),
+                "prune_keep_map",
+                "Teal bins keep all their neurons, red ones lose all, the faintest lose about half. Protected layers "
+                "are teal throughout.",
+            )
     if plan.removed_heads:
-        charts.draw(
-            pruning.head_map(plan),
-            "prune_head_map",
-            "Teal heads stay, red ones go, in whole groups where heads share keys and values.",
-        )
+        with left if plan.anatomy.neurons_stay else st.container():
+            charts.draw(
+                pruning.head_map(plan),
+                "prune_head_map",
+                "Teal heads stay, red ones go, in whole groups where heads share keys and values.",
+            )
     else:
         st.caption("All attention heads stay; 'Heads too' above lets them go as well.")
 

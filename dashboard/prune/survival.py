@@ -19,6 +19,9 @@ _PICKER, _THRESHOLD = "prune_atlas", "prune_threshold"
 def draw(plan: PrunePlan) -> None:
     """The atlas and the threshold to count by, the figure and the table."""
     model = plan.anatomy.model
+    if plan.anatomy.neurons_stay:
+        st.caption("Networks are followed through neurons, and of a mixture of experts heads alone can go.")
+        return
     found, broken = atlases.saved(_LISTED)
     for sentence in broken:
         notices.error(sentence)

@@ -60,4 +60,6 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         f"{loaded.name}: {len(heard.offsets_T2)} tokens, the networks that answer most:",
         number_table(("#", "peak SD", "at", "label"), (3, 7, 14), rows),
     ]
+    if heard.cut:
+        lines.append(heard.cut)
     return heard.summary() | {"model": loaded.name}, lines

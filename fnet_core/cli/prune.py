@@ -159,6 +159,14 @@ def _asked_again(loaded: LoadedModel, pruning: Pruning, battery: Battery, report
     return changed(side_by_side(before, after))
 
 
+def _units(summary: dict[str, Any]) -> str:
+    """Neurons and heads before and after; heads alone of a mixture of experts."""
+    heads = f"{summary['heads']['before']:,} to {summary['heads']['after']:,}"
+    if not summary["neurons"]["before"]:
+        return f"heads      {heads}"
+    return f"neurons    {summary['neurons']['before']:,} to {summary['neurons']['after']:,}; heads {heads}"
+
+
 def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
     parameters, size = summary["parameters"], summary["bytes"]
     lines = [
@@ -167,8 +175,7 @@ def _lines(result: PruneResult, summary: dict[str, Any]) -> list[str]:
         f"parameters {parameters['before']:,} to {parameters['after']:,} "
         f"({1 - parameters['after'] / parameters['before']:.1%} fewer), {size['before'] / 1e6:,.1f} MB to "
         f"{size['after'] / 1e6:,.1f} MB on disk in {size['dtype']}",
-        f"neurons    {summary['neurons']['before']:,} to {summary['neurons']['after']:,}; "
-        f"heads {summary['heads']['before']:,} to {summary['heads']['after']:,}",
+        _units(summary),
         f"estimated {summary['estimated_speed']:.2f} times as many tokens per second",
         basis(result.baseline),
     ]

@@ -66,6 +66,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     if options.single is not None and len(options.what) > 1:
         raise RequestError("--single holds one atlas against its own passages; name one model or atlas file.")
     threshold, passages = checked_threshold(options), passages_of(options, "find")
+    from fnet_core.models.sources.starter_table import STARTERS
     from fnet_core.networks.request import AtlasRequest, check_halves, check_single
 
     check_outputs(options.csv)
@@ -76,7 +77,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         if name not in files:
             check_model(name, options)
     if len(options.what) == 1 and not files:
-        check_halves(passages)
+        if options.what[0] in STARTERS and not (options.texts or options.dataset):
+            check_halves(passages)  # starters read the bundled passages whole; what others read, their tokens tell
         if options.single is not None:
             check_single(options.single, passages)
     from fnet_core.networks.atlas import Atlas

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from fnet_core.errors import RequestError
 from fnet_core.models.modules import Projection, check_dense, decoder_layers, weight_of
@@ -52,13 +52,28 @@ def quantise(model: PreTrainedModel, bits: int, report: Report = silent) -> None
 
     Round to nearest, symmetric: a group of `GROUP` columns of a row has the scale max(abs(w)) / (2^(bits-1) - 1).
     """
-    check_dense(model, "rounding weights")
+    check_rounded(model)
     maps = list(linear_maps(model))
     for done, (_, _, module) in enumerate(maps):
         report("changing", done / len(maps))
         weight = weight_of(module)
         for group_RG in weight.split(GROUP, dim=1):
             group_RG.copy_(rounded(group_RG, bits))
+
+
+def check_rounded(model: PreTrainedModel) -> None:
+    """RequestError for a mixture, and for a model read by structure with matrices that no linear map holds."""
+    if not family_of(model.config).by_structure:
+        check_dense(model, "rounding weights")
+        return
+    held = {id(module.weight) for _, _, module in linear_maps(model)}
+    for layer in decoder_layers(model):
+        for name, parameter in layer.named_parameters():
+            if parameter.ndim > 1 and id(parameter) not in held:
+                raise RequestError(
+                    f"A {model.config.model_type} model is read by its structure, and {name} is no linear map whose "
+                    "weights could be rounded; choose noise instead."
+                )
 
 
 def rounded(group_RG: Tensor, bits: int) -> Tensor:
@@ -83,8 +98,13 @@ def dropped_layers(count: int, layers: int) -> tuple[int, ...]:
 
 
 def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
-    """Leave out `count` decoder layers, in the model and in its configuration; returns their numbers."""
-    layers = decoder_layers(model)
+    """Leave out `count` decoder layers, in the model and in its configuration; returns their numbers.
+
+    RequestError for a model read by structure whose configuration says more of each layer than can be followed.
+    """
+    layers, by_structure = decoder_layers(model), family_of(model.config).by_structure
+    if by_structure:
+        _check_lists(model.config, len(layers))
     dropped = dropped_layers(count, len(layers))
     kept = [number for number in range(len(layers)) if number not in dropped]
     parent, _, name = family_of(model.config).layers.rpartition(".")
@@ -96,7 +116,35 @@ def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     if whole := getattr(model.config, "mlp_only_layers", None):
         model.config.mlp_only_layers = [new for new, number in enumerate(kept) if number in whole]
     model.config.num_hidden_layers = len(kept)
+    if by_structure:
+        _check_built(model)
     return dropped
+
+
+def _check_lists(config: PretrainedConfig, layers: int) -> None:
+    """RequestError where a list of a configuration that is not `layer_types` tells layers apart."""
+    for name, value in config.to_dict().items():
+        if name != "layer_types" and isinstance(value, list) and len(value) == layers and value != value[:1] * layers:
+            raise _not_dropped(config)
+
+
+def _check_built(model: PreTrainedModel) -> None:
+    """RequestError unless the configuration builds a model of these very shapes."""
+    try:
+        with torch.device("meta"):
+            built = type(model)(type(model.config).from_dict(model.config.to_dict()))
+    except Exception as error:  # models raise anything over a configuration that they were not written for
+        raise _not_dropped(model.config) from error
+    shapes = ({name: tensor.shape for name, tensor in each.state_dict().items()} for each in (model, built))
+    if next(shapes) != next(shapes):
+        raise _not_dropped(model.config)
+
+
+def _not_dropped(config: PretrainedConfig) -> RequestError:
+    return RequestError(
+        f"A {config.model_type} model is read by its structure, and its configuration says of its layers what cannot "
+        "be followed when some go; choose another way."
+    )
 
 
 @torch.no_grad()

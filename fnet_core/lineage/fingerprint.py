@@ -345,7 +345,9 @@ def _broken(path: Path, signature: Signature) -> str:
     )
 
 
-FINGERPRINTS = Kind(KIND, Fingerprint.load, FORMAT, keyed_since=FORMAT, names=frozenset({"model"}))
+FINGERPRINTS = Kind(
+    KIND, Fingerprint.load, FORMAT, keyed_since=FORMAT, names=frozenset({"model", "atlas_texts_digest"})
+)
 """Fingerprints in the store; those of format 1 have the same keys, for they answer what asks for no test."""
 
 

@@ -85,14 +85,20 @@ class FingerprintRequest:
 
     def atlas_request(self) -> AtlasRequest:
         """The atlas whose networks are the fingerprint's; raises RequestError for choices that it does not know."""
+        passages = tuple(piece for passage in self.find for piece in parted(passage, stretches(passage, self.span)))
+        cut = (
+            f"{len(self.find)} passages were cut into {len(passages)} of at most {self.span} characters, as a "
+            "fingerprint reads them where a model takes few tokens at once."
+        )
         return AtlasRequest(
             model=self.model,
-            passages=tuple(piece for passage in self.find for piece in parted(passage, stretches(passage, self.span))),
+            passages=passages,
             site=self.site,
             components=self.components,
             seed=self.seed,
             restarts=RESTARTS,
             contrast=CONTRAST,
+            cut=cut if self.span else "",
         )
 
     def protocol(self) -> dict[str, Any]:
@@ -122,6 +128,8 @@ class FingerprintRequest:
             "protocol": self.protocol(),
             "seed": self.seed,
         }
+        if not self.secret:
+            recipe["atlas_texts_digest"] = self.atlas_request().texts_digest
         if self.span:
             recipe |= {"span": self.span, "versions": recipe["versions"] | memo.versions("sentencex")}
         return recipe

@@ -87,9 +87,23 @@ def peek(name: str, *, roots: Sequence[Path] | None = None, report: Report = sil
     if is_adapter(folder):
         base = adapter_and_base(name)[1] or read_settings(folder).get("base_model_name_or_path")
         said = f"{note} An adapter on {base}, merged with it on first use.".strip()
-        return _unread_card(name, "folder", folder.name, said, cached=True)
+        return _adapter_card(name, folder.name, said, str(base), roots)
     card = _folder_card(name, "folder", folder)
     return replace(card, description=f"{note} {card.description}".strip()) if note else card
+
+
+def _adapter_card(name: str, title: str, said: str, base: str, roots: Sequence[Path] | None) -> ModelCard:
+    """The card of an adapter: the numbers of its base where that is on this machine, for merging changes no shape."""
+    unread = _unread_card(name, "folder", title, said, cached=True)
+    try:
+        kind, path = locate(base, roots)
+        there = hub.cached_snapshot(base) is not None if kind == "hub" else kind == "starter" or path is not None
+        if not there or (path is not None and is_adapter(path)):
+            return unread
+        below = peek(base, roots=roots)
+    except RequestError:
+        return unread
+    return replace(below, name=name, kind="folder", title=title, description=f"{said} {below.description}".strip())
 
 
 def available() -> list[ModelCard]:

@@ -10,6 +10,8 @@ from fnet_core.choices import SITES
 from fnet_core.errors import RequestError
 from fnet_core.models.family import Family
 
+NORMED = "its queries and keys are normalised over all heads together"
+"""Why no head can go from a model whose norms of queries and keys run over all of them."""
 ALIBI = "its position biases depend on how many heads there are"
 """Why no head can go from a model with ALiBi position biases."""
 
@@ -25,9 +27,9 @@ _LLAMA = Family(
     attention_out="self_attn.o_proj",
 )
 _GEMMA = replace(_LLAMA, mlp_out="post_feedforward_layernorm")
-_OLMO2 = replace(_GEMMA, heads_bound="its queries and keys are normalised over all heads together")
+_OLMO2 = replace(_GEMMA, heads_bound=NORMED)
 _UNGATED = replace(_LLAMA, up=("mlp.up_proj",), gated=False)
-_MIXTURE = replace(_LLAMA, up=(), activation="", down="", router="mlp.gate")
+_MIXTURE = replace(_LLAMA, up=(), activation="", down="", router="mlp.gate", experts="mlp.experts")
 _HYBRID = replace(_LLAMA, lacks=("heads",), heads_bound="its heads are in some layers only")
 _GLM = replace(_LLAMA, up=("mlp.gate_up_proj",), activation="mlp.activation_fn")
 
@@ -184,10 +186,18 @@ FAMILIES: dict[str, Family] = {
     "mixtral": _MIXTURE,
     "qwen2_moe": _MIXTURE,
     "qwen3_moe": _MIXTURE,
-    "olmoe": _MIXTURE,
-    "gpt_oss": replace(_MIXTURE, router="mlp.router"),
+    "olmoe": replace(_MIXTURE, heads_bound=NORMED),
+    "gpt_oss": replace(_MIXTURE, router="mlp.router", per_head="self_attn.sinks"),
     "qwen3_next": replace(_MIXTURE, lacks=("heads",), heads_bound="its heads are in some layers only"),
-    "llama4_text": replace(_MIXTURE, mlp_out="feed_forward", router="feed_forward.router", sigmoid_router=True),
+    "llama4_text": replace(
+        _MIXTURE,
+        mlp_out="feed_forward",
+        router="feed_forward.router",
+        sigmoid_router=True,
+        experts="feed_forward.experts",
+        head_counters=("num_attention_heads",),
+        group_counters=("num_key_value_heads",),
+    ),
 }
 """Rows by `model_type`, the name a Hugging Face configuration gives its architecture."""
 

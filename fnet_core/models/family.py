@@ -43,6 +43,8 @@ class Family:
     """Attributes of the attention module that count key/value groups."""
     head_sums: tuple[str, ...] = ()
     """Attributes of the attention module that hold query heads times their size."""
+    per_head: str = ""
+    """A parameter that holds one number for each query head of a layer; empty where there is none."""
     router: str = ""
     """The module of a mixture of experts whose weight gives each expert's logit: site `experts`; empty in dense ones.
 
@@ -50,6 +52,8 @@ class Family:
     """
     sigmoid_router: bool = False
     """Whether each expert's probability is the sigmoid of its logit, not its share of the softmax over all."""
+    experts: str = ""
+    """The module that holds a mixture's experts, of which a token goes through `num_experts_per_tok`."""
     lacks: tuple[Site, ...] = ()
     """Sites that only some layers of a hybrid have, or none of a model without attention."""
 

@@ -1,7 +1,7 @@
 """What a model folder on disk holds, judged without loading a weight."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -17,11 +17,12 @@ from yaml import YAMLError
 from fnet_core.errors import RequestError
 from fnet_core.models.adapters import adapter_and_base, is_adapter
 from fnet_core.models.families import FAMILIES, not_supported
+from fnet_core.models.family import Family
 from fnet_core.models.licences import Licence
 from fnet_core.models.made import CARD
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
 from fnet_core.models.plausible import check_counts, check_dtype, forget_kernels
-from fnet_core.models.quantised import Quantisation, check_readable, quantisation
+from fnet_core.models.quantised import BESIDE, KEYS, Quantisation, check_readable, quantisation
 from fnet_core.models.structure import check_known, family_of
 from fnet_core.models.tokenizer_files import tokenizer_files
 from fnet_core.models.tokenizers import differs_from_its_file
@@ -124,12 +125,22 @@ def wrapper_of(folder: Path) -> str | None:
 
 def quantisation_of(folder: Path) -> Quantisation | None:
     """How the weights in a folder are quantised; None for plain ones."""
-    return quantisation(_read_json(folder / "config.json", folder))
+    return quantisation(_said_config(folder))
+
+
+def _said_config(folder: Path) -> dict[str, Any]:
+    """A folder's config.json, with what a file beside it says of quantisation where it says nothing itself."""
+    config = _read_json(folder / "config.json", folder)
+    if isinstance(config, dict) and quantisation(config) is None:
+        for name, settings in BESIDE.items():
+            if (folder / name).is_file() and isinstance(said := _read_json(folder / name, folder), dict):
+                return config | {KEYS[0]: settings(said)}
+    return config
 
 
 def check_quantised(folder: Path, name: str) -> None:
     """`RequestError`, calling the model `name`, for quantised weights that cannot be read with what is installed."""
-    check_readable(_read_json(folder / "config.json", folder), name)
+    check_readable(_said_config(folder), name)
 
 
 def quantisation_note(folder: Path) -> str:
@@ -321,16 +332,18 @@ def published_name(name: str, path: Path) -> str:
 def check_resized(config: PretrainedConfig, name: str) -> None:
     """RequestError unless `fnet_resized`, which comes with the folder, lists sizes that this architecture can have.
 
-    It names projections and head counts; a model is built from them.
+    It names projections, head counts and what has one number per head; a model is built from them.
     """
     resized = config.fnet_resized
     try:
         projections, attributes = dict(resized["projections"]), dict(resized["attributes"])
+        parameters = dict(resized.get("parameters", {}))
         usable = (
-            set(projections) <= _paths(config, projections=True)
-            and set(attributes) <= _paths(config, projections=False)
+            set(projections) <= _paths(config, _projections)
+            and set(attributes) <= _paths(config, _counters)
+            and set(parameters) <= _paths(config, lambda family: {family.per_head} - {""})
             and all(_is_shape(shape) for shape in projections.values())
-            and all(_is_size(value) for value in attributes.values())
+            and all(_is_size(value) for value in (*attributes.values(), *parameters.values()))
         )
     except (TypeError, KeyError, ValueError):
         usable = False
@@ -341,15 +354,21 @@ def check_resized(config: PretrainedConfig, name: str) -> None:
         )
 
 
-def _paths(config: PretrainedConfig, projections: bool) -> set[str]:
-    """Dotted paths of all projections that pruning resizes, or of all attributes that count heads."""
+def _paths(config: PretrainedConfig, inside: Callable[[Family], Iterable[str]]) -> set[str]:
+    """Dotted paths in every layer of what the architecture has inside one."""
     family = family_of(config)
-    if projections:
-        inside = (*family.up, family.down, *family.qkv, family.attention_out)
-    else:
-        counters = (*family.head_counters, *family.group_counters, *family.head_sums)
-        inside = tuple(f"{family.attention}.{counter}" for counter in counters)
-    return {f"{family.layers}.{layer}.{path}" for layer in range(config.num_hidden_layers) for path in inside}
+    return {f"{family.layers}.{layer}.{path}" for layer in range(config.num_hidden_layers) for path in inside(family)}
+
+
+def _projections(family: Family) -> Iterable[str]:
+    """All that pruning resizes."""
+    return filter(None, (*family.up, family.down, *family.qkv, family.attention_out))
+
+
+def _counters(family: Family) -> Iterable[str]:
+    """All attributes that count heads."""
+    counters = (*family.head_counters, *family.group_counters, *family.head_sums)
+    return (f"{family.attention}.{counter}" for counter in counters)
 
 
 def _is_size(value: Any) -> bool:

@@ -3,7 +3,8 @@
 This file is copied into the folder of such a model as `modeling_fnet.py` and needs torch and transformers alone:
 `AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=True)` loads the model through it, without FNet.
 `config.json` describes the model before it was resized and holds under `fnet_resized` what differs:
-`projections`, module path to [inputs, outputs, has bias], and `attributes`, attribute path to value.
+`projections`, module path to [inputs, outputs, has bias], `attributes`, attribute path to value, and where there are
+any `parameters`, path to length.
 """
 
 import copy
@@ -36,11 +37,15 @@ def set_attribute(model: nn.Module, path: str, value: int) -> None:
 
 
 def resize(model: nn.Module, resized: dict) -> None:
-    """Give the model the empty projections and the attributes that `resized` lists."""
+    """Give the model the empty projections and parameters and the attributes that `resized` lists."""
     for path, (inputs, outputs, bias) in resized["projections"].items():
         owner, _, name = path.rpartition(".")
         old = model.get_submodule(path)
         setattr(model.get_submodule(owner), name, new_projection(old, inputs, outputs, bias))
+    for path, length in resized.get("parameters", {}).items():
+        owner, _, name = path.rpartition(".")
+        old = model.get_parameter(path)
+        setattr(model.get_submodule(owner), name, nn.Parameter(old.new_empty(length), old.requires_grad))
     for path, value in resized["attributes"].items():
         set_attribute(model, path, value)
 

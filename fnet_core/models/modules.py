@@ -48,22 +48,26 @@ def check_row(model: PreTrainedModel, what: str) -> None:
         )
 
 
-def check_dense(model: PreTrainedModel, what: str) -> None:
-    """RequestError if the model is a mixture of experts or has no MLPs, which `what` (as "pruning") is not made for.
-
-    Nor is it for a model that was read by structure.
-    """
+def check_mlps(model: PreTrainedModel, what: str) -> None:
+    """RequestError if the model has no MLPs or was read by structure, which `what` (as "pruning") is not made for."""
     check_row(model, what)
-    model_type, family = model.config.model_type, family_of(model.config)
-    if family.router:
+    if "mlp" in family_of(model.config).lacks:
         raise RequestError(
-            f"A {model_type} model is a mixture of experts and {what} is made for one MLP per layer; choose a model "
-            "that is not a mixture."
+            f"A {model.config.model_type} model has no MLPs and {what} is made for one MLP per layer; choose a model "
+            "that has them."
         )
-    if "mlp" in family.lacks:
-        raise RequestError(
-            f"A {model_type} model has no MLPs and {what} is made for one MLP per layer; choose a model that has them."
-        )
+
+
+def check_dense(model: PreTrainedModel, what: str) -> None:
+    """RequestError as `check_mlps`, and if the model is a mixture of experts."""
+    check_mlps(model, what)
+    if family_of(model.config).router:
+        raise RequestError(f"{mixed(model, what)}; choose a model that is not a mixture.")
+
+
+def mixed(model: PreTrainedModel, what: str) -> str:
+    """That a model is a mixture of experts, which `what` (as "pruning") is not made for; a sentence without its end."""
+    return f"A {model.config.model_type} model is a mixture of experts and {what} is made for one MLP per layer"
 
 
 def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
@@ -89,9 +93,13 @@ def taps(model: PreTrainedModel, site: Site) -> list[Tap]:
             return [Tap(_resolve(layer, family.attention_out), "input") for layer in layers]
 
 
+def _has(layer: nn.Module, path: str) -> bool:
+    owner, _, name = path.rpartition(".")
+    return hasattr(_resolve(layer, owner), name)
+
+
 def _routers(model: PreTrainedModel, layers: list[nn.Module], family: Family) -> list[nn.Module]:
-    owner, _, name = family.router.rpartition(".")
-    dense = [str(number) for number, layer in enumerate(layers) if not hasattr(_resolve(layer, owner), name)]
+    dense = [str(number) for number, layer in enumerate(layers) if not _has(layer, family.router)]
     if dense:
         others = [site for site in family.sites if site != "experts"]
         raise RequestError(
@@ -132,9 +140,14 @@ class Attention:
 
 
 def mlp_projections(model: PreTrainedModel) -> list[Mlp]:
-    """The MLP projections of every decoder layer, first to last; RequestError for a mixture of experts."""
-    check_dense(model, "changing neurons")
+    """The MLP projections of every decoder layer, first to last; none in a mixture of experts.
+
+    RequestError for a model without MLPs, or one read by structure.
+    """
+    check_mlps(model, "changing neurons")
     family = family_of(model.config)
+    if family.router:
+        return []
     return [
         Mlp(tuple(_resolve(layer, path) for path in family.up), _resolve(layer, family.down))
         for layer in decoder_layers(model)
@@ -154,6 +167,29 @@ def attention_projections(model: PreTrainedModel) -> list[Attention]:
         )
         for layer in decoder_layers(model)
     ]
+
+
+def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
+    """What holds one number for each query head of a layer, by its path; empty where nothing does."""
+    family = family_of(model.config)
+    if not family.per_head:
+        return {}
+    paths = [f"{family.layers}.{layer}.{family.per_head}" for layer in range(len(decoder_layers(model)))]
+    return {path: model.get_parameter(path) for path in paths}
+
+
+def idle_parameters(model: PreTrainedModel) -> int:
+    """Parameters of experts that a token does not go through; 0 in a dense model."""
+    family = family_of(model.config)
+    if not family.experts:
+        return 0
+    idle = 0
+    for layer in decoder_layers(model):
+        if _has(layer, family.router):
+            count = _resolve(layer, family.router).get_parameter("weight").shape[0]
+            held = sum(parameter.numel() for parameter in _resolve(layer, family.experts).parameters())
+            idle += held // count * (count - model.config.num_experts_per_tok)
+    return idle
 
 
 def weight_of(projection: Projection) -> Tensor:
@@ -226,6 +262,11 @@ def why_heads_stay(model: PreTrainedModel) -> str:
     if getattr(model.config, "alibi", False):
         return ALIBI
     return family_of(model.config).heads_bound
+
+
+def mlp_widths(model: PreTrainedModel) -> tuple[int, ...]:
+    """MLP neurons of every decoder layer, first to last; empty for a mixture of experts."""
+    return () if family_of(model.config).router else site_widths(model, "mlp")
 
 
 def _input_width(projection: Projection) -> int:

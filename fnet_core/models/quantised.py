@@ -14,7 +14,10 @@ from fnet_core.errors import RequestError
 KEYS = ("quantization_config", "quantization")
 """Where a config.json says how its weights are quantised; the second is MLX's."""
 
-READABLE = ("bitsandbytes", "gptq", "awq", "fp8", "fbgemm_fp8", "mxfp4", "compressed-tensors", "MLX")
+READABLE = (
+    *("bitsandbytes", "gptq", "awq", "fp8", "fbgemm_fp8", "mxfp4", "compressed-tensors", "modelopt", "hqq", "quanto"),
+    "MLX",
+)
 """The methods that can be read, by the names that configurations give them."""
 
 _PACKAGES = {"bitsandbytes": "bitsandbytes", "compressed-tensors": "compressed_tensors"}
@@ -22,11 +25,12 @@ _PACKAGES = {"bitsandbytes": "bitsandbytes", "compressed-tensors": "compressed_t
 _BITS = {"gptq": (2, 3, 4, 8), "awq": (4,), "MLX": (2, 3, 4, 5, 6, 8)}
 _LAYOUTS = {
     "gptq": ("checkpoint_format", ("gptq", "gptq_v2"), "gptq"),
-    "awq": ("version", ("gemm",), "gemm"),
+    "awq": ("version", ("gemm", "gemv", "gemv_fast"), "gemm"),
+    "modelopt": ("quant_algo", ("fp8", "nvfp4"), "nvfp4"),
     "MLX": ("mode", ("affine",), "affine"),
 }
 """The setting that names a layout, the layouts that are read, and which one is meant where it is absent."""
-_ROUNDED_INPUTS = ("fp8", "fbgemm_fp8")
+_ROUNDED_INPUTS = ("fp8", "fbgemm_fp8", "modelopt")
 """Methods whose own kernels round the inputs of each projection too."""
 
 
@@ -61,6 +65,13 @@ def quantisation(config: Mapping[str, Any]) -> Quantisation | None:
                 bare = "MLX" if {"bits", "group_size"} <= settings.keys() else "an unnamed method"
                 return Quantisation(str(named or bare), settings)
     return None
+
+
+BESIDE = {
+    "hf_quant_config.json": lambda said: {"quant_method": "modelopt", **said.get("quantization", {})},
+    "quanto_qmap.json": lambda said: {"quant_method": "quanto"},
+}
+"""Files beside a config.json in which a method says what it did, and what a config.json would say of it."""
 
 
 def check_readable(config: Mapping[str, Any], name: str) -> None:

@@ -23,7 +23,8 @@ from fnet_core.models.tracing import MIXED, Following, Value
 
 BY_STRUCTURE = (
     "It is read by its structure, for its architecture is not in the table: networks are found and edited and "
-    "fingerprints taken, and nothing is cut or saved. Its own numbers are held against that when it is loaded."
+    "fingerprints taken, and neither neurons nor heads nor edits are cut into its weights. Its own numbers are held "
+    "against that when it is loaded."
 )
 """What is said of a model whose row was found so."""
 _IDS = 12

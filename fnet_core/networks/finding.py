@@ -13,6 +13,7 @@ from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import read_config
 from fnet_core.models.modules import site_widths
+from fnet_core.models.resolving import ModelFolder
 from fnet_core.models.running import Running, expected, running
 from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import ATLASES, Atlas
@@ -47,26 +48,31 @@ def find_atlas(
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site_of(read_config(folder.path), request.site)
-    model = expected(folder)
-    if kept := _kept(request, model):
-        return kept
-    request = cut_for(request, reader_at(folder))
-    if request.cut and (kept := _kept(request, model)):
-        return kept
-    return atlas_of(models.get_loaded(request.model, report=report, **loading), request, report, publish=publish)
+    kept, request = _kept(request, folder)
+    return kept or atlas_of(
+        models.get_loaded(request.model, report=report, **loading), request, report, publish=publish
+    )
 
 
 def kept_atlas(request: AtlasRequest, **loading: Any) -> Found[Atlas] | None:
-    """The atlas that a request asks for if the store has it; nothing is fetched, converted or loaded for that.
+    """The atlas that a request asks for if the store has it; no model is fetched, converted or loaded for that.
 
     Raises RequestError when the request cannot be met, Cancelled when its model is not on this machine.
     """
-    folder = models.resolve(request.model, report=_nothing_long, **loading)
-    return _kept(request, expected(folder))
+    return _kept(request, models.resolve(request.model, report=_nothing_long, **loading))[0]
 
 
-def _kept(request: AtlasRequest, model: Running) -> Found[Atlas] | None:
-    """The atlas that a request asks for if the store has it."""
+def _kept(request: AtlasRequest, folder: ModelFolder) -> tuple[Found[Atlas] | None, AtlasRequest]:
+    """The atlas in the store, and the request with its passages cut where it is not there on the whole ones."""
+    model = expected(folder)
+    if kept := _stored(request, model):
+        return kept, request
+    request = cut_for(request, reader_at(folder))
+    return (_stored(request, model) if request.cut else None), request
+
+
+def _stored(request: AtlasRequest, model: Running) -> Found[Atlas] | None:
+    """The atlas that a request asks for if the store has it on these very passages."""
     if not request.enough:
         return memo.found(ATLASES, request.recipe(model))
     most = len(request.passages)
@@ -107,7 +113,7 @@ def atlas_uncut(
     model = running(loaded)
     recipe = request.recipe(model)
     if request.enough:
-        if kept := _kept(request, model):
+        if kept := _stored(request, model):
             return kept
         atlas = compute_atlas(loaded, request, recipe, report, publish=publish)
         return Found(atlas, memo.keep(ATLASES, atlas.recipe, atlas), computed=True)

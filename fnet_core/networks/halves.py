@@ -3,14 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
+from fnet_core.activations.fitting import reader_at
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
 from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import halves_recipe, in_halves
-from fnet_core.networks.finding import compute_atlas, find_atlas
+from fnet_core.networks.finding import compute_atlas, cut_for, find_atlas
 from fnet_core.networks.recurrence import FORMAT, RECURRENCE, Recurrence
-from fnet_core.networks.request import PARTS, AtlasRequest, check_halves
+from fnet_core.networks.request import LEAST_PASSAGES, PARTS, AtlasRequest, check_halves
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
 from fnet_core.storage.memo import Kind
@@ -37,9 +38,12 @@ def split_half(
     """The atlas that a request asks for, and how well each network comes back in both halves of its passages.
 
     Every second passage goes into one half, so that the kinds of text are in both. Answered from the store where it was
-    asked before. Raises RequestError for texts too few to split and halves too short for so many networks.
+    asked before. Raises RequestError for texts too few to split once they are cut for the model, and for halves too
+    short for so many networks.
     """
-    check_halves(request.passages)
+    if len(request.passages) < LEAST_PASSAGES:
+        folder = models.resolve(request.model, report=_part(report, 0), **loading)
+        check_halves(cut_for(request, reader_at(folder)).passages)
     whole = find_atlas(request, _part(report, 0), **loading).answer
     if kept := known_recurrence(whole, threshold):
         return whole, kept

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fnet_core.activations.reading import read_subjects
+from fnet_core.activations.fitting import fitted, reader_of
+from fnet_core.activations.reading import Subject, read_subjects
 from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
@@ -21,7 +22,7 @@ from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
 
 MOST_CHARACTERS = 20_000
-"""A text to listen to is read in one piece."""
+"""No longer text is listened to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,8 @@ class Heard:
     courses_TK: np.ndarray
     """float32, in standard deviations of each network's time course over the atlas's own text."""
     labels: tuple[str, ...]
+    cut: str = ""
+    """Into how many pieces the text was cut and why, as a sentence; empty where it was read whole."""
 
     def table(self) -> pd.DataFrame:
         """One row per network, the highest peak first: network, label, peak (standard deviations), word, token."""
@@ -75,8 +78,9 @@ def listen(loaded: LoadedModel, atlas: Atlas, text: str, report: Report = silent
     """Read a text and follow every network of an atlas in it.
 
     As in the atlas, each neuron is z-scored over the text's own tokens, so a passage of the atlas gives its own time
-    courses again, and a short text shows only what changes within it. Raises RequestError for the atlas of another
-    model, an empty text, one of a single token, and one that is longer than MOST_CHARACTERS or than the model reads.
+    courses again, and a short text shows only what changes within it. A text past the model's context is read in
+    pieces, each as a passage of its own. Raises RequestError for the atlas of another model, an empty text, one of a
+    single token, and one that is longer than MOST_CHARACTERS.
 
     >>> import fnet_core as fn
     >>> from fnet_core.networks.listening import listen
@@ -92,7 +96,20 @@ def listen(loaded: LoadedModel, atlas: Atlas, text: str, report: Report = silent
         raise RequestError(
             f"The text has {len(text):,} characters and at most {MOST_CHARACTERS:,} are listened to; take a part of it."
         )
-    (subject,) = read_subjects(loaded, (Passage("your text", text, "typed"),), atlas.site, report)
+    passage = Passage("your text", text, "typed")
+    read = fitted((passage,), [reader_of(loaded)], context_only=True)
+    courses, offsets, at = [], [], 0
+    for subject in read_subjects(loaded, read.passages, atlas.site, report):
+        at = text.index(subject.passage.text, at)
+        courses.append(_courses(atlas, subject))
+        offsets.append(at + subject.offsets_T2.numpy())
+        at += len(subject.passage.text)
+    scale_K = np.array([atlas.course_scale(network) for network in range(len(atlas))], dtype=np.float32)
+    return Heard(passage, np.concatenate(offsets), np.concatenate(courses) / scale_K, atlas.labels, read.note)
+
+
+def _courses(atlas: Atlas, subject: Subject) -> np.ndarray:
+    """The time courses of an atlas's networks in one piece of text, (T, K) float32, as their maps have them."""
     z_TN = standardize(subject.activations_TN)
     courses = []
     for maps_KN, layers in zip(atlas.maps, layer_blocks(atlas.scope, atlas.layer_count), strict=True):
@@ -100,5 +117,4 @@ def listen(loaded: LoadedModel, atlas: Atlas, text: str, report: Report = silent
         block_TN = z_TN[:, start : start + maps_KN.shape[1]]
         inverse_NK = torch.linalg.pinv(torch.from_numpy(maps_KN).to(z_TN.device, torch.float64)).float()
         courses.append((block_TN @ inverse_NK).cpu().numpy())
-    scale_K = np.array([atlas.course_scale(network) for network in range(len(atlas))], dtype=np.float32)
-    return Heard(subject.passage, subject.offsets_T2.numpy(), np.concatenate(courses, axis=1) / scale_K, atlas.labels)
+    return np.concatenate(courses, axis=1)

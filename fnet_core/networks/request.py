@@ -93,13 +93,18 @@ class AtlasRequest:
         """The request for all of the first so many passages."""
         return replace(self, passages=self.passages[:passages], enough=False)
 
+    @property
+    def texts_digest(self) -> str:
+        """What tells one list of passages from another."""
+        return artifacts.digest([[p.name, p.text] for p in self.passages])
+
     def recipe(self, model: Running) -> dict[str, Any]:
         """Everything that decides the atlas, JSON-able, and the names by which people know model and texts."""
         from fnet_core.decomposition.canica import SKETCH_FACTOR
 
         recipe = model.recipe("torch", "transformers", "scikit-learn") | {
             "texts": sorted({p.source for p in self.passages}),
-            "texts_digest": artifacts.digest([[p.name, p.text] for p in self.passages]),
+            "texts_digest": self.texts_digest,
             "passages": len(self.passages),
             "site": self.site,
             "scope": self.scope,

@@ -112,8 +112,13 @@ def _between(low: float, high: float) -> str:
 
 
 def keep_map(plan: PrunePlan) -> go.Figure:
-    """Which MLP neurons stay, layers x neurons: the share of each bin of neighbouring neurons that is kept."""
+    """Which MLP neurons stay, layers x neurons: the share of each bin of neighbouring neurons that is kept.
+
+    In a mixture of experts, where none can go, the heads' map.
+    """
     width = max(plan.anatomy.widths_L)
+    if not width:
+        return head_map(plan)
     size = bin_size(width)
     bins = -(-width // size)
     kept_LB = np.full((len(plan.keep_mlp), bins), np.nan, dtype=np.float32)
@@ -176,7 +181,7 @@ def _keep_scale() -> list[list]:
 
 def layer_profile(plan: PrunePlan) -> go.Figure:
     """The share of each layer's neurons, and of its heads where any go, that a plan removes."""
-    series = [("MLP neurons", plan.keep_mlp, rgba(POSITIVE, 0.85))]
+    series = [("MLP neurons", plan.keep_mlp, rgba(POSITIVE, 0.85))] if any(plan.anatomy.widths_L) else []
     if plan.removed_heads:
         series.append(("heads", plan.keep_heads, rgba(GREY, 0.8)))
     figure = go.Figure()

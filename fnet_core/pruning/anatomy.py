@@ -9,14 +9,20 @@ from typing import Any
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import (
     attention_projections,
-    check_dense,
+    check_mlps,
+    decoder_layers,
+    head_parameters,
     head_size,
     heads_per_group,
+    idle_parameters,
+    mixed,
     mlp_projections,
+    mlp_widths,
     site_widths,
     why_heads_stay,
 )
 from fnet_core.models.stored import StoredWeights
+from fnet_core.models.structure import family_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Anatomy:
     model: str
     model_digest: str
     widths_L: tuple[int, ...]
+    """0 in a mixture of experts."""
     heads_L: tuple[int, ...]
     head_size: int
     heads_per_group: int
@@ -36,20 +43,23 @@ class Anatomy:
     hidden_size: int
     parameters: int
     parameters_per_token: int
-    """Parameters that every token is multiplied with, learned positions included: all but an input embedding that is
-    only looked up."""
+    """Parameters that a token is multiplied with, learned positions included: all but an input embedding that is only
+    looked up, and experts that it is not sent to."""
     stored: StoredWeights
     """What the weights take on disk."""
     heads_stay: str = ""
     """Why no head can go without changing the others, as half a sentence; empty where one can."""
+    neurons_stay: str = ""
+    """Why no MLP neuron can go, as a sentence without its end; empty where one can."""
 
 
 def anatomy(loaded: LoadedModel) -> Anatomy:
-    """The sizes of a loaded model; RequestError for a mixture of experts, which pruning does not reach."""
+    """The sizes of a loaded model; RequestError for one without MLPs or read by structure."""
     model = loaded.model
-    check_dense(model, "pruning")
+    check_mlps(model, "pruning")
+    layers = len(decoder_layers(model))
     size, shared = head_size(model), heads_per_group(model)
-    widths_L = site_widths(model, "mlp")
+    widths_L = mlp_widths(model)
     neuron_L = tuple(
         sum(_row_parameters(up) * _blocks(up, width) for up in mlp.up) + _outputs(mlp.down)
         for mlp, width in zip(mlp_projections(model), widths_L, strict=True)
@@ -59,24 +69,28 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         _row_parameters(attention.qkv[0]) * size * (shared + 2) + size * shared * _outputs(attention.out)
         for attention in attentions
     )
+    if head_parameters(model):
+        group_L = tuple(parameters + shared for parameters in group_L)
     parameters = {id(p): p.numel() for p in model.parameters()}
     embedding = model.get_input_embeddings().get_parameter("weight")
     tied = model.get_output_embeddings() is not None and _same(model.get_output_embeddings().weight, embedding, model)
     total = sum(parameters.values())
+    idle = idle_parameters(model) + (0 if tied else embedding.numel())
     return Anatomy(
         model=loaded.name,
         model_digest=loaded.digest,
-        widths_L=widths_L,
-        heads_L=site_widths(model, "heads") if attentions else (0,) * len(widths_L),
+        widths_L=widths_L or (0,) * layers,
+        heads_L=site_widths(model, "heads") if attentions else (0,) * layers,
         head_size=size,
         heads_per_group=shared,
-        neuron_parameters_L=neuron_L,
-        group_parameters_L=group_L or (0,) * len(widths_L),
+        neuron_parameters_L=neuron_L or (0,) * layers,
+        group_parameters_L=group_L or (0,) * layers,
         hidden_size=model.config.hidden_size,
         parameters=total,
-        parameters_per_token=total if tied else total - embedding.numel(),
+        parameters_per_token=total - idle,
         stored=loaded.stored,
         heads_stay=why_heads_stay(model),
+        neurons_stay=mixed(model, "pruning") if family_of(model.config).router else "",
     )
 
 

@@ -17,7 +17,7 @@ from fnet_core.activations.hooks import touching, touching_taps
 from fnet_core.activations.reading import tokenize
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import head_size, signal_taps, site_widths
+from fnet_core.models.modules import decoder_layers, head_size, mlp_widths, signal_taps, site_widths
 from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
@@ -78,7 +78,7 @@ class Calibration:
 
     tokens: int
     mlp_L: tuple[Moments, ...]
-    """Inputs of each down-projection, (N,)."""
+    """Inputs of each down-projection, (N,); empty for a mixture of experts."""
     attention_L: tuple[Moments, ...]
     """Inputs of each attention output projection, (C,); empty where heads were not asked for."""
 
@@ -95,7 +95,8 @@ class Calibrator:
         self._loaded = loaded
         self._heads = heads
         self._signals = signals
-        self._widths_L = site_widths(loaded.model, "mlp")
+        self._widths_L = mlp_widths(loaded.model)
+        self._layers = len(decoder_layers(loaded.model))
         self._mlp = [_Running(width) for width in self._widths_L]
         self._attention = [_Running(width) for width in self.attention_widths]
 
@@ -110,11 +111,12 @@ class Calibrator:
         """Columns of each block that `subjects` yields: one block per layer, or per projection for "inputs"."""
         match self._signals:
             case "none":
-                return (0,) * len(self._widths_L)
+                return (0,) * self._layers
             case "inputs":
                 return self._widths_L + self.attention_widths
-        channels = self.attention_widths or (0,) * len(self._widths_L)
-        return tuple(2 * width + more for width, more in zip(self._widths_L, channels, strict=True))
+        none = (0,) * self._layers
+        widths_L, channels = self._widths_L or none, self.attention_widths or none
+        return tuple(2 * width + more for width, more in zip(widths_L, channels, strict=True))
 
     @torch.no_grad()
     def subjects(self, passages: Sequence[Passage], report: Report = silent) -> Iterator[Tensor]:
@@ -135,7 +137,10 @@ class Calibrator:
 
             total = torch.zeros((), dtype=torch.float64, device=device)
 
-            def observed(running: _Running, x: Tensor, token=token, text_only=text_only, total=total) -> Tensor:
+            def observed(
+                running: _Running, layer: int, x: Tensor, i=i, token=token, text_only=text_only, total=total
+            ) -> Tensor:
+                report("capturing", (i + layer / self._layers) / len(passages))
                 values_TN = text_only(x)
                 if not running.tokens:
                     running.begin(x.reshape(-1, x.shape[-1])[: token.before_text])
@@ -143,14 +148,13 @@ class Calibrator:
                 total.add_(running.squares_N.sum().to(device))
                 return values_TN
 
-            def mlp_input(layer: int, x: Tensor, i=i, out_TN=out_TN, observed=observed) -> None:
-                report("capturing", (i + layer / len(self._widths_L)) / len(passages))
-                values_TN = observed(self._mlp[layer], x)
+            def mlp_input(layer: int, x: Tensor, out_TN=out_TN, observed=observed) -> None:
+                values_TN = observed(self._mlp[layer], layer, x)
                 if self._signals == "inputs":
                     out_TN[:, edges_B[layer] : edges_B[layer + 1]].copy_(values_TN)
 
             def attention_input(layer: int, x: Tensor, out_TN=out_TN, observed=observed) -> None:
-                values_TC = observed(self._attention[layer], x)
+                values_TC = observed(self._attention[layer], layer, x)
                 if self._signals != "none":
                     block = layer + (len(self._widths_L) if self._signals == "inputs" else 0)
                     out_TN[:, edges_B[block + 1] - values_TC.shape[1] : edges_B[block + 1]].copy_(values_TC)
@@ -167,10 +171,11 @@ class Calibrator:
                 signal(x, edges_B[layer] + self._widths_L[layer], self._widths_L[layer])
 
             with ExitStack() as stack:
-                stack.enter_context(touching(loaded.model, "mlp", mlp_input))
+                if self._widths_L:
+                    stack.enter_context(touching(loaded.model, "mlp", mlp_input))
                 if self._heads:
                     stack.enter_context(touching(loaded.model, "heads", attention_input))
-                if self._signals == "published":
+                if self._widths_L and self._signals == "published":
                     up_taps, activation_taps = signal_taps(loaded.model)
                     stack.enter_context(touching_taps(up_taps, up_signal))
                     stack.enter_context(touching_taps(activation_taps, activation_signal))
@@ -186,7 +191,7 @@ class Calibrator:
     def result(self) -> Calibration:
         """The moments over all passages read so far."""
         return Calibration(
-            self._mlp[0].tokens,
+            self._running[0].tokens,
             tuple(running.moments() for running in self._mlp),
             tuple(running.moments() for running in self._attention),
         )

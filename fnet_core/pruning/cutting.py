@@ -14,6 +14,7 @@ from fnet_core.models.modeling_fnet import new_projection, set_attribute
 from fnet_core.models.modules import (
     Projection,
     attention_projections,
+    head_parameters,
     head_rows,
     head_size,
     heads_per_group,
@@ -37,7 +38,7 @@ def cut(model: PreTrainedModel, pruning: Pruning) -> None:
     plan = pruning.plan
     plain = not brings_code(model, pruning)
     names = {id(module): name for name, module in model.named_modules()}
-    before = _shapes(model, names)
+    before, lengths = _shapes(model, names), _lengths(model)
     attributes: dict[str, int] = {}
     for layer, keep in enumerate(plan.keep_mlp):
         if not keep.all():
@@ -47,7 +48,7 @@ def cut(model: PreTrainedModel, pruning: Pruning) -> None:
             attributes |= _cut_heads(model, names, layer, keep, pruning)
     for path, value in attributes.items():
         set_attribute(model, path, value)
-    _describe(model, plan, before, attributes, plain)
+    _describe(model, plan, before, lengths, attributes, plain)
 
 
 def brings_code(model: PreTrainedModel, pruning: Pruning) -> bool:
@@ -67,7 +68,9 @@ def brings_code(model: PreTrainedModel, pruning: Pruning) -> bool:
     ]
     added_bias = any(new and new.changes_projection and old.bias is None for old, new in cut_projections)
     resized = (getattr(model.config, "fnet_resized", None) or {}).get("projections")
-    sayable = bool(family.width_field) and (plan.removed_heads == 0 or family.heads_in_config)
+    sayable = (plan.removed_neurons == 0 or bool(family.width_field)) and (
+        plan.removed_heads == 0 or family.heads_in_config
+    )
     return not (sayable and plan.uniform and not added_bias and not resized)
 
 
@@ -76,6 +79,11 @@ def _shapes(model: PreTrainedModel, names: dict[int, str]) -> dict[str, list]:
     modules = [m for mlp in mlp_projections(model) for m in (*mlp.up, mlp.down)]
     modules += [m for attention in attention_projections(model) for m in (*attention.qkv, attention.out)]
     return {names[id(module)]: _shape(module) for module in modules}
+
+
+def _lengths(model: PreTrainedModel) -> dict[str, int]:
+    """The length of everything that holds one number per head, by its path."""
+    return {path: len(parameter) for path, parameter in head_parameters(model).items()}
 
 
 def _shape(projection: Projection) -> list:
@@ -148,6 +156,11 @@ def _cut_heads(
         for projection, mask in zip(attention.qkv, (queries, keys, keys), strict=True):
             _cut_rows(model, names, projection, mask.nonzero().flatten())
     path, heads = names[id(attention.module)], int(keep.sum())
+    if family.per_head:
+        owner, _, name = f"{family.layers}.{layer}.{family.per_head}".rpartition(".")
+        old = model.get_submodule(owner).get_parameter(name)
+        kept_H = old[torch.from_numpy(keep).to(old.device)]
+        setattr(model.get_submodule(owner), name, torch.nn.Parameter(kept_H, old.requires_grad))
     counted = {name: heads for name in family.head_counters}
     counted |= {name: heads // shared for name in family.group_counters}
     counted |= {name: heads * size for name in family.head_sums}
@@ -155,12 +168,18 @@ def _cut_heads(
 
 
 def _describe(
-    model: PreTrainedModel, plan: PrunePlan, before: dict[str, list], attributes: dict[str, int], plain: bool
+    model: PreTrainedModel,
+    plan: PrunePlan,
+    before: dict[str, list],
+    lengths: dict[str, int],
+    attributes: dict[str, int],
+    plain: bool,
 ) -> None:
     """Let the configuration say what the model has become."""
     config, family = model.config, family_of(model.config)
     if plain:
-        setattr(config, family.width_field, site_widths(model, "mlp")[0])
+        if plan.removed_neurons:
+            setattr(config, family.width_field, site_widths(model, "mlp")[0])
         if plan.removed_heads:
             size, shared = head_size(model), heads_per_group(model)
             heads = int(plan.keep_heads[0].sum())
@@ -169,9 +188,12 @@ def _describe(
         return
     names = {id(module): name for name, module in model.named_modules()}
     changed = {path: shape for path, shape in _shapes(model, names).items() if shape != before[path]}
+    shorter = {path: length for path, length in _lengths(model).items() if length != lengths[path]}
     earlier: dict[str, Any] = getattr(config, "fnet_resized", None) or {"projections": {}, "attributes": {}}
     config.fnet_resized = {
         "projections": earlier["projections"] | changed,
         "attributes": earlier["attributes"] | attributes,
     }
+    if parameters := earlier.get("parameters", {}) | shorter:
+        config.fnet_resized["parameters"] = parameters
     config.auto_map = {"AutoModelForCausalLM": f"modeling_fnet.{type(model).__name__}"}

@@ -31,7 +31,7 @@ _PARTS = ("mean_N", "loading_KN", "covariance_KK", "own_N", "start_SN")
 
 @dataclass(frozen=True, eq=False)
 class LayerFactors:
-    """The factor model of every layer's MLP inputs and, where heads were asked for, attention channels."""
+    """The factor model of every layer's MLP inputs, but in a mixture, and of attention channels where asked for."""
 
     mlp_L: tuple[Factors, ...]
     attention_L: tuple[Factors, ...]
@@ -46,7 +46,8 @@ class LayerFactors:
             for layer, factors in enumerate(layers)
             for part in _PARTS
         }
-        header = {"layers": len(self.mlp_L), "heads": bool(self.attention_L), "recipe": self.recipe}
+        layers = len(self.mlp_L or self.attention_L)
+        header = {"layers": layers, "heads": bool(self.attention_L), "recipe": self.recipe}
         artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
 
     @classmethod
@@ -60,8 +61,9 @@ class LayerFactors:
                 for layer in range(header["layers"])
             )
 
+        mlp_L = layers("mlp") if f"mlp.0.{_PARTS[0]}" in arrays else ()
         attention_L = layers("attention") if header["heads"] else ()
-        return cls(layers("mlp"), attention_L, header.get("recipe", {}))
+        return cls(mlp_L, attention_L, header.get("recipe", {}))
 
 
 FACTORS = Kind(KIND, LayerFactors.load, FORMAT, keyed_since=2, names=frozenset({"model"}))

@@ -8,6 +8,7 @@ from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, known_baseline
 from fnet_core.models.loading import LoadedModel
+from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.curves import CurvePoint, read_off
 from fnet_core.pruning.masking import known_pruned_perplexity
 from fnet_core.pruning.plan import PrunePlan, plan_for
@@ -26,9 +27,11 @@ class KnownPruning:
     scores: Scores | None
     plan: PrunePlan | None
     problem: str
-    """Why there is no plan although the neurons are scored; empty otherwise."""
+    """Why there is no plan although the neurons are scored, or why none could be; empty otherwise."""
     baseline: PerplexityResult | None
     pruned: PerplexityResult | None
+    cut: str
+    """How the calibration passages were cut, as a sentence; empty where none was."""
     points: tuple[CurvePoint, ...]
     """The measured points of the curves; a ratio that a method cannot meet counts as one."""
 
@@ -54,6 +57,14 @@ def plan_or_problem(loaded: LoadedModel, asked: PlanRequest, request: ScoreReque
         return str(error)
 
 
+def _impossible(loaded: LoadedModel, asked: PlanRequest) -> str:
+    try:
+        asked.check(anatomy(loaded))
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
 def known_pruning(
     loaded: LoadedModel,
     asked: PlanRequest,
@@ -69,8 +80,9 @@ def known_pruning(
     `planned` and `measured` answer as `plan_or_problem` and `known_pruned_perplexity` do; who asks again and again
     gives ones that remember. They are asked about scored methods alone.
     """
+    request = request.fitted(loaded)
     scored = {m: known_scores(loaded, m, request.with_heads(asked.heads)) for m in {*methods, asked.method}}
-    plan, problem, pruned = None, "", None
+    plan, problem, pruned = None, _impossible(loaded, asked), None
     if scored[asked.method] is not None:
         found = planned(loaded, asked, request)
         if isinstance(found, str):
@@ -87,4 +99,4 @@ def known_pruning(
             elif perplexity := measured(loaded, yardstick, found, asked.compensation, request):
                 points.append(CurvePoint(method, ratio, found, perplexity))
     baseline = known_baseline(loaded, yardstick)
-    return KnownPruning(asked, scored[asked.method], plan, problem, baseline, pruned, tuple(points))
+    return KnownPruning(asked, scored[asked.method], plan, problem, baseline, pruned, request.cut, tuple(points))

@@ -43,8 +43,9 @@ def ridge_replacements(
         )
     heads = not all(keep.all() for keep in keep_attention)
     projections = [mlp.down for mlp in mlp_projections(loaded.model)]
+    keeps = [*keep_mlp[: len(projections)], *(keep_attention if heads else ())]
+    layers = len(projections)
     projections += [attention.out for attention in attention_projections(loaded.model)] if heads else []
-    keeps = [*keep_mlp, *(keep_attention if heads else ())]
     blocks = [block for block, keep in enumerate(keeps) if not keep.all()]
     found: list[Replacement | None] = [None] * len(keeps)
     for number, block in enumerate(read_scatters(loaded, fitted_and_held(passages), blocks, heads, report)):
@@ -52,7 +53,7 @@ def ridge_replacements(
         weight_ON = weight_of(projections[block.block]).double().cpu()
         found[block.block] = ridge_replacement(block, weight_ON, keeps[block.block])
     report("compensating", 1.0)
-    return found[: len(keep_mlp)], found[len(keep_mlp) :]
+    return found[:layers], found[layers:]
 
 
 def fitted_and_held(passages: Sequence[Passage]) -> tuple[list[Passage], list[Passage]]:

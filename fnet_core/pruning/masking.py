@@ -107,25 +107,27 @@ def prepare(
     elif compensation == "networks":
         heads = plan.removed_heads > 0
         factors = find_factors(loaded, request.passages, request.components, request.seed, heads, report)
-        mlp = [network_replacement(f, keep) for f, keep in zip(factors.mlp_L, keep_mlp, strict=True)]
+        mlp = [network_replacement(f, keep) for f, keep in zip(factors.mlp_L, keep_mlp, strict=bool(factors.mlp_L))]
         attention = [network_replacement(f, keep) for f, keep in zip(factors.attention_L, keep_attention, strict=heads)]
     elif compensation == "bias":
         means = find_scores(loaded, [MEANS_METHOD], _with_heads(request, plan), report)[MEANS_METHOD]
-        mlp = [mean_replacement(torch.from_numpy(m), k) for m, k in zip(means.mean_mlp, keep_mlp, strict=True)]
+        mlp = [
+            mean_replacement(torch.from_numpy(m), k)
+            for m, k in zip(means.mean_mlp, keep_mlp, strict=bool(means.mean_mlp))
+        ]
         attention = [
             mean_replacement(torch.from_numpy(m), k)
             for m, k in zip(means.mean_attention, keep_attention, strict=plan.removed_heads > 0)
         ]
     else:
         mlp, attention = ([zero_replacement(len(keep)) for keep in keeps] for keeps in (keep_mlp, keep_attention))
-    mlp_L = _needed(mlp, keep_mlp)
+    mlp_L = _needed(mlp or [None] * len(keep_mlp), keep_mlp)
     attention_L = _needed(attention or [None] * len(keep_attention), keep_attention)
-    attentions = attention_projections(loaded.model)
-    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attentions]
+    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
     biases = sum(
         plan.anatomy.hidden_size
-        for projections, replacements_L in zip(outputs, (mlp_L, attention_L if attentions else ()), strict=True)
-        for projection, replacement in zip(projections, replacements_L, strict=True)
+        for projections, replacements_L in zip(outputs, (mlp_L, attention_L), strict=True)
+        for projection, replacement in zip(projections, replacements_L, strict=bool(projections))
         if replacement is not None and replacement.changes_projection and projection.bias is None
     )
     return Pruning(plan, compensation, mlp_L, attention_L, changes, biases)
@@ -156,7 +158,8 @@ def masking(loaded: LoadedModel, pruning: Pruning) -> Iterator[None]:
     with ExitStack() as stack:
         if any(pruning.attention_L):
             stack.enter_context(touching(loaded.model, "heads", replacing(pruning.attention_L, keep_attention)))
-        stack.enter_context(touching(loaded.model, "mlp", replacing(pruning.mlp_L, keep_mlp)))
+        if any(pruning.mlp_L):
+            stack.enter_context(touching(loaded.model, "mlp", replacing(pruning.mlp_L, keep_mlp)))
         yield
 
 

@@ -60,7 +60,8 @@ class PrunePlan(Described):
     def title(self) -> str:
         """What the plan does to which model, in a line."""
         asked = self.request
-        amount = f"threshold {asked.threshold:g}" if asked.ratio is None else f"{asked.ratio:.0%} of the {asked.share}"
+        of = "heads" if asked.share == "neurons" and self.anatomy.neurons_stay else asked.share
+        amount = f"threshold {asked.threshold:g}" if asked.ratio is None else f"{asked.ratio:.0%} of the {of}"
         return f"{self.anatomy.model} pruned by {asked.method}, {amount}"
 
     def plot(self) -> Any:
@@ -75,9 +76,10 @@ class PrunePlan(Described):
 
     def _description(self) -> tuple[str, dict[str, object]]:
         first, last = self.request.protected
+        share = f" ({self.removed_share:.1%})"
         facts: dict[str, object] = {
-            "MLP neurons that go": f"{self.removed_neurons:,} ({self.removed_share:.1%})",
-            "heads that go": f"{self.removed_heads:,}",
+            "MLP neurons that go": f"{self.removed_neurons:,}" + share * bool(sum(self.anatomy.widths_L)),
+            "heads that go": f"{self.removed_heads:,}" + share * bool(self.anatomy.neurons_stay),
             "parameters": f"{self.parameters:,} of {self.anatomy.parameters:,} stay",
             "layers kept whole": f"the first {first}, the last {last}",
         }
@@ -85,8 +87,10 @@ class PrunePlan(Described):
 
     @property
     def removed_share(self) -> float:
-        """Share of all MLP neurons that goes, 0 to 1."""
-        return self.removed_neurons / sum(self.anatomy.widths_L)
+        """Share of all MLP neurons that goes, 0 to 1; of all heads in a mixture of experts."""
+        if neurons := sum(self.anatomy.widths_L):
+            return self.removed_neurons / neurons
+        return self.removed_heads / sum(self.anatomy.heads_L)
 
     @property
     def estimated_speed(self) -> float:
@@ -181,14 +185,15 @@ def make_plan(sizes: Anatomy, scores: Scores, request: PlanRequest) -> PrunePlan
     protected, ratio, threshold = request.protected, request.ratio, request.threshold
     free = range(protected[0], len(sizes.widths_L) - protected[1])
     spread = "even" if request.even else scores.allocation
-    neurons = _Pool([scores.mlp[layer] for layer in free], "neurons", spread, free)
+    has_mlps = any(sizes.widths_L)
+    neurons = _Pool([scores.mlp[layer] for layer in free], "neurons", spread, free) if has_mlps else None
     groups = _Pool([scores.heads[layer] for layer in free], "head groups", spread, free) if request.heads else None
     if ratio is None:
         assert threshold is not None  # a request has one of the two
-        keep_mlp = neurons.above(threshold)
+        keep_mlp = neurons.above(threshold) if neurons else None
         keep_groups = groups.above(threshold) if groups else None
     elif request.share == "neurons":
-        keep_mlp = neurons.without(round(ratio * sum(sizes.widths_L)))
+        keep_mlp = neurons.without(round(ratio * sum(sizes.widths_L))) if neurons else None
         all_groups = sum(sizes.heads_L) // sizes.heads_per_group
         keep_groups = groups.without(round(ratio * all_groups)) if groups else None
     else:
@@ -196,7 +201,8 @@ def make_plan(sizes: Anatomy, scores: Scores, request: PlanRequest) -> PrunePlan
     whole_mlp = [np.ones(width, dtype=bool) for width in sizes.widths_L]
     whole_heads = [np.ones(count, dtype=bool) for count in sizes.heads_L]
     for i, layer in enumerate(free):
-        whole_mlp[layer] = keep_mlp[i]
+        if keep_mlp is not None:
+            whole_mlp[layer] = keep_mlp[i]
         if keep_groups is not None:
             whole_heads[layer] = keep_groups[i].repeat(sizes.heads_per_group)
     return PrunePlan(
@@ -224,30 +230,28 @@ def _check_scores(sizes: Anatomy, scores: Scores, request: PlanRequest) -> None:
 
 
 def _of_parameters(
-    sizes: Anatomy, ratio: float, neurons: "_Pool", groups: "_Pool | None", free: range
-) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+    sizes: Anatomy, ratio: float, neurons: "_Pool | None", groups: "_Pool | None", free: range
+) -> tuple[list[np.ndarray] | None, list[np.ndarray] | None]:
     """Neurons and head groups in equal shares so that `ratio` of all parameters goes; found by bisection."""
     target = ratio * sizes.parameters
     neuron_cost = np.array([sizes.neuron_parameters_L[layer] for layer in free])
     group_cost = np.array([sizes.group_parameters_L[layer] for layer in free])
-    most = float((neuron_cost * neurons.sizes).sum() + ((group_cost * groups.sizes).sum() if groups else 0))
+    costs = [(pool, cost) for pool, cost in ((neurons, neuron_cost), (groups, group_cost)) if pool]
+    most = float(sum((cost * pool.sizes).sum() for pool, cost in costs))
     if target >= most:
         raise RequestError(
             f"{ratio:.0%} of all parameters is more than the layers that may be pruned hold "
             f"({most / sizes.parameters:.0%}); choose a smaller ratio or protect fewer layers."
         )
 
-    def cut(part: float) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+    def cut(part: float) -> tuple[list[np.ndarray] | None, list[np.ndarray] | None]:
         return (
-            neurons.without(round(part * neurons.sizes.sum())),
+            neurons.without(round(part * neurons.sizes.sum())) if neurons else None,
             groups.without(round(part * groups.sizes.sum())) if groups else None,
         )
 
     def removed(part: float) -> float:
-        gone = neuron_cost @ neurons.counts(round(part * neurons.sizes.sum()))
-        if groups:
-            gone += group_cost @ groups.counts(round(part * groups.sizes.sum()))
-        return float(gone)
+        return float(sum(cost @ pool.counts(round(part * pool.sizes.sum())) for pool, cost in costs))
 
     low, high = 0.0, 1.0
     for _ in range(40):

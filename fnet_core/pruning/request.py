@@ -68,15 +68,24 @@ class PlanRequest:
             raise RequestError(
                 f"Protecting {first} first and {last} last of {layers} layers leaves nothing to prune; protect fewer."
             )
-        if self.heads and anatomy.heads_stay:
-            raise RequestError(
-                f"No attention head of {anatomy.model} can go, for {anatomy.heads_stay}; prune MLP neurons alone."
-            )
-        if self.heads and all(count == anatomy.heads_per_group for count in anatomy.heads_L):
-            raise RequestError(
-                f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; "
-                "prune MLP neurons alone."
-            )
+        check_units(anatomy, self.heads)
+
+
+def check_units(anatomy: Anatomy, heads: bool) -> None:
+    """RequestError where nothing of a model can go, or `heads` are asked for and none can."""
+    if not heads:
+        if anatomy.neurons_stay:
+            otherwise = "choose a model that is not a mixture" if anatomy.heads_stay else "let attention heads go"
+            raise RequestError(f"{anatomy.neurons_stay}; {otherwise}.")
+        return
+    otherwise = "choose a model that is not a mixture" if anatomy.neurons_stay else "prune MLP neurons alone"
+    if anatomy.heads_stay:
+        raise RequestError(f"No attention head of {anatomy.model} can go, for {anatomy.heads_stay}; {otherwise}.")
+    if all(count == anatomy.heads_per_group for count in anatomy.heads_L):
+        raise RequestError(
+            f"All heads of a layer of {anatomy.model} share one key and one value, so none can go without all; "
+            f"{otherwise}."
+        )
 
 
 def check_scoring(seed: int, components: int, groups: int) -> None:

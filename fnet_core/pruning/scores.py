@@ -17,14 +17,15 @@ from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.decomposition.sketch import Probes
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import site_widths
+from fnet_core.models.modules import mlp_widths
 from fnet_core.models.running import main_device, running
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import criteria
+from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.factors import FACTORS, check_components, compute_factors
 from fnet_core.pruning.methods import METHODS, Spread
-from fnet_core.pruning.request import check_scoring
+from fnet_core.pruning.request import check_scoring, check_units
 from fnet_core.pruning.surgeon import removal_errors
 from fnet_core.pruning.units import LargestZ, Seen
 from fnet_core.storage import artifacts, memo
@@ -103,7 +104,7 @@ class Scores:
     method: str
     allocation: Spread
     mlp: tuple[np.ndarray, ...]
-    """(N,) float64 per layer."""
+    """(N,) float64 per layer; empty for a mixture of experts."""
     heads: tuple[np.ndarray, ...]
     """(G,) float64 per layer; empty where heads were not scored."""
     mean_mlp: tuple[np.ndarray, ...]
@@ -114,8 +115,8 @@ class Scores:
 
     @property
     def range_mlp(self) -> tuple[float, float, float]:
-        """Lowest, middle and highest score of all MLP neurons."""
-        low, middle, high = np.quantile(np.concatenate(self.mlp), (0, 0.5, 1))
+        """Lowest, middle and highest score of all MLP neurons; of all head groups where there are none."""
+        low, middle, high = np.quantile(np.concatenate(self.mlp or self.heads), (0, 0.5, 1))
         return float(low), float(middle), float(high)
 
     def save(self, path: Path) -> None:
@@ -155,11 +156,14 @@ def find_scores(
     """The scores of several methods, from the store or computed in as few passes over the text as they allow.
 
     Methods that need the moments alone share one pass with one that also decomposes signals. `devices` share the
-    layers' ICA; all accelerators by default. Raises RequestError for an unknown method, and for text that cannot be
-    read or is too short for the components; nothing is saved half.
+    layers' ICA; all accelerators by default. Raises RequestError for an unknown method, where nothing
+    of a mixture can go, and for text that cannot be read or is too short for the components; nothing is saved half.
     """
     for method in methods:
         check_choice(method, METHODS, "pruning method")
+    sizes = anatomy(loaded)
+    if sizes.neurons_stay:
+        check_units(sizes, request.heads)
     request = request.fitted(loaded)
     recipes = {method: request.recipe(loaded, method) for method in methods}
     found = {method: memo.known(SCORES, recipe) for method, recipe in recipes.items()}
@@ -227,7 +231,7 @@ def _published(
     without that every second layer of a starter takes all updates there are and has not converged then.
     """
     reader = Calibrator(loaded, heads=request.heads, signals="published")
-    widths_L, attention_widths_L = site_widths(loaded.model, "mlp"), reader.attention_widths
+    widths_L, attention_widths_L = mlp_widths(loaded.model), reader.attention_widths
     members = [request.passages[group :: request.used_groups] for group in range(request.used_groups)]
     check_components(loaded, members, reader.signal_widths, request.components)
     mlp_L = [torch.zeros(width, dtype=torch.float64) for width in widths_L]
@@ -251,8 +255,9 @@ def _published(
         probes = probes or [networks.probes for networks in found]
         for layer, networks in enumerate(found):
             z_N = networks.maps_KN
-            neurons = 2 * widths_L[layer]
-            mlp_L[layer] = torch.maximum(mlp_L[layer], criteria.largest_z(z_N[:, :neurons], widths_L[layer]))
+            neurons = 2 * widths_L[layer] if widths_L else 0
+            if neurons:
+                mlp_L[layer] = torch.maximum(mlp_L[layer], criteria.largest_z(z_N[:, :neurons], widths_L[layer]))
             if attention_L:
                 channels = criteria.largest_z(z_N[:, neurons:], attention_widths_L[layer])
                 attention_L[layer] = torch.maximum(attention_L[layer], channels)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fnet_core.activations.hooks import touching_taps
 from fnet_core.activations.reading import Tokens, tokenize
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import Tap, attention_projections, decoder_layers, taps
+from fnet_core.models.modules import Tap, attention_projections, decoder_layers, mlp_widths, taps
 from fnet_core.models.running import main_device
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.compensation import Replacement, mean_replacement
@@ -67,15 +67,18 @@ def sequential_replacements(
     passages: Sequence[Passage],
     report: Report = silent,
 ) -> tuple[list[Replacement], list[Replacement]]:
-    """Mean replacements of every layer's MLP and attention, each from a model whose earlier layers are pruned.
+    """Mean replacements of every layer's MLP and attention, each from a model whose earlier layers are pruned; none of
+    MLPs in a mixture of experts.
 
     Layer by layer: its means over all passages, then its pruned output, which the next layer reads. The hidden states
     of all passages are held at once.
     """
     model, device = loaded.model, main_device(loaded.model)
     layers = decoder_layers(model)
-    mlp_taps = taps(model, "mlp")
-    attention_taps = taps(model, "heads") if attention_projections(model) else []
+    sites = (
+        (taps(model, "mlp") if mlp_widths(model) else [], keep_mlp),
+        (taps(model, "heads") if attention_projections(model) else [], keep_attention),
+    )
     tokens = [tokenize(loaded, passage) for passage in passages]
     calls: list[list[_Call]] = []
     for i, token in enumerate(tokens):
@@ -84,41 +87,39 @@ def sequential_replacements(
         with _recording(layers, calls[-1]):
             model.base_model(input_ids=token.ids_T[None].to(device), use_cache=False)
     hidden = [recorded[0].hidden for recorded in calls]
-    mlp, attention = [], []
+    found: tuple[list[Replacement], list[Replacement]] = [], []
+    there = [(at, keep, made) for (at, keep), made in zip(sites, found, strict=True) if at]
     for number, layer in enumerate(layers):
         report("compensating", number / len(layers))
-        sums: dict[str, Any] = {"mlp": 0.0, "attention": 0.0}
-        places = (mlp_taps[number], *attention_taps[number : number + 1])
+        places, keeps = [at[number] for at, _, _ in there], [keep[number] for _, keep, _ in there]
+        sums: list[Any] = [0.0] * len(there)
         for state, recorded, token in zip(hidden, calls, tokens, strict=True):
             with _summing(places, token, sums):
                 recorded[number].again(layer, state)
         count = sum(int(token.text_T.sum()) for token in tokens)
-        mlp.append(mean_replacement(sums["mlp"] / count, keep_mlp[number]))
-        if attention_taps:
-            attention.append(mean_replacement(sums["attention"] / count, keep_attention[number]))
-        replacements = (mlp[-1], *attention[-1:])
-        with _replaced(places, replacements, (keep_mlp[number], keep_attention[number])):
+        for (_, _, made), total, keep in zip(there, sums, keeps, strict=True):
+            made.append(mean_replacement(total / count, keep))
+        with _replaced(places, [made[-1] for _, _, made in there], keeps):
             hidden = [recorded[number].again(layer, state) for state, recorded in zip(hidden, calls, strict=True)]
     report("compensating", 1.0)
-    return mlp, attention
+    return found
 
 
 @contextmanager
-def _summing(places: tuple[Tap, ...], token: Tokens, sums: dict[str, Any]):
-    """Add the text tokens' inputs at both places to `sums` while the context is open."""
+def _summing(places: Sequence[Tap], token: Tokens, sums: list[Any]):
+    """Add the text tokens' inputs at each place to `sums` while the context is open."""
 
     def touch(place: int, x: Tensor) -> None:
         values_TN = token.of_text(x.reshape(-1, x.shape[-1]))
-        name = ("mlp", "attention")[place]
-        sums[name] = sums[name] + values_TN.sum(dim=0, dtype=torch.float64).cpu()
+        sums[place] = sums[place] + values_TN.sum(dim=0, dtype=torch.float64).cpu()
 
     with touching_taps(places, touch):
         yield
 
 
 @contextmanager
-def _replaced(places: tuple[Tap, ...], replacements: tuple[Replacement, ...], keeps: tuple[Tensor, ...]):
-    """Mask both places and put the replacements in while the context is open."""
+def _replaced(places: Sequence[Tap], replacements: Sequence[Replacement], keeps: Sequence[Tensor]):
+    """Mask each place and put its replacement in while the context is open."""
 
     def touch(place: int, x: Tensor) -> Tensor | None:
         if keeps[place].all():

@@ -17,6 +17,7 @@ from fnet_core.models.modules import (
     head_size,
     heads_per_group,
     mlp_projections,
+    mlp_widths,
     site_widths,
     weight_of,
 )
@@ -29,7 +30,8 @@ from fnet_core.pruning.surgeon import RemovalErrors
 _Inputs = TypeVar("_Inputs", Moments, Factors)
 
 Units = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
-"""Scores of neurons, (N,) float64 per layer, and of key/value groups, (G,) per layer, or none where heads stay."""
+"""Scores of neurons, (N,) float64 per layer, or none in a mixture of experts; of key/value groups, (G,) per layer, or
+none where heads stay."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,7 @@ def by_chance(seen: Seen) -> Units:
     """A draw from the seed."""
     model, rng = seen.loaded.model, np.random.default_rng(seen.seed)
     groups_L = [count // heads_per_group(model) for count in site_widths(model, "heads")] if seen.heads else []
-    mlp_L = tuple(rng.random(width) for width in site_widths(model, "mlp"))
+    mlp_L = tuple(rng.random(width) for width in mlp_widths(model))
     return mlp_L, tuple(rng.random(count) for count in groups_L)
 
 

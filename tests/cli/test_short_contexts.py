@@ -10,6 +10,7 @@ from fnet_core.cli.main import main
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.grid import grid_positions
 from fnet_core.lineage.request import stretches
+from fnet_core.networks import finding
 from fnet_core.networks.atlas import Atlas
 
 FEW = ["--components", "4"]
@@ -77,6 +78,26 @@ def test_recurrence_in_halves_and_beside_another_model(capsys, short, long):
     assert a["texts_digest"] == b["texts_digest"] and a["passages"] > 4
     found = api.recur(short, long, texts.bundled("find")[:4], components=4)
     assert found.recipe["a"]["texts_digest"] == found.recipe["b"]["texts_digest"] == a["texts_digest"]
+
+
+def test_two_passages_that_become_many_are_split_into_halves(capsys, short, tmp_path):
+    file, text = tmp_path / "atlas.safetensors", tmp_path / "text.txt"
+    text.write_text("\n\n".join(p.text for p in texts.bundled("find")[:2]))
+    assert "2 passages were cut into" in said(capsys, "recur", short, *FEW, "--passages", 2)
+    said(capsys, "atlas", short, *FEW, "--texts", text, "--out", file)
+    lines = said(capsys, "listen", short, "--atlas", file, "--text", texts.bundled("score")[0].text)
+    assert "1 passage was cut into" in lines
+    heard = answer(capsys, "listen", short, "--atlas", file, "--text", texts.bundled("score")[0].text)
+    assert len(heard["tokens"]) == len(heard["networks"][0]["course"]) > context(short)
+
+
+def test_a_kept_atlas_of_cut_passages_is_found_without_the_model(short, monkeypatch):
+    request = finding.AtlasRequest(short, texts.bundled("find")[:3], components=4)
+    assert finding.kept_atlas(request) is None
+    made = finding.find_atlas(request)
+    monkeypatch.setattr(finding.models, "get_loaded", lambda *_, **__: pytest.fail("the model was loaded"))
+    kept = finding.kept_atlas(request)
+    assert kept.path == made.path and not kept.computed
 
 
 def test_pruning_whose_calibration_is_cut(capsys, short, tmp_path):

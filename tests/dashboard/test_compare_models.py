@@ -70,6 +70,9 @@ def test_both_models_are_read_in_the_pieces_of_the_shorter_context(small_models)
     shown = [Fingerprint.load(compare_fingerprints.path_of(side)) for side in compare_fingerprints.split(job.result)]
     assert [side.span for side in shown] == [256, 256]
     assert "Both models read the passages in pieces of at most 256 characters" in said(at)
+    at.button(key="compare_open_b").click().run()
+    assert at.session_state["selection"].model == "short"
+    assert "24 passages were cut into" in said(at) and "of at most 256 characters" in said(at)
 
 
 def test_the_map_of_a_network_is_opened_with_the_place_of_its_model(small_models):

@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from support.pages import said
 from support.prune_page import BARE, FREE, METHODS, expected, metrics, press, prune_page, request, run, scored, settled
+from support.tiny_models import save_tiny
 
 from dashboard import words
 from dashboard.prune import state as prune_state
@@ -43,6 +44,20 @@ def test_the_first_visit_scores_and_shows_the_numbers_of_the_core():
     assert shown["Speed, estimated"] == f"x {plan.estimated_speed:.2f}"
     assert f"**{words.factor(measured.effect.value)}**" in said(at)
     assert "2 passages" in said(at)
+
+
+def test_a_mixture_with_a_short_context_loses_heads_and_says_how_its_text_is_cut():
+    save_tiny(artifacts.home() / "models" / "mix", "mixtral", max_position_embeddings=64)
+    at = prune_page(model="mix")
+    assert "is a mixture of experts and pruning is made for one MLP per layer; let attention heads go" in said(at)
+    at.toggle(key="prune_heads").set_value(True).run()
+    at.session_state["prune_percent"] = 50
+    at.session_state["prune_view"] = "Keep and drop"
+    scored(at)
+    shown = metrics(at)
+    assert shown["Heads"] == "6" and "MLP neurons" not in shown
+    assert "Calibration: 1 passage was cut into 8, for mix reads at most 64 tokens at once." in said(at)
+    assert [chart.proto.spec.count("Attention heads that stay") for chart in at.get("plotly_chart")].count(1) == 1
 
 
 def test_the_curves_are_those_of_the_core_and_the_best_is_named():

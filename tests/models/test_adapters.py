@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from support.tiny_models import save_tiny, tiny_model
 
+from fnet_core.abilities import abilities
 from fnet_core.cli.main import main
 from fnet_core.errors import RequestError
 from fnet_core.models.cards import peek
@@ -67,7 +68,9 @@ def test_an_adapter_is_merged_with_the_base_named_inside_it(base, adapter):
     assert (loaded.family, loaded.stored.dtype) == ("llama", "float32")
     assert torch.equal(private_copy(loaded)(IDS).logits, loaded.model(IDS).logits)
     assert resolve(str(adapter)).path == loaded.path
-    assert "An adapter on" in peek(str(adapter)).description
+    card = peek(str(adapter))
+    assert "An adapter on" in card.description and card.layers == 3
+    assert abilities(card.config, card.name) == abilities(peek(str(base)).config, card.name)
 
 
 def test_a_base_that_moved_is_named(base, adapter, tmp_path):

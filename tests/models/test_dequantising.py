@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from fnet_core.cli.main import main
 from fnet_core.errors import RequestError
-from fnet_core.models import dequantising, quantised
+from fnet_core.models import dequantising, quantised, unpacking
 from fnet_core.models.cards import peek
 from fnet_core.models.folder import published_name, tensor_headers
 from fnet_core.models.loading import load, model_digest, resolve
@@ -70,6 +70,118 @@ def awq(weight, settings):
     }
 
 
+def awq_gemv(weight, settings):
+    """Outputs by inputs, and as much room for scales and zero points as whole words and the kernel ask for."""
+    numbers, scale, zero = rounded(weight, 4)
+    plain = (numbers - zero.repeat_interleave(GROUP, 1)) * scale.repeat_interleave(GROUP, 1)
+    room = torch.zeros(len(weight), 32 - scale.shape[1])
+    return plain, {
+        "qweight": packed(numbers, 4),
+        "qzeros": packed(torch.cat([zero, room], 1), 4),
+        "scales": torch.cat([scale, room], 1).half(),
+    }
+
+
+def awq_gemv_fast(weight, settings):
+    """Each number to its place: 32 inputs shuffled twice, then four outputs side by side in stretches of 64 inputs."""
+    numbers, scale, zero = rounded(weight, 4)
+    outputs, inputs = weight.shape
+    words = torch.zeros(outputs // 4, inputs, dtype=torch.int32)
+    for o in range(outputs):
+        for i in range(inputs):
+            first = i % 8 // 2 * 8 + i % 32 // 8 * 2 + i % 2
+            second = first // 8 * 8 + first % 2 * 4 + first % 8 // 2
+            stretch, place = divmod(i // 32 * 32 + second, 64)
+            word, nibble = divmod(o % 4 * 64 + place, 4)
+            words[o // 4, 64 * stretch + word] |= int(numbers[o, i]) << 4 * nibble
+    room = torch.zeros(32 - scale.shape[1], outputs)
+    stored = {"scales": scale.T.half(), settings.get("zeros", "qzeros"): -(scale * zero).T.half()}
+    spread = [part.float().T.repeat_interleave(GROUP, 1) for part in stored.values()]
+    return numbers * spread[0] + spread[1], {
+        "qweight": torch.where(words > 2**15 - 1, words - 2**16, words).to(torch.int16),
+        **{name: torch.cat([part, room.half()]) for name, part in stored.items()},
+    }
+
+
+def nvfp4(weight, settings):
+    sizes = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0]
+    values = torch.tensor(sizes + [-size for size in sizes])
+    codes = torch.randint(0, 16, weight.shape)
+    scale = (torch.rand(len(weight), weight.shape[1] // 16) + 0.5).to(torch.float8_e4m3fn)
+    whole = torch.tensor(0.01)
+    plain = values[codes] * scale.float().repeat_interleave(16, 1) * whole
+    halves = codes.unflatten(1, (-1, 2))
+    return plain, {
+        "weight": (halves[..., 0] + 16 * halves[..., 1]).to(torch.uint8),
+        "weight_scale": scale,
+        "weight_scale_2": whole,
+        "input_scale": torch.tensor(0.3),
+    }
+
+
+def modelopt_fp8(weight, settings):
+    scale = weight.abs().amax() / 448
+    stored = (weight / scale).to(torch.float8_e4m3fn)
+    parts = {"weight": stored, "weight_scale": scale, "input_scale": torch.tensor(0.3), "k_scale": torch.tensor(0.1)}
+    return stored.float() * scale, parts
+
+
+def encoded(value) -> torch.Tensor:
+    """A setting as HQQ keeps it among tensors: text as its bytes."""
+    if isinstance(value, str):
+        return torch.tensor([ord(letter) for letter in value], dtype=torch.uint8)
+    return torch.tensor(value, dtype=torch.int64 if isinstance(value, tuple) else torch.int32)
+
+
+def hqq(weight, settings):
+    bits, axis = (settings["quant_config"]["weight_quant_params"][name] for name in ("nbits", "axis"))
+    rows = weight.reshape(-1, GROUP) if axis else weight.reshape(GROUP, -1)
+    scale = (rows.amax(axis, keepdim=True) - rows.amin(axis, keepdim=True)) / (2**bits - 1)
+    zero = -rows.amin(axis, keepdim=True) / scale
+    numbers = (rows / scale + zero).round().clamp(0, 2**bits - 1)
+    each = 10 if bits == 3 else 8 // bits
+    filled = torch.cat([numbers.int(), torch.zeros(-len(numbers) % each, numbers.shape[1], dtype=torch.int32)])
+    stored = sum(part << bits * (each - 1 - place) for place, part in enumerate(filled.chunk(each)))
+    about = {"shape": tuple(weight.shape), "nbits": bits, "group_size": GROUP, "axis": axis, "packing": f"{bits}bit_u8",
+             "compute_dtype": "torch.float16", "view_as_float": 0}  # fmt: skip
+    return ((numbers - zero) * scale).reshape(weight.shape), {
+        "W_q": stored if bits == 3 else stored.to(torch.uint8),
+        "scale": scale,
+        "zero": zero,
+        **{name: encoded(value) for name, value in about.items()},
+    }
+
+
+def hqq_settings(bits: int, axis: int) -> dict:
+    params = {"nbits": bits, "group_size": GROUP, "axis": axis, "channel_wise": True}
+    return {"quant_method": "hqq", "quant_config": {"weight_quant_params": params}}
+
+
+def quanto(weight, settings):
+    """One scale for each output; beside it the scales of activations, which are not rounded here."""
+    scale = weight.abs().amax(1, keepdim=True) / settings["largest"]
+    data = (weight / scale).round() if settings["largest"] == 127 else weight / scale
+    stored = data.to(torch.int8 if settings["largest"] == 127 else torch.float8_e4m3fn)
+    parts = {
+        "weight._data": stored,
+        "weight._scale": scale,
+        "input_scale": torch.ones(()),
+        "output_scale": torch.ones(()),
+    }
+    return stored.float() * scale, parts
+
+
+def quanto_groups(weight, settings):
+    """Groups of one row each; the first rows in the lowest bits of the bytes."""
+    bits = settings["bits"]
+    numbers, scale, zero = rounded(weight, bits)
+    rows, scale, zero = numbers.reshape(-1, GROUP), scale.reshape(-1, 1), zero.reshape(-1, 1)
+    stored = sum(part.int() << bits * place for place, part in enumerate(rows.chunk(8 // bits)))
+    shift = zero.to(torch.uint8) if settings["whole"] else zero * scale
+    plain = ((rows - zero) * scale).reshape(weight.shape)
+    return plain, {"weight._data._data": stored.to(torch.uint8), "weight._scale": scale, "weight._shift": shift}
+
+
 def mlx(weight, settings):
     numbers, scale, zero = rounded(weight, settings["bits"])
     shift = -scale * zero
@@ -111,11 +223,23 @@ CASES = {
     "fp8": (fp8, {"quant_method": "fp8", "weight_block_size": [32, 16]}),
     "fp8-uneven": (fp8, {"quant_method": "fp8", "weight_block_size": [48, 48]}),
     "fbgemm": (fbgemm_fp8, {"quant_method": "fbgemm_fp8"}),
+    "awq-gemv": (awq_gemv, {"quant_method": "awq", "bits": 4, "version": "gemv", "group_size": GROUP}),
+    "awq-gemv-fast": (awq_gemv_fast, {"quant_method": "awq", "bits": 4, "version": "gemv_fast", "group_size": GROUP}),
+    "awq-scaled": (
+        awq_gemv_fast,
+        {"quant_method": "awq", "bits": 4, "version": "gemv_fast", "q_group_size": GROUP, "zeros": "scaled_zeros"},
+    ),
+    "nvfp4": (nvfp4, {"quant_method": "modelopt", "quant_algo": "NVFP4"}),
+    "modelopt-fp8": (modelopt_fp8, {"quant_method": "modelopt", "quant_algo": "FP8"}),
+    "hqq-4": (hqq, hqq_settings(4, 1)),
+    "hqq-3": (hqq, hqq_settings(3, 1)),
+    "hqq-2": (hqq, hqq_settings(2, 0)),
+    "hqq-8": (hqq, hqq_settings(8, 1)),
     "bitsandbytes-8": (eight_bits, {"quant_method": "bitsandbytes", "load_in_8bit": True}),
 }
 
 
-def quantised_folder(folder: Path, pack, settings: dict, model=None) -> dict[str, torch.Tensor]:
+def quantised_folder(folder: Path, pack, settings: dict, model=None, said=True) -> dict[str, torch.Tensor]:
     """Save a tiny model with its projections packed; returns the plain weights that the packed ones stand for."""
     model = model or tiny_model("llama", **SIZES)
     model.save_pretrained(folder)
@@ -128,7 +252,8 @@ def quantised_folder(folder: Path, pack, settings: dict, model=None) -> dict[str
         else:
             stored[name] = plain[name] = tensor
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
-    describe(folder, settings)
+    if said:
+        describe(folder, settings)
     return plain
 
 
@@ -147,6 +272,56 @@ def test_a_packed_model_has_the_weights_that_were_packed(tmp_path, case):
         torch.testing.assert_close(weights[name], expected, rtol=1e-6, atol=1e-6)
     assert loaded.stored.dtype == "float32"
     assert published_name(str(tmp_path / case), loaded.path) == case
+
+
+QUANTO = {
+    "int8": (quanto, {"largest": 127}),
+    "float8": (quanto, {"largest": 448}),
+    "int4": (quanto_groups, {"bits": 4, "whole": False}),
+    "int2": (quanto_groups, {"bits": 2, "whole": True}),
+}
+
+
+@pytest.mark.parametrize("case", QUANTO)
+def test_a_method_that_says_so_in_a_file_beside_the_configuration(tmp_path, case):
+    plain = quantised_folder(tmp_path / case, *QUANTO[case], said=False)
+    (tmp_path / case / "quanto_qmap.json").write_text("{}")
+    weights = dict(load(str(tmp_path / case)).model.named_parameters())
+    for name, expected in plain.items():
+        torch.testing.assert_close(weights[name], expected, rtol=1e-6, atol=1e-6)
+    plain = quantised_folder(tmp_path / "nvfp4", *CASES["nvfp4"], said=False)
+    (tmp_path / "nvfp4" / "hf_quant_config.json").write_text(json.dumps({"quantization": {"quant_algo": "NVFP4"}}))
+    weights = dict(load(str(tmp_path / "nvfp4")).model.named_parameters())
+    assert all(torch.allclose(weights[name], expected, atol=1e-6) for name, expected in plain.items())
+
+
+@pytest.mark.parametrize("family", ["qwen3_moe", "mixtral"])
+def test_the_experts_of_an_mlx_mixture_lie_side_by_side(tmp_path, family):
+    settings = {"bits": 4, "group_size": GROUP}
+    model = tiny_model(family, hidden_size=64, intermediate_size=128, moe_intermediate_size=32, head_dim=16)
+    model.save_pretrained(tmp_path / "plain")
+    tensors = load_file(tmp_path / "plain" / "model.safetensors")
+    names = {"w1": "gate_proj", "w2": "down_proj", "w3": "up_proj"}
+    stored, side_by_side = {}, {}
+    for name, tensor in tensors.items():
+        head, _, tail = name.partition(".experts.")
+        if not tail:
+            stored[name] = tensor
+            continue
+        expert, projection, _ = tail.split(".")
+        tensors[name], parts = mlx(tensor, settings)
+        for leaf, part in parts.items():
+            place = f"{head}.switch_mlp.{names.get(projection, projection)}.{leaf}"
+            side_by_side.setdefault(place, {})[int(expert)] = part
+    stored |= {name: torch.stack([part[e] for e in sorted(part)]) for name, part in side_by_side.items()}
+    model.save_pretrained(tmp_path / "m")
+    save_file(stored, tmp_path / "m" / "model.safetensors", metadata={"format": "pt"})
+    tiny_tokenizer().save_pretrained(tmp_path / "m")
+    describe(tmp_path / "m", settings)
+    save_file(tensors, tmp_path / "plain" / "model.safetensors", metadata={"format": "pt"})
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "plain")
+    assert len(side_by_side) == 3 * 3 * 3
+    torch.testing.assert_close(load(str(tmp_path / "m")).model(IDS).logits, theirs(IDS).logits, atol=1e-5, rtol=0)
 
 
 def test_it_is_turned_once_and_said_each_time(tmp_path, caplog, monkeypatch):
@@ -230,7 +405,7 @@ def test_the_operations_that_change_weights_work_on_the_plain_ones(tmp_path, cap
 
 
 REFUSALS = [
-    ({"quant_method": "hqq"}, "quantised by hqq, and FNet reads bitsandbytes, gptq, awq, fp8, .* and MLX; choose"),
+    ({"quant_method": "aqlm"}, "quantised by aqlm, and FNet reads bitsandbytes, gptq, awq, fp8, .* and MLX; choose"),
     ({"quant_method": "bitsandbytes", "load_in_4bit": True}, r"install bitsandbytes \(pip install bitsandbytes\)"),
     ({"quant_method": "compressed-tensors"}, r"install compressed-tensors \(pip install compressed-tensors\)"),
     (
@@ -238,7 +413,11 @@ REFUSALS = [
         "in the layout marlin, and FNet reads gptq or",
     ),
     ({"quant_method": "gptq", "bits": 5}, "by gptq to 5 bits, and FNet reads 2, 3, 4, 8; choose"),
-    ({"quant_method": "awq", "bits": 4, "version": "gemv"}, "in the layout gemv, and FNet reads gemm;"),
+    (
+        {"quant_method": "awq", "bits": 4, "version": "llm-awq"},
+        "in the layout llm-awq, and FNet reads gemm or gemv or gemv_fast;",
+    ),
+    ({"quant_method": "modelopt", "quant_algo": "W4A8_AWQ"}, "in the layout w4a8_awq, and FNet reads fp8 or nvfp4;"),
     ({"bits": 4, "group_size": 32, "mode": "mxfp4"}, "quantised by MLX in the layout mxfp4"),
     ({"load_in_4bit": "?"}, "quantised by an unnamed method"),
 ]
@@ -344,8 +523,8 @@ def test_compressed_tensors_are_within_half_a_step_of_what_was_compressed(tmp_pa
 def test_as_many_blocks_as_outputs_are_blocks_all_the_same():
     scale = torch.rand(2, 128) + 0.5
     weight = torch.randn(256, 16_384)
-    found = dequantising._fp8({"weight": weight, "weight_scale_inv": scale}, (128, 128))["weight"]
+    found = unpacking._fp8({"weight": weight, "weight_scale_inv": scale}, (128, 128))["weight"]
     torch.testing.assert_close(found, weight * scale.repeat_interleave(128, 0).repeat_interleave(128, 1))
     one_each = torch.rand(256)
-    found = dequantising._fp8({"weight": weight, "weight_scale": one_each}, (128, 128))["weight"]
+    found = unpacking._fp8({"weight": weight, "weight_scale": one_each}, (128, 128))["weight"]
     torch.testing.assert_close(found, weight * one_each[:, None])

@@ -37,13 +37,27 @@ def test_a_passage_of_the_atlas_gives_its_time_courses_again(loaded, scope):
         ("  \n", "There is no text to listen to"),
         ("a", r"has 1 token\(s\)"),
         ("word " * MOST_CHARACTERS, "characters and at most"),
-        ("one two three " * 400, "reads at most"),
     ],
 )
 def test_what_cannot_be_heard_is_refused(loaded, text, sentence):
     atlas = atlas_of(loaded, AtlasRequest(loaded.name, texts.bundled("find")[:3], components=4)).answer
     with pytest.raises(RequestError, match=sentence):
         listen(loaded, atlas, text)
+
+
+def test_a_text_past_the_context_is_read_in_the_pieces_that_an_atlas_reads():
+    loaded = loaded_tiny(max_position_embeddings=256)
+    passages = texts.bundled("find")[:2]
+    atlas = atlas_of(loaded, AtlasRequest(loaded.name, passages, components=4)).answer
+    pieces = [i for i, passage in enumerate(atlas.passages) if passage.name.startswith(f"{passages[1].name}.")]
+    heard = listen(loaded, atlas, passages[1].text)
+    scale_K = np.array([atlas.course_scale(network) for network in range(len(atlas))])
+    expected_TK = np.concatenate([atlas.courses[i] for i in pieces]) / scale_K
+    np.testing.assert_allclose(heard.courses_TK, expected_TK, rtol=2e-3, atol=2e-3)
+    assert len(pieces) > 2 and heard.cut.startswith(f"1 passage was cut into {len(pieces)}, for tiny-llama reads at")
+    words = [passages[1].text[start:end] for start, end in heard.offsets_T2]
+    read = "".join(atlas.passages[i].text for i in pieces)
+    assert heard.passage.text == passages[1].text and "".join(words).lower() == read.lower()
 
 
 def test_the_atlas_of_another_model_is_refused(loaded):
