@@ -191,7 +191,7 @@ class Calibrator:
     def result(self) -> Calibration:
         """The moments over all passages read so far."""
         return Calibration(
-            self._running[0].tokens,
+            (self._mlp or self._attention)[0].tokens,
             tuple(running.moments() for running in self._mlp),
             tuple(running.moments() for running in self._attention),
         )
