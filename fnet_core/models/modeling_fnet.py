@@ -44,8 +44,8 @@ def resize(model: nn.Module, resized: dict) -> None:
         setattr(model.get_submodule(owner), name, new_projection(old, inputs, outputs, bias))
     for path, length in resized.get("parameters", {}).items():
         owner, _, name = path.rpartition(".")
-        old = model.get_parameter(path)
-        setattr(model.get_submodule(owner), name, nn.Parameter(old.new_empty(length), old.requires_grad))
+        whole = model.get_parameter(path)
+        setattr(model.get_submodule(owner), name, nn.Parameter(whole.new_empty(length), whole.requires_grad))
     for path, value in resized["attributes"].items():
         set_attribute(model, path, value)
 

@@ -72,7 +72,8 @@ def test_both_models_are_read_in_the_pieces_of_the_shorter_context(small_models)
     assert "Both models read the passages in pieces of at most 256 characters" in said(at)
     at.button(key="compare_open_b").click().run()
     assert at.session_state["selection"].model == "short"
-    assert "24 passages were cut into" in said(at) and "of at most 256 characters" in said(at)
+    assert "passages were cut into" in said(at)
+    assert "of at most 256 characters" in said(at)
 
 
 def test_the_map_of_a_network_is_opened_with_the_place_of_its_model(small_models):
