@@ -24,6 +24,7 @@ networks of the find passages by their split-half recurrence, and how well they 
 """
 
 import argparse
+from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from fnet_core.networks.finding import AtlasRequest, atlas_of
 from fnet_core.networks.halves import recurrence_of
 from fnet_core.networks.labels import strongest_passage
 from fnet_core.networks.recurrence import STABLE, TRUSTED, Recurrence
+from fnet_core.networks.request import LEAST_PASSAGES
 from fnet_core.networks.singles import in_singles
 from fnet_core.texts import Passage
 
@@ -151,7 +153,12 @@ def _single(names: list[str], count: int, components: list[int]) -> None:
 
 
 def _atlas(name: str, passages: tuple[Passage, ...] | list[Passage], components: int) -> Atlas:
-    return atlas_of(models.get_loaded(name), AtlasRequest(name, tuple(passages), components=components)).answer
+    """The atlas with its recurrence in halves, also where it was kept without."""
+    loaded = models.get_loaded(name)
+    atlas = atlas_of(loaded, AtlasRequest(name, tuple(passages), components=components)).answer
+    if atlas.halves is not None or len(passages) < LEAST_PASSAGES:
+        return atlas
+    return replace(atlas, halves=recurrence_of(loaded, atlas))
 
 
 def _row(source: str, count: int, a: Atlas, found: Recurrence) -> str:
