@@ -150,3 +150,11 @@ def test_noise_reaches_every_expert_in_proportion_and_rounding_is_refused(family
                 assert 0.08 < (new[expert] - old[expert]).std() / old[expert].std() < 0.12
     with pytest.raises(RequestError, match="mixture of experts and rounding weights is made for one MLP per layer"):
         quantise(model, 4)
+
+
+def test_a_list_of_equal_layer_types_is_cut_with_the_layers(tmp_path):
+    """Qwen2's configuration lists them whatever they are, and refuses to be saved with another number of layers."""
+    model = tiny_model("qwen2")
+    drop_layers(model, 1)
+    assert len(model.config.layer_types) == model.config.num_hidden_layers == 2
+    model.save_pretrained(tmp_path)
