@@ -44,6 +44,13 @@ STEPS = (
         "pages/compare.py",
         "Compare",
     ),
+    (
+        "Audit many models",
+        ":material/account_tree:",
+        "All pairs of many models: which descend from a common one, with p-values corrected for their number.",
+        "pages/audit.py",
+        "Audit",
+    ),
 )
 
 frame.draw("Home", "Open a language model like a brain scan.")

@@ -13,6 +13,10 @@ from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.example import EXAMPLE, EXAMPLE_FILE
 from fnet_core.storage import artifacts
 
+UPLOADS = f"{KIND}-upload"
+"""Where imported atlases are kept: apart, or a forged one could stand in for a model's own."""
+IMPORTED = "imported-"
+"""What the key of an imported atlas begins with."""
 _MOST_PROVISIONAL = 4
 _provisional: OrderedDict[str, Atlas] = OrderedDict()
 """The newest provisional atlases, which no file has."""
@@ -51,7 +55,9 @@ def hold(atlas: Atlas) -> str:
 
 
 def file_of(key: str) -> Path:
-    """The file of the atlas of this key: in the store, or the one that comes with the project."""
+    """The file of the atlas of this key: in the store, imported, or the one that comes with the project."""
+    if key.startswith(IMPORTED):
+        return artifacts.artifact_path(UPLOADS, key.removeprefix(IMPORTED))
     return EXAMPLE_FILE if key == EXAMPLE else artifacts.artifact_path(KIND, key)
 
 

@@ -14,9 +14,13 @@ CONFIG = {
 }
 
 
-def draw(figure: go.Figure, key: str, caption: str = "") -> None:
-    """Draw a figure and, below it, what one sees in it unless that is said beside it."""
-    st.plotly_chart(figure, key=key, width="stretch", theme="streamlit", config=CONFIG)
+def draw(figure: go.Figure, key: str, caption: str = "", on_select: Callable[[], None] | None = None) -> None:
+    """Draw a figure and, below it, what one sees in it unless that is said beside it.
+
+    `on_select` is called when a point was clicked, which stands in the session under `key` then.
+    """
+    selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(figure, key=key, width="stretch", theme="streamlit", config=CONFIG, **selecting)
     if caption:
         st.caption(caption)
 

@@ -14,6 +14,8 @@ PAGES = {
     "Intervene": ("pages/intervene.py", ":material/tune:"),
     "Prune": ("pages/prune.py", ":material/content_cut:"),
     "Compare": ("pages/compare.py", ":material/compare_arrows:"),
+    "Audit": ("pages/audit.py", ":material/account_tree:"),
+    "Library": ("pages/library.py", ":material/inventory_2:"),
 }
 
 

@@ -21,6 +21,7 @@ _PAGES = {
     "pages/networks.py": ("atlas", "recurrence", "listening", "lesions"),
     "pages/intervene.py": ("intervention", "writing", "doses", "ranking", "baking", "keeping"),
     "pages/compare.py": ("comparison", "parting"),
+    "pages/audit.py": ("audit",),
 }
 """The pages that show jobs of these kinds; the Prune page shows those that begin with its name."""
 

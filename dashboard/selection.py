@@ -33,12 +33,14 @@ class Selection:
     """The passage that its text shows; None is the one where the network works most."""
     job: str | None = None
     a: str | None = None
-    """One side of a comparison, see `compare.fingerprints.parse`; `b` is the other."""
+    """One side of a comparison, see `fingerprints.parse`; `b` is the other."""
     b: str | None = None
     compared: str | None = None
-    """The two fingerprints whose comparison is shown, see `compare.fingerprints.pair`."""
+    """The two fingerprints whose comparison is shown, see `fingerprints.pair`."""
     pair: int = 0
     """The matched pair of networks that is looked at, 0 for the strongest."""
+    audit: str | None = None
+    """The audit that is shown, see `audit.kept`."""
     prune: str | None = None
     """What the Prune page asks for, see `prune.state`."""
 
@@ -135,5 +137,5 @@ def _threshold(text: str) -> float:
 
 _PROBLEM = "selection_problem"
 _NAMES = [field.name for field in fields(Selection)]
-_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "prune")
+_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "audit", "prune")
 _DEFAULTS = asdict(Selection())

@@ -11,6 +11,7 @@ from fnet_core._version import __version__
 if TYPE_CHECKING:
     from fnet_core.api import (
         amplify,
+        audit,
         changes,
         compare,
         derive,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         plan_pruning,
         prune,
         recur,
+        scan,
         secret_probes,
     )
     from fnet_core.api_capabilities import capabilities, keep_only, lesions
@@ -36,6 +38,7 @@ __all__ = [
     "Atlas",
     "__version__",
     "amplify",
+    "audit",
     "capabilities",
     "changes",
     "compare",
@@ -55,6 +58,7 @@ __all__ = [
     "plan_pruning",
     "prune",
     "recur",
+    "scan",
     "secret_probes",
 ]
 

@@ -26,9 +26,11 @@ from fnet_core.given import Model, Texts, loaded_of, name_of, passages
 from fnet_core.interventions.editing import check_atlas
 from fnet_core.interventions.edits import Edit, edit_networks
 from fnet_core.interventions.measuring import Intervention, intervene
+from fnet_core.lineage import audit as auditing
 from fnet_core.lineage import changes as changing
-from fnet_core.lineage import comparison, probes, trained_apart
+from fnet_core.lineage import comparison, probes, subjects, trained_apart
 from fnet_core.lineage import independence as testing
+from fnet_core.lineage import scan as scanning
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.taking import find_fingerprint, fingerprint_of, taken_alike
@@ -347,6 +349,54 @@ def changes(
     return changing.changes_of(compare(a, b, report=report, **choices))
 
 
+def audit(
+    *models: Model | Fingerprint | Path,
+    seed: int = 0,
+    test: bool = True,
+    report: Report = silent,
+    **choices: Any,
+) -> auditing.Audit:
+    """Many models against each other: every pair's verdict, p-values corrected for all pairs, families in words.
+
+    Models, fingerprints, paths to fingerprint files, and folders that hold models or files, in any mixture; each is
+    fingerprinted once, with `choices` as in `fingerprint`. A model that cannot be read is a failure in the result.
+    Raises RequestError where fewer than two can.
+
+    >>> found = audit("tiny", load("tiny"), components=4, threshold=2.0)
+    >>> found.pair(0, 1).outcome, len(found.families)
+    ('same model', 1)
+    """
+    taken = _taken(subjects.spread(models), seed, test, report, choices)
+    return auditing.audit(taken, seed=seed, test=test, report=report)
+
+
+def scan(
+    model: Model | Fingerprint | Path,
+    against: str | Path | Sequence[Fingerprint | Path],
+    *,
+    seed: int = 0,
+    test: bool = True,
+    nearest: int | None = None,
+    report: Report = silent,
+    **choices: Any,
+) -> scanning.Scan:
+    """Which of many known fingerprints could be a model's parent: a set with stated coverage, "none" included.
+
+    `against` is a folder with fingerprint files, or several fingerprints or files; `choices` are those of
+    `fingerprint`. With `nearest` only so many are compared, which a short vector puts first. Raises RequestError where
+    there is none.
+
+    >>> known = fingerprint("tiny", components=4, threshold=2.0)
+    >>> scan("tiny", [known], components=4, threshold=2.0).possible
+    ('tiny',)
+    """
+    taken = _taken([model], seed, test, report, choices)
+    subjects.check_enough(taken, 1)
+    files = subjects.fingerprint_files(against) if isinstance(against, str | Path) else list(against)
+    known = _taken(files, seed, test, silent, choices)
+    return scanning.scan(taken.subjects[0], known, seed=seed, test=test, nearest=nearest, report=report)
+
+
 def independence(
     a: Model | Fingerprint | Path,
     b: Model | Fingerprint | Path,
@@ -384,6 +434,13 @@ def derive(
     'noise:0.1'
     """
     return derivations.derive(name_of(model), how, Path(folder), seed=seed, report=report)
+
+
+def _taken(given: Sequence[Any], seed: int, test: bool, report: Report, choices: dict[str, Any]) -> subjects.Taken:
+    """The fingerprints of models, fingerprints and files, those that cannot be read apart."""
+    texts_of = {name: passages(choices.get(name, name)) for name in ("find", "score")}
+    request = FingerprintRequest("", **{"seed": seed} | choices | texts_of)
+    return subjects.take(given, request, report, test=test)
 
 
 def _reader(model: Model, report: Report) -> Reader:

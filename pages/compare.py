@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from dashboard import frame, jobs, notices, selection
-from dashboard.compare import fingerprints, results
+from dashboard import fingerprints, frame, jobs, notices, selection
 from dashboard.compare import jobs as compare_jobs
+from dashboard.compare import results
 from dashboard.compare import settings as compare_settings
 from dashboard.compare import sides as compare_sides
 from dashboard.compare.jobs import Side

@@ -20,6 +20,7 @@ from fnet_core.capability.profiles import Profile
 from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit
 from fnet_core.interventions.measuring import Intervention
+from fnet_core.lineage.audit import Audit
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.independence import Independence
 from fnet_core.networks.atlas import Atlas
@@ -81,6 +82,8 @@ METHODS = [
     (Profile, "plot"),
     (LesionMatrix, "plot"),
     (Preservation, "plot"),
+    (Audit, "plot"),
+    (Audit, "plot_tree"),
 ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard import charts, coloured_text, jobs, model_access, notices, selection, words
-from dashboard.compare.fingerprints import MODEL, parse
+from dashboard.fingerprints import MODEL, parse
 from fnet_core import texts
 from fnet_core.jobs import JobReport
 from fnet_core.lineage.changes import GONE, Changes, changes_of

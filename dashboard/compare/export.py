@@ -5,8 +5,7 @@ import re
 
 import streamlit as st
 
-from dashboard import charts, words
-from dashboard.compare import fingerprints
+from dashboard import charts, fingerprints, words
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.reporting.comparison import beyond_the_commands, commands, report_html
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import jobs, model_access, owner, words
-from dashboard.compare import fingerprints
+from dashboard import fingerprints, jobs, model_access, owner, words
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.lineage.comparable import check_protocols
 from fnet_core.lineage.comparison import Comparison

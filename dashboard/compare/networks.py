@@ -5,8 +5,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from dashboard import charts, coloured_text, selection, stepper, words
-from dashboard.compare import fingerprints
+from dashboard import charts, coloured_text, fingerprints, selection, stepper, words
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.plotting import lineage as figures

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from dashboard import model_access, model_view, notices, selection, words
-from dashboard.compare import fingerprints
-from dashboard.compare.fingerprints import FILE, MODEL, SAVED, Header, parse
+from dashboard import fingerprints, model_access, model_view, notices, selection, words
 from dashboard.compare.jobs import Side
+from dashboard.fingerprints import FILE, MODEL, SAVED, Header, parse
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.lineage.request import FingerprintRequest

@@ -45,9 +45,10 @@ def _downloads(key: str, found: Outcome | None) -> None:
     except RequestError as error:
         st.caption(words.plain(str(error)))
         request = None
+    text = edits_text(request.edits, request.recipe) if request else None
     st.download_button(
         "Edits (JSON)",
-        edits_text(request.edits, request.recipe) if request else "",
+        text or "",
         "edits.json",
         "application/json",
         icon=":material/download:",
@@ -57,6 +58,7 @@ def _downloads(key: str, found: Outcome | None) -> None:
         help="The neurons with their gains, and the recipe of the atlas they come from. The command line reads it too: "
         "edit MODEL --load edits.json",
     )
+    notices.keep_in_library("edits", text, "keep_edits")
     st.download_button(
         "Result (JSON)",
         json.dumps(_result(found), indent=1, ensure_ascii=False) if found else "",

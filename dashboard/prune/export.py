@@ -33,14 +33,17 @@ def draw(request: PruneRequest, plan: PrunePlan, perplexities: dict[str, Perplex
     with files:
         st.subheader("Save the plan", anchor=False)
         st.caption("What goes, layer by layer, with the recipe of the scores. The model is not in it.")
+        text = plan_view.plan_text(plan)
         st.download_button(
             "Plan (JSON)",
-            plan_view.plan_text(plan),
+            text,
             f"plan-{_stem(request)}.json",
             "application/json",
             icon=":material/download:",
+            width="stretch",
             on_click="ignore",
         )
+        notices.keep_in_library("plan", text, "keep_plan")
 
 
 def _stem(request: PruneRequest) -> str:

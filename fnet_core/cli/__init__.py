@@ -1,4 +1,4 @@
-"""The commands of the command line, one module each: NAME, HELP, `add_arguments`, `stages` and `run`.
+"""The commands of the command line, one module each: NAME, HELP, `add_arguments`, `stages`, `run` and maybe `status`.
 
 A command imports what it runs with inside `run`, so that help and refusals need no library.
 
@@ -7,6 +7,7 @@ A command imports what it runs with inside `run`, so that help and refusals need
 
 from fnet_core.cli import (
     atlas,
+    audit,
     capabilities,
     changes,
     compare,
@@ -17,11 +18,13 @@ from fnet_core.cli import (
     fingerprint,
     independence,
     keys,
+    library,
     listen,
     models,
     perplexity,
     prune,
     recur,
+    scan,
 )
 from fnet_core.cli.arguments import Parser
 
@@ -39,7 +42,10 @@ COMMANDS = (
     changes,
     independence,
     keys,
+    audit,
+    scan,
     derive,
+    library,
     dashboard,
     completion,
 )

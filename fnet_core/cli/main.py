@@ -21,7 +21,10 @@ DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 done, 2 wrong request (one line on stderr), 1 failed."""
+    """Run one command; the exit status is 0 done, 2 wrong request (one line on stderr), 1 failed.
+
+    A command that did a part of what it was asked for shows that and names its own status.
+    """
     wait_politely()
     try:
         options = parser().parse_args(arguments)
@@ -38,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             show_json(result)
         else:
             show(parts)
+        return options.status(result) if options.status else DONE
     except RequestError as error:
         print(f"fnet: {visible(str(error))}", file=sys.stderr)
         return WRONG_REQUEST
@@ -57,7 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return FAILED
-    return DONE
 
 
 def parser(program: str | None = None) -> argparse.ArgumentParser:
@@ -75,5 +78,5 @@ def parser(program: str | None = None) -> argparse.ArgumentParser:
     for command in COMMANDS:
         sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP, parents=[common])
         command.add_arguments(sub)
-        sub.set_defaults(run=command.run, stages=command.stages)
+        sub.set_defaults(run=command.run, stages=command.stages, status=getattr(command, "status", None))
     return found

@@ -124,6 +124,11 @@ class Independence(Described):
         """For each layer of b the layer of a that it matches, in order of depth, int64; -1 for none."""
         return align(self._scores_LJ())
 
+    @property
+    def matched_L(self) -> np.ndarray:
+        """For each layer of a the layer of b that it matches, as `matched_J`."""
+        return align(self._scores_LJ().T)
+
     def swapped(self) -> "Independence":
         """The same with a and b exchanged."""
         return replace(self, a=self.b, b=self.a, z_LJ=self.z_LJ.T)
@@ -172,16 +177,7 @@ class Independence(Described):
 
     def evidence(self) -> ApartTest:
         """What a verdict takes from it."""
-        return ApartTest(
-            p=self.p,
-            contradicted=self.contradicted,
-            floor=self.floor,
-            calibrated=self.calibration.pairs,
-            layers=self.z_LJ.shape[1],
-            matched=int((self.matched_J >= 0).sum()),
-            derived=self.calibration.derived,
-            missed=self.calibration.missed,
-        )
+        return apart_test(self.form, self.nominal_p, self.z_LJ.shape[1], int((self.matched_J >= 0).sum()))
 
     def summary(self) -> dict[str, Any]:
         """The JSON object that the command line prints."""
@@ -224,6 +220,21 @@ class Independence(Described):
             "layers": " ".join(self.layers_in_words),
             "read": f"{self.points:,} places of text, {self.neurons} neurons per layer",
         }
+
+
+def apart_test(form: Form, nominal_p: float, layers: int, matched: int) -> ApartTest:
+    """What a verdict takes from a test that gave `nominal_p`, with what the calibration of today says of it."""
+    known = calibration_of(form)
+    return ApartTest(
+        p=known.p_of(nominal_p),
+        contradicted=nominal_p <= CONTRADICTED,
+        floor=known.floor,
+        calibrated=known.pairs,
+        layers=layers,
+        matched=matched,
+        derived=known.derived,
+        missed=known.missed,
+    )
 
 
 def independence_of(

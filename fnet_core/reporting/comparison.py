@@ -43,7 +43,7 @@ _PLACES = (
     "the weights says whether it is the same model."
 )
 
-_TEMPLATES = Environment(
+TEMPLATES = Environment(
     loader=PackageLoader("fnet_core.reporting"),
     autoescape=True,
     undefined=StrictUndefined,
@@ -51,6 +51,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
+"""The templates of all reports."""
 
 
 def save_report(comparison: Comparison, path: Path) -> None:
@@ -63,7 +64,7 @@ def report_html(comparison: Comparison) -> str:
     """The report as HTML: verdict, reasons, figures, matched networks, both models and how to make it again."""
     a, b = comparison.a, comparison.b
     reference, nulls = comparison.reference, comparison.null_scores
-    return _TEMPLATES.get_template("comparison.html.jinja").render(
+    return TEMPLATES.get_template("comparison.html.jinja").render(
         a=a.model.name,
         b=b.model.name,
         plotly=Markup(get_plotlyjs()),
@@ -104,18 +105,18 @@ def _plots(comparison: Comparison) -> dict[str, Any]:
     apart = comparison.independence
     tested = {}
     if apart:
-        tested["layer_map"] = _html(independence_figures.layer_map(apart))
-        tested["calibration"] = _html(independence_figures.calibration(apart.form))
+        tested["layer_map"] = figure_html(independence_figures.layer_map(apart))
+        tested["calibration"] = figure_html(independence_figures.calibration(apart.form))
     return tested | {
-        "score": _html(figures.untitled(figures.score_on_reference(comparison), 28)),
-        "signals": [_html(figures.matched_signals(comparison, pair)) for pair in shown],
-        "matrix": _html(figures.matrix(comparison)),
-        "curves": _html(figures.weight_curves(comparison)),
-        "layers": _html(figures.layer_similarity(comparison)),
+        "score": figure_html(figures.untitled(figures.score_on_reference(comparison), 28)),
+        "signals": [figure_html(figures.matched_signals(comparison, pair)) for pair in shown],
+        "matrix": figure_html(figures.matrix(comparison)),
+        "curves": figure_html(figures.weight_curves(comparison)),
+        "layers": figure_html(figures.layer_similarity(comparison)),
     }
 
 
-def _html(figure: go.Figure) -> Markup:
+def figure_html(figure: go.Figure) -> Markup:
     """A figure without plotly's script; plotly escapes what stands in it."""
     config = {"displaylogo": False, "responsive": True}
     return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=config))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from fnet_core._version import __version__
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, library
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def known(kind: Kind[Kept], recipe: dict[str, Any], suffices: Callable[[Kept], b
         return None
     if answer is not None:
         log.info("%s: answered from the store, %s", kind.name, path)
+        library.used(path)
     return answer
 
 
@@ -100,6 +101,7 @@ def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
         os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
     answer.save(path)
     log.info("%s: kept as %s", kind.name, path)
+    library.kept(path)
     if problem:
         log.warning("A kept %s could not be read and was made again (%s)", kind.name, problem)
     return path

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from support.compare_page import FAR, NEAR, A, keep, shown, upload
 from support.pages import page, said
 
-from dashboard.compare import fingerprints as compare_fingerprints
+from dashboard import fingerprints as compare_fingerprints
 from fnet_core.lineage.fingerprint import KIND, Fingerprint
 from fnet_core.storage import artifacts
 

@@ -10,8 +10,8 @@ from support.pages import page, said
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
 
+from dashboard import fingerprints as compare_fingerprints
 from dashboard import model_access
-from dashboard.compare import fingerprints as compare_fingerprints
 from dashboard.compare import jobs
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError

@@ -21,6 +21,7 @@ def test_home_is_never_blank():
         "3. Switch them down or up",
         "4. Prune around them",
         "5. Compare two models",
+        "6. Audit many models",
     ]
     assert "functional networks" in said(at) and "None yet" in said(at)
     assert "comes with FNet" in said(at) and "smollm2-135m" in said(at)

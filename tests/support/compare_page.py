@@ -4,7 +4,7 @@ from streamlit.testing.v1 import AppTest
 from support.fingerprints import hand_fingerprint, mixed, waves
 from support.pages import page
 
-from dashboard.compare import fingerprints as compare_fingerprints
+from dashboard import fingerprints as compare_fingerprints
 from fnet_core.lineage.fingerprint import KIND, Fingerprint
 from fnet_core.storage import artifacts
 

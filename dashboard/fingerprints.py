@@ -1,4 +1,4 @@
-"""Fingerprints for the Compare page: how the address names them, where they are kept, and what two of them give.
+"""Fingerprints for the pages: how the address names them, where they are kept, and what two of them give.
 
 A side of a comparison is written as a model's name, or as a reference to a fingerprint: `saved:` with its key in the
 store, `file:` with the digest of an uploaded one. Uploaded files are kept apart from those that were measured here, or
@@ -52,6 +52,12 @@ def parse(side: str) -> tuple[str, str]:
 def saved(key: str) -> str:
     """The reference to a fingerprint in the store."""
     return f"{SAVED}:{key}"
+
+
+def reference_to(path: Path) -> str:
+    """The reference to a fingerprint file of the store, measured here or uploaded."""
+    place = next(place for place, kind in _PLACES.items() if path.parent.name == kind)
+    return f"{place}:{path.stem}"
 
 
 def path_of(reference: str) -> Path:

@@ -1,0 +1,99 @@
+"""`library`: what is kept on this machine, how much room it takes, and removing some of it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from fnet_core.cli.terminal import Table
+from fnet_core.errors import RequestError
+from fnet_core.progress import Report
+
+if TYPE_CHECKING:
+    from fnet_core.storage.library import Entry, Library
+
+NAME = "library"
+HELP = "list what is kept: atlases, fingerprints, plans, edits, measurements; set its limit, remove things"
+LEAST_LETTERS = 6
+"""Of a key, to name one thing."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to remove, and the limit."""
+    parser.add_argument(
+        "--all", action="store_true", help="list measurements too, which are kept so as not to be redone"
+    )
+    parser.add_argument("--remove", metavar="KEY", nargs="+", help="remove the things whose keys begin so")
+    parser.add_argument("--limit", metavar="SIZE", help="let the library grow to this size, such as 20GB")
+
+
+def stages(options: argparse.Namespace) -> dict[str, float]:
+    """None: it is done at once."""
+    return {}
+
+
+def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
+    """Change what was asked for, and list what is left."""
+    from fnet_core.storage import library
+
+    if options.limit is not None:
+        library.set_limit(library.parse_limit(options.limit))
+    entries = library.library().entries
+    removed = [_named(key, entries) for key in options.remove or ()]
+    for entry in removed:
+        library.delete(entry)
+    found = library.library()
+    shown = [entry for entry in found.entries if options.all or entry.shelf != "measurement"]
+    rows = [_row(entry) for entry in shown]
+    lines: list[str | Table] = [f"removed {entry.kind} {entry.key[:12]}" for entry in removed]
+    lines += [_table(rows), _sizes(found, len(found.entries) - len(shown))]
+    lines += [found.full] if found.full else []
+    told = {"entries": rows, "bytes": found.size, "made_bytes": found.made_size, "limit": found.limit}
+    return told | {"removed": [entry.key for entry in removed]}, lines
+
+
+def _named(key: str, entries: tuple[Entry, ...]) -> Entry:
+    """The one thing whose key begins so."""
+    if len(key) < LEAST_LETTERS:
+        raise RequestError(f"'{key}' is too short to name one thing; give {LEAST_LETTERS} letters of its key or more.")
+    found = [entry for entry in entries if entry.key.startswith(key)]
+    if len(found) != 1:
+        raise RequestError(f"'{key}' names {len(found)} things of the library; give the key of one.")
+    return found[0]
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    from datetime import datetime
+
+    from fnet_core.storage.library import model_of
+
+    try:
+        model = model_of(entry)
+    except RequestError:
+        model = "cannot be read"
+    made = datetime.fromtimestamp(entry.made).isoformat(" ", "minutes")
+    source = "computed" if entry.computed else "named" if entry.name else "made by a person"
+    return {
+        "key": entry.key,
+        "kind": entry.kind,
+        "name": entry.name,
+        "model": model,
+        "made": made,
+        "bytes": entry.size,
+        "source": source,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    titles = ("MB", "made", "kind", "key", "from", "model or name")
+    cells = [
+        (f"{r['bytes'] / 1e6:.1f}", r["made"], r["kind"], r["key"][:12], r["source"], r["name"] or r["model"])
+        for r in rows
+    ]
+    lines = [f"{a:>8}  {b:<16}  {c:<18}  {d:<12}  {e:<16}  {f}" for a, b, c, d, e, f in (titles, *cells)]
+    return Table(titles, tuple(cells), tuple(lines), numbers=1)
+
+
+def _sizes(found: Library, hidden: int) -> str:
+    said = f"{len(found.entries):,} things, {found.size / 1e6:,.1f} of {found.limit / 1e6:,.1f} MB"
+    return said + (f"; {hidden:,} measurements are not listed (--all)." if hidden else ".")

@@ -1,0 +1,126 @@
+"""The Library page: what it lists is what is kept; rename, delete, import, limit; a full library is a sentence."""
+
+import json
+
+import pytest
+from support.atlases import hand_atlas
+from support.kin import member
+from support.pages import page, said, save_atlas
+
+from fnet_core.interventions.edits import Edit, edits_text
+from fnet_core.lineage.fingerprint import KIND
+from fnet_core.storage import artifacts, library
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch):
+    monkeypatch.delenv(library.LIMIT_VARIABLE, raising=False)
+
+
+def opened(at, shelf: str):
+    number = {key: sum(e.shelf == key for e in library.library().entries) for key in library.TITLES}
+    at.session_state["library_shelf"] = f"{library.TITLES[shelf]} ({number[shelf]})"
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def picked(at, shelf: str, row: int = 0):
+    at.session_state[f"library_{shelf}"] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def test_an_empty_library_says_where_things_come_from():
+    at = page("library")
+    assert "Every atlas that is found on the Networks page stands here" in said(at)
+    assert {metric.label: metric.value for metric in at.metric} == {"Kept": "0 things", "Made by people": "0 kB"}
+
+
+def test_an_atlas_is_listed_named_and_deleted():
+    key = save_atlas()
+    at = page("library")
+    table = at.dataframe(key="library_atlas").value
+    assert table["model"].tolist() == [hand_atlas().model_name] and table["source"].tolist() == ["computed here"]
+    picked(at, "atlas")
+    at.text_input(key=f"library_name_{key}").set_value("my networks")
+    at.button(key="library_rename").click().run()
+    assert library.entry_of("atlas", key).name == "my networks"
+    assert at.dataframe(key="library_atlas").value["name"].tolist() == ["my networks"]
+    assert "for good" in said(at)
+    at.button(key="library_delete").click().run()
+    assert library.library().entries == () and "None yet" in said(at)
+
+
+def test_an_atlas_and_a_fingerprint_are_opened():
+    key = save_atlas()
+    at = picked(page("library"), "atlas")
+    at.button(key="library_open").click().run()
+    assert not at.exception and at.session_state["selection"].atlas == key and "3 networks" in said(at)
+    side = member("ant", 0)
+    side.save(artifacts.artifact_path(KIND, side.key))
+    at = picked(opened(page("library"), "fingerprint"), "fingerprint")
+    at.button(key="library_open").click().run()
+    assert at.session_state["selection"].a == f"saved:{side.key}" and "ant-0" in said(at)
+
+
+def upload(at, *files: tuple[str, bytes]):
+    for name, content in files:
+        at.file_uploader(key="library_upload").upload(name, content)
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def test_files_are_imported_apart_from_what_was_computed(tmp_path):
+    hand_atlas().save(tmp_path / "a.safetensors")
+    member("ant", 0).save(tmp_path / "f.safetensors")
+    edits = edits_text([Edit("mlp", ((0, 1),), 0.0)], {"model": "base"})
+    plan = json.dumps({"kind": "fnet-prune-plan", "recipe": {"model": "tiny"}, "summary": {}, "keep": []})
+    files = [(name, (tmp_path / name).read_bytes()) for name in ("a.safetensors", "f.safetensors")]
+    at = upload(page("library"), *files, ("e.json", edits.encode()), ("p.json", plan.encode()))
+    assert len(at.error) == 0 and "The plan in p.json was imported." in at.success[0].value
+    kinds = {entry.kind: entry for entry in library.library().entries}
+    assert set(kinds) == {"atlas-upload", "fingerprint-upload", "edits", "plan"}
+    assert not any(entry.computed for entry in kinds.values())
+    assert {library.model_of(entry) for entry in kinds.values()} == {hand_atlas().model_name, "ant-0", "base", "tiny"}
+    at = picked(opened(page("library"), "atlas"), "atlas")
+    at.button(key="library_open").click().run()
+    assert not at.exception and not at.error and "3 networks" in said(at)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.safetensors", b"nothing at all", "x.safetensors is not a safetensors file"),
+        ("x.json", b"[1]", "x.json is neither a plan nor edits"),
+        ("x.json", b"\xff", "x.json is neither a plan nor edits"),
+        ("x.json", b'{"kind": "fnet-edits", "format": 99, "edits": [], "recipe": {}}', "edits are of format 99"),
+    ],
+)
+def test_what_cannot_be_imported_is_a_sentence(name, content, sentence):
+    at = upload(page("library"), (name, content))
+    assert sentence in at.error[0].value and library.library().entries == ()
+
+
+def test_the_limit_takes_what_can_be_computed_again_and_a_full_library_is_told():
+    for child in (0, 1):
+        side = member("ant", child)
+        side.save(artifacts.artifact_path(KIND if child else f"{KIND}-upload", side.key))
+    at = page("library")
+    at.number_input(key="library_limit").set_value(0.001)
+    at.button(key="library_set_limit").click().run()
+    assert library.limit() == 1_000_000 and len(library.library().entries) == 2
+    big = json.dumps({"kind": "fnet-prune-plan", "recipe": {}, "summary": {}, "keep": ["f" * 10**6]}).encode()
+    at = upload(at, ("p.json", big))
+    assert "The library is full: " in at.error[0].value
+    assert [entry.kind for entry in library.library().entries] == [f"{KIND}-upload"]
+
+
+def test_a_variable_fixes_the_limit(monkeypatch):
+    monkeypatch.setenv(library.LIMIT_VARIABLE, "3 GB")
+    at = page("library")
+    assert at.number_input(key="library_limit").disabled and f"{library.LIMIT_VARIABLE} sets it." in said(at)
+    monkeypatch.setenv(library.LIMIT_VARIABLE, "lots")
+    assert "The limit 'lots' is no size" in page("library").error[0].value
