@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fnet_core.checks import check_range
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
 from fnet_core.storage.atomic import atomic_file, disk_errors
@@ -298,7 +297,8 @@ def _full(made: int, limit: int) -> str:
 
 
 def _check_limit(size: int) -> None:
-    check_range(size, LEAST_LIMIT, MOST_LIMIT, f"A limit of {size:,} bytes is", "choose 1 MB or more, such as 20 GB")
+    if not LEAST_LIMIT <= size <= MOST_LIMIT:
+        raise RequestError(f"A limit of {size:,} bytes is out of range; choose 1 MB or more, such as 20 GB.")
 
 
 def _ending(kind: str) -> str:
