@@ -17,25 +17,23 @@ if key := jobs.take_result(job):
     selection.choose(audit=key)
     job = None
 shown = selection.current().audit
+busy = jobs.under_way(job)
 with st.expander("Models to compare", expanded=not shown, icon=":material/deployed_code:"):
     chosen, accepted, missing = chooser.draw()
-busy = jobs.under_way(job)
-with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-    st.button(
-        "Audit",
-        key="audit_run",
-        type="primary",
-        icon=":material/account_tree:",
-        width=130,
-        disabled=busy or bool(missing),
-        on_click=audit_jobs.submit,
-        args=(chosen, accepted),
-    )
-    pairs = len(chosen) * (len(chosen) - 1) // 2
-    planned = (
-        f"{words.count(len(chosen), 'model')}, {words.count(pairs, 'pair')}; what was compared before is there at once."
-    )
-    st.caption(missing or planned)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Audit",
+            key="audit_run",
+            type="primary",
+            icon=":material/account_tree:",
+            width=130,
+            disabled=busy or bool(missing),
+            on_click=audit_jobs.submit,
+            args=(chosen, accepted),
+        )
+        pairs = words.count(len(chosen) * (len(chosen) - 1) // 2, "pair")
+        planned = f"{words.count(len(chosen), 'model')}, {pairs}; what was compared before is there at once."
+        st.caption(missing or planned)
 audit_jobs.show(job)
 
 if shown:

@@ -9,6 +9,7 @@ from dashboard import charts, fingerprints, notices, selection, words
 from dashboard.audit.kept import Members
 from fnet_core.lineage.audit import Audit
 from fnet_core.plotting import audit as figures
+from fnet_core.plotting.lineage import untitled
 from fnet_core.reporting.audit import report_html
 from fnet_core.reporting.comparison import NO_PROOF
 
@@ -17,7 +18,7 @@ MATRIX, TABLE, _OPEN = "audit_matrix", "audit_table", "audit_open"
 _COLUMNS = {
     "a": st.column_config.TextColumn("One model", width="medium"),
     "b": st.column_config.TextColumn("Other model", width="medium"),
-    "outcome": st.column_config.TextColumn("Verdict", width="small"),
+    "outcome": st.column_config.TextColumn("Verdict", width=105),
     "score": st.column_config.NumberColumn(
         "Score", format="%.2f", help="How well the matched networks of both agree, from 0 to 1."
     ),
@@ -29,7 +30,7 @@ _COLUMNS = {
     ),
     "holm_nominal_p": st.column_config.NumberColumn(
         "p of the formula, corrected",
-        format="%.1e",
+        format="%.2g",
         help="What the formula gives, corrected in the same way; it goes below what was measured, and is not supported "
         "there.",
     ),
@@ -80,7 +81,7 @@ _SHOWN = 8
 
 def _matrix(found: Audit) -> None:
     charts.draw(
-        figures.matrix(found).update_layout(title_text=""),
+        untitled(figures.matrix(found), 30),
         MATRIX,
         f"Click on a cell to open the pair on the Compare page. {figures.MATRIX_NOTE}",
         on_select=_clicked,
@@ -98,13 +99,16 @@ def _families(found: Audit) -> None:
     if not found.families:
         notices.info("No two of these models are shown to be related, so there is no tree to draw.")
         return
-    charts.draw(figures.tree(found).update_layout(title_text=""), "audit_tree", figures.TREE_NOTE)
+    charts.draw(untitled(figures.tree(found), 10), "audit_tree", figures.TREE_NOTE)
     st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in found.sentences()))
 
 
 def _pairs(found: Audit) -> None:
-    table = found.table()
-    st.caption(f"{words.count(len(table), 'pair')}. Select one to open it; sort by a column's head.")
+    places = [found.pairs.index(pair) for pair in found.ranked]
+    table = found.table().iloc[places]
+    st.caption(
+        f"{words.count(len(table), 'pair')}, related ones first. Select one to open it; sort by a column's head."
+    )
     picked = st.dataframe(
         table[list(_COLUMNS)],
         key=TABLE,
@@ -115,7 +119,7 @@ def _pairs(found: Audit) -> None:
         alt="All pairs of models with verdict, score and p-values",
     )
     rows = picked["selection"]["rows"]
-    pair = found.pairs[rows[0]] if rows and rows[0] < len(found.pairs) else None
+    pair = found.ranked[rows[0]] if rows and rows[0] < len(found.ranked) else None
     if pair:
         st.markdown(words.plain(pair.verdict.statement if pair.verdict else pair.why))
     st.button(

@@ -135,7 +135,7 @@ def write(found: Audit, csv: str | None, html: str | None) -> list[str]:
 def _matrix(found: Audit) -> Table:
     """Every pair, related ones first: outcome, score, p and corrected p."""
     titles = ("score", "p", "p, Holm", "verdict", "models")
-    pairs = sorted(found.pairs, key=lambda pair: (pair.basis is None, -(pair.score or 0.0)))[:SHOWN]
+    pairs = found.ranked[:SHOWN]
     rows, lines = [], []
     for pair in pairs:
         names = f"{found.labels[pair.a]}  |  {found.labels[pair.b]}"

@@ -113,6 +113,11 @@ class Audit(Described):
         """The pair of two subjects by their places, in either order; KeyError for one model with itself."""
         return self._places[min(a, b), max(a, b)]
 
+    @cached_property
+    def ranked(self) -> list[AuditPair]:
+        """The pairs, related ones first, most alike first."""
+        return sorted(self.pairs, key=lambda pair: (pair.basis is None, -(pair.score or 0.0)))
+
     @property
     def tested(self) -> int:
         """Pairs that have a p-value to correct: tested, and not one model given twice."""

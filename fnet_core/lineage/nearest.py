@@ -30,7 +30,7 @@ def vector_of(found: Fingerprint, dimensions: int = DIMENSIONS) -> np.ndarray:
     total_D = np.zeros(dimensions)
     for passage, surface_GS in enumerate(surface):
         units_KG = unit_ranks(found.grid_signals(passage).astype(np.float32))
-        units_KG = np.nan_to_num(unexplained(units_KG, surface_GS), nan=0.0)
+        units_KG = np.nan_to_num(unexplained(units_KG, surface_GS), nan=0.0).astype(np.float32)
         left_GD, right_GD = _signs(units_KG.shape[1], passage, dimensions)
         total_D += ((units_KG @ left_GD) * (units_KG @ right_GD)).sum(axis=0)
     norm = np.linalg.norm(total_D)

@@ -26,6 +26,8 @@ TREE_NOTE = (
 """What one sees in a figure, for its caption."""
 
 NAME_CHARACTERS = 28
+_DARK = 0.45
+"""From this score on a cell is so dark that its sign is white."""
 escape = partial(html_escape, quote=False)
 _SIGNS = {"derived": "D", "independent": "·", "inconclusive": "?", "same model": "=", "not comparable": "×"}
 
@@ -66,7 +68,8 @@ def matrix(found: Audit) -> go.Figure:
             pair = found.pair(a, b)
             scores_SS[row, column] = np.nan if pair.score is None else pair.score
             cells.append((column, row, [a, b, _hover(found, a, b)]))
-            texts.append((column, row, sign(pair)))
+            colour = "white" if (pair.score or 0.0) > _DARK else rgba(GREY, 1.0)
+            texts.append((column, row, sign(pair), colour))
     figure = go.Figure(
         go.Heatmap(
             z=scores_SS,
@@ -83,11 +86,11 @@ def matrix(found: Audit) -> go.Figure:
     )
     if count <= 30:
         figure.add_scatter(
-            x=[x for x, _, _ in texts],
-            y=[y for _, y, _ in texts],
-            text=[said for _, _, said in texts],
+            x=[x for x, *_ in texts],
+            y=[y for _, y, *_ in texts],
+            text=[said for _, _, said, _ in texts],
             mode="text",
-            textfont={"size": 13},
+            textfont={"size": 13, "color": [colour for *_, colour in texts]},
             hoverinfo="skip",
         )
     start = 0
@@ -147,7 +150,7 @@ def tree(found: Audit) -> go.Figure:
             text=[escape(short(found.labels[model])) for model in family.members],
             customdata=[[escape(found.labels[model])] for model in family.members],
             mode="markers+text",
-            textposition="top center",
+            textposition=[_side(spots[model], spots[family.centre]) for model in family.members],
             marker={
                 "size": [18 if model == family.centre else 13 for model in family.members],
                 "color": colour,
@@ -159,6 +162,14 @@ def tree(found: Audit) -> go.Figure:
     reach = max((abs(y) for _, y in spots.values()), default=1.0)
     figure.update_yaxes(visible=False, range=[-reach - 0.5, reach + 0.7])
     return finish(figure, "Families", "", "", height=320 + int(60 * reach))
+
+
+def _side(spot: tuple[float, float], centre: tuple[float, float]) -> str:
+    """Where a name stands beside its mark: away from the lines, which leave the centre to every side but the right."""
+    if spot == centre:
+        return "middle right"
+    up = spot[1] - centre[1]
+    return "middle left" if abs(up) < 0.1 else "top center" if up > 0 else "bottom center"
 
 
 def _branch(figure: go.Figure, found: Audit, a: int, b: int, spots: dict[int, tuple[float, float]]) -> None:

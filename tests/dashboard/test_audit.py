@@ -65,8 +65,8 @@ def test_the_page_shows_the_numbers_of_the_core_and_stands_in_the_address(refere
     again.session_state["audit_view"] = "Pairs"
     again.run()
     table = again.dataframe(key="audit_table").value
-    assert table["score"].tolist() == pytest.approx([pair.score for pair in found.pairs])
-    assert table["holm_p"].tolist() == pytest.approx([pair.holm_p for pair in found.pairs])
+    assert table["score"].tolist() == pytest.approx([pair.score for pair in found.ranked])
+    assert table["holm_p"].tolist() == pytest.approx([pair.holm_p for pair in found.ranked])
 
 
 def test_a_click_on_a_cell_opens_the_pair(references):
