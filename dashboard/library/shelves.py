@@ -31,6 +31,10 @@ _MEASUREMENTS = {
     "perplexity": "perplexity",
     "prune-scores": "scores for pruning",
     "layer-factors": "networks of layers, for pruning",
+    "singles": "networks of single texts",
+    "capabilities": "capabilities of a model",
+    "lesions": "capabilities under lesions",
+    "preservation": "what is left with the networks alone",
 }
 
 

@@ -64,7 +64,7 @@ def status(result: dict[str, Any]) -> int:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Fingerprint what is not a fingerprint yet, compare all pairs, and write the files."""
-    from fnet_core.lineage.fingerprint import check_options
+    from fnet_core.lineage.comparable import check_options
 
     check_options(options.seed, options.resamples)
     check_outputs(options.csv, options.html)

@@ -48,7 +48,7 @@ def status(result: dict[str, Any]) -> int:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Fingerprint the model unless it is one, compare it with each file, and tell."""
-    from fnet_core.lineage.fingerprint import check_options
+    from fnet_core.lineage.comparable import check_options
 
     check_options(options.seed, options.resamples)
     if options.nearest is not None:

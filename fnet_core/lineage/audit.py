@@ -13,7 +13,8 @@ import pandas as pd
 from fnet_core.choices import RESAMPLES
 from fnet_core.drawing import Described, drawn
 from fnet_core.lineage.calibration import CONTRADICTED, calibration_of
-from fnet_core.lineage.fingerprint import Fingerprint, check_options
+from fnet_core.lineage.comparable import check_options
+from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.holm import holm
 from fnet_core.lineage.joint import CLEAR
 from fnet_core.lineage.kinship import Basis, Cut, Family, Relation, cut_between, families

@@ -18,7 +18,6 @@ import numpy as np
 from fnet_core.errors import RequestError
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.spearman import unexplained, unit_ranks
-from fnet_core.lineage.surface import surface_directions
 
 DIMENSIONS = 1024
 SEED = "FNet fingerprint vectors, version 1"
@@ -26,9 +25,8 @@ SEED = "FNet fingerprint vectors, version 1"
 
 def vector_of(found: Fingerprint, dimensions: int = DIMENSIONS) -> np.ndarray:
     """The fingerprint's vector, (D,) float32 of norm 1; only vectors of one protocol can be held against each other."""
-    surface = surface_directions(tuple(passage.text for passage in found.passages))
     total_D = np.zeros(dimensions)
-    for passage, surface_GS in enumerate(surface):
+    for passage, surface_GS in enumerate(found.surface()):
         units_KG = unit_ranks(found.grid_signals(passage).astype(np.float32))
         units_KG = np.nan_to_num(unexplained(units_KG, surface_GS), nan=0.0).astype(np.float32)
         left_GD, right_GD = _signs(units_KG.shape[1], passage, dimensions)

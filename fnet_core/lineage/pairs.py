@@ -12,8 +12,9 @@ import numpy as np
 
 from fnet_core.choices import RESAMPLES, SAMPLED_NEURONS
 from fnet_core.errors import RequestError
+from fnet_core.lineage.comparable import check_options
 from fnet_core.lineage.comparison import Comparison, compare
-from fnet_core.lineage.fingerprint import Fingerprint, check_options
+from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.independence import apart_test
 from fnet_core.lineage.joint import ApartTest
 from fnet_core.lineage.layer_map import NONE, in_words

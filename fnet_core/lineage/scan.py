@@ -21,7 +21,8 @@ from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.lineage.audit import AuditPair, Shelf, judged
 from fnet_core.lineage.calibration import calibration_of
-from fnet_core.lineage.fingerprint import Fingerprint, check_options
+from fnet_core.lineage.comparable import check_options
+from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.kinship import Cut, cut_between
 from fnet_core.lineage.nearest import Vectors, vector_of
 from fnet_core.lineage.pairs import PairEvidence, evidence_or_why

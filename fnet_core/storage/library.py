@@ -26,7 +26,10 @@ LIMIT_VARIABLE = "FNET_LIBRARY_LIMIT"
 """Such as "500 MB" or "20 GB"; it wins over what was set on the Library page."""
 LONGEST_NAME = 80
 
-COMPUTED = ("atlas", "fingerprint", "pair", "recurrence", "perplexity", "prune-scores", "layer-factors")
+COMPUTED = (
+    *("atlas", "fingerprint", "pair", "recurrence", "singles", "perplexity", "prune-scores", "layer-factors"),
+    *("capabilities", "lesions", "preservation"),
+)
 """Kinds that can be computed again."""
 MADE = ("atlas-upload", "fingerprint-upload", "plan", "edits")
 """Kinds that a person saved or imported."""

@@ -1,6 +1,9 @@
 """The library: what is listed, what goes first when it is full, and what never goes by itself."""
 
 import os
+import re
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +140,15 @@ def test_a_name_too_long_and_a_thing_that_is_gone():
         library.rename(library.entry_of("atlas", "a"), "x" * 81)
     with pytest.raises(RequestError, match="no atlas 'b' in the library"):
         library.entry_of("atlas", "b")
+
+
+def test_every_kind_that_the_memo_keeps_is_on_a_shelf():
+    """What a new kind of answer keeps would otherwise never make room, and never be seen."""
+    source = Path(library.__file__).parents[1]
+    modules = [
+        f"fnet_core.{path.relative_to(source).with_suffix('').as_posix().replace('/', '.')}"
+        for path in source.rglob("*.py")
+        if re.search(r"^\w+ = Kind\(", path.read_text(), re.MULTILINE)
+    ]
+    kinds = {value.name for name in modules for value in vars(import_module(name)).values() if isinstance(value, Kind)}
+    assert len(modules) > 8 and kinds == set(library.COMPUTED)
