@@ -5,7 +5,7 @@ from support.pages import page, said
 from support.pressing import press_for_job
 from support.tiny_models import save_tiny
 
-from dashboard.compare import fingerprints as compare_fingerprints
+from dashboard import fingerprints as compare_fingerprints
 from fnet_core.derivation.derive import derive
 from fnet_core.lineage.fingerprint import KIND
 from fnet_core.lineage.signing import new_key
