@@ -32,6 +32,7 @@ _MEASUREMENTS = {
     "prune-scores": "scores for pruning",
     "layer-factors": "networks of layers, for pruning",
     "singles": "networks of single texts",
+    "asked": "which atlas answers a request",
     "capabilities": "capabilities of a model",
     "lesions": "capabilities under lesions",
     "preservation": "what is left with the networks alone",
