@@ -9,8 +9,11 @@ Shape legend: L, J layers of the one model and the other, N, M neurons of a laye
 G grid points, R random orders.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -18,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import norm
+from threadpoolctl import threadpool_limits
 
 from fnet_core.choices import ORDERS, SAMPLED_NEURONS
 from fnet_core.drawing import Described, drawn
@@ -283,9 +287,10 @@ def match_neurons(a: Neurons, b: Neurons, neurons: int, seed: int, report: Repor
     for block in wide.blocks():
         for layer, other in zip(block, wide.read(block, report=report), strict=True):
             part = part_of(report, layer, z_LJ.shape[1], "matching")
-            for row, own in enumerate(sampled):
+            draws = [np.random.default_rng((seed, row, layer)) for row in range(len(sampled))]
+            for row, z in enumerate(_side_by_side(layer_z, sampled, repeat(other), draws, repeat(a.form))):
                 part("matching", row / len(sampled))
-                z_LJ[row, layer] = layer_z(own, other, np.random.default_rng((seed, row, layer)), a.form)
+                z_LJ[row, layer] = z
             if a.widths == b.widths:
                 alike.append(sampled[layer].gate_NG @ other.gate_NG[drawn_neurons[layer]].T)
     report("matching", 1.0)
@@ -333,6 +338,12 @@ def layer_z(own: LayerSignals, other: LayerSignals, rng: np.random.Generator, fo
         _, at_S = linear_sum_assignment(np.abs(r_SM) if ignores_sign else r_SM, maximize=True)
         found.append(number_M[order_M[at_S]])
     return matching_z(*found)
+
+
+def _side_by_side(function: Callable[..., float], *arguments: Iterable[Any]) -> Iterator[float]:
+    """What `map` gives, on all processors: scipy's assignment lets other threads run while it works."""
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(function, *arguments)
 
 
 def _sample(narrow: Neurons, neurons: int, seed: int, report: Report) -> tuple[list[np.ndarray], list[LayerSignals]]:
