@@ -1,14 +1,18 @@
 """The frame around every page: configuration, logo, navigation, the model in use, running jobs."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from dashboard import jobs, notices, owner, selection
+from dashboard.serving import login
 from fnet_core import logs
 from fnet_core.assets import ASSETS
 from fnet_core.jobs import Job, manager
 
+_CSS = Path(__file__).with_suffix(".css")
 PAGES = {
-    "Home": ("app.py", ":material/home:"),
+    "Home": ("home.py", ":material/home:"),
     "Model": ("pages/model.py", ":material/deployed_code:"),
     "Networks": ("pages/networks.py", ":material/hub:"),
     "Intervene": ("pages/intervene.py", ":material/tune:"),
@@ -33,6 +37,8 @@ def draw(title: str, subtitle: str, own_jobs: str | None = None, own_kinds: tupl
         initial_sidebar_state=220,
         menu_items={"About": "FNet finds the functional networks of language models."},
     )
+    st.html(_CSS)
+    login.ask()
     selection.start(title)
     st.logo(str(ASSETS / "logo.svg"), size="large", icon_image=str(ASSETS / "icon.svg"))
     with st.sidebar:
@@ -44,6 +50,7 @@ def draw(title: str, subtitle: str, own_jobs: str | None = None, own_kinds: tupl
         if _other_jobs(hidden, own_kinds):
             st.caption("Running")
             _running_jobs(hidden, own_kinds)
+        login.leave()
     st.title(title, icon=PAGES[title][1], anchor=False)
     st.caption(subtitle)
     if sentence := selection.problem():

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 
 import streamlit as st
 
-from dashboard import model_access, notices, owner, selection, words
+from dashboard import exports, model_access, notices, owner, selection, words
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.models.loading import LoadedModel, get_loaded
@@ -298,10 +298,12 @@ def saved_model(name: str, said: str) -> None:
     """Tell that a model was saved under this name, and offer to load it."""
     st.success(said, icon=":material/check_circle:")
     st.code(name, language=None)
-    if st.button("Load it", key="load_saved", icon=":material/play_arrow:"):
-        model_access.cards.clear()
-        watch(model_access.submit_load(name, False))
-        st.switch_page("pages/model.py")
+    with st.container(horizontal=True):
+        if st.button("Load it", key="load_saved", icon=":material/play_arrow:"):
+            model_access.cards.clear()
+            watch(model_access.submit_load(name, False))
+            st.switch_page("pages/model.py")
+        exports.download(model_access.folder_of(name))
 
 
 def line(job: Job) -> str:

@@ -1,6 +1,5 @@
 """Which local folders the pages may read models from, and the job that loads one."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, manager
 from fnet_core.models.cards import ModelCard, available, peek
 from fnet_core.models.loading import get_loaded
+from fnet_core.models.saving import destination
 from fnet_core.models.structure import family_of
 from fnet_core.progress import Report
+from fnet_core.serving import named_roots
 
 KIND = "load"
 STAGES = {
@@ -30,11 +31,8 @@ STAGES = {
 
 
 def roots() -> tuple[Path, ...]:
-    """The folders of FNET_MODEL_ROOTS, or the current one; the cache folder is always allowed beside them."""
-    named = os.environ.get("FNET_MODEL_ROOTS")
-    if not named:
-        return (Path.cwd(),)
-    return tuple(Path(name) for name in named.split(os.pathsep) if name)
+    """The folders that whoever started the server named; its own models and exports are allowed beside them."""
+    return named_roots()
 
 
 @st.cache_data(ttl=30, show_spinner="Reading what is on this machine")
@@ -47,6 +45,11 @@ def cards() -> list[ModelCard]:
 def card_of(name: str, allowed: tuple[Path, ...]) -> ModelCard:
     """The card of any model; `RequestError` if it is unknown, unsupported or outside the allowed folders."""
     return peek(name, roots=allowed)
+
+
+def folder_of(name: str) -> Path:
+    """Where the model that was saved under this name is."""
+    return destination(name, roots())[1]
 
 
 def sites(name: str | None) -> tuple[Site, ...]:

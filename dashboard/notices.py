@@ -8,13 +8,13 @@ from fnet_core.storage import library
 
 
 def error(sentence: str) -> None:
-    """A request that cannot be met, or a failure."""
-    st.error(words.plain(sentence), icon=":material/error:")
+    """A request that cannot be met, or a failure; it does not tell where this server keeps its files."""
+    st.error(words.plain(words.without_places(sentence)), icon=":material/error:")
 
 
 def info(sentence: str, icon: str = ":material/info:") -> None:
     """Something to know, or what to do next."""
-    st.info(words.plain(sentence), icon=icon)
+    st.info(words.plain(words.without_places(sentence)), icon=icon)
 
 
 def keep_in_library(kind: str, text: str | None, key: str) -> None:

@@ -1,9 +1,8 @@
 """Where the text comes from: the bundled passages, an uploaded file, pasted text, or a dataset of the hub."""
 
-from pathlib import Path
-
 import streamlit as st
 
+from dashboard import words
 from fnet_core import texts
 from fnet_core.checks import check_range
 from fnet_core.choices import DEFINITIONS
@@ -110,4 +109,4 @@ def chosen() -> tuple[texts.Passage, ...]:
 def _uploaded(upload) -> tuple[texts.Passage, ...]:
     if upload is None:
         raise RequestError("No text file was uploaded yet; choose one, or use the bundled passages.")
-    return texts.from_bytes(upload.getvalue(), Path(upload.name).name)
+    return texts.from_bytes(upload.getvalue(), words.file_name(upload.name))

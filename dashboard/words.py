@@ -3,8 +3,14 @@
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
+from fnet_core.assets import APP
 from fnet_core.choices import window_of
+from fnet_core.errors import RequestError
+from fnet_core.storage.place import home
+from fnet_core.visible import visible
 
 
 def count(number: int, noun: str) -> str:
@@ -84,6 +90,24 @@ def _ends(bounds: tuple[float, float] | None, shown: Callable[[float, int], str]
 def plain(text: str) -> str:
     """Text that Markdown shows as it is: names and sentences that came from elsewhere."""
     return re.sub(r"([\\`*_\[\]<>$~#|])", r"\\\1", text)
+
+
+def without_places(sentence: str) -> str:
+    """The sentence with the folders of this machine under names: FNET_HOME, the code's folder and ~."""
+    places = [(APP.parent, "the code's folder")]
+    with suppress(RequestError):
+        places.append((home(), "FNET_HOME"))
+    with suppress(RuntimeError):
+        places.append((Path.home(), "~"))
+    for place, name in sorted(places, key=lambda place: -len(str(place[0]))):
+        if place != Path(place.anchor):
+            sentence = re.sub(rf"{re.escape(str(place))}(?=[/\\\s'\"),;:.]|$)", name, sentence)
+    return sentence
+
+
+def file_name(name: str) -> str:
+    """The name of an uploaded file as it may be shown and kept: no folders, no control characters, no end in sight."""
+    return visible(re.split(r"[/\\]", name)[-1])[:200]
 
 
 def scope(name: str) -> str:

@@ -10,3 +10,6 @@ ASSETS = _HERE / "_assets" if _IS_INSTALLED else _HERE.parent / "assets"
 
 APP = _HERE.parent / "dashboard" / "_app" / "app.py" if _IS_INSTALLED else _HERE.parent / "app.py"
 """What `streamlit run` starts; the pages and Streamlit's settings lie beside it."""
+
+HOME = APP.with_name("home.py")
+"""The first page, which knows the way to the others."""

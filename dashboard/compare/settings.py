@@ -1,10 +1,10 @@
 """How models are fingerprinted for a comparison: site, networks, threshold, texts, and the request they make."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit as st
 
+from dashboard import words
 from fnet_core import texts
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, SITES, Site, site_title
 from fnet_core.errors import RequestError
@@ -123,7 +123,7 @@ def _text(split: str) -> tuple[Passage, ...]:
     upload = st.session_state.get(f"compare_text_{split}")
     if upload is None:
         raise RequestError(f"There is no '{_FILES[split]}' yet; upload both text files, or use the bundled passages.")
-    return texts.from_bytes(upload.getvalue(), Path(upload.name).name)
+    return texts.from_bytes(upload.getvalue(), words.file_name(upload.name))
 
 
 def sentence() -> str:

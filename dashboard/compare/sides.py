@@ -179,7 +179,7 @@ def _file(side: str, chosen: str | None) -> tuple[Side | None, str | None]:
         if upload is None:
             return
         try:
-            _choose(side, fingerprints.keep(upload.getvalue(), upload.name))
+            _choose(side, fingerprints.keep(upload.getvalue(), words.file_name(upload.name)))
         except RequestError as error:
             st.session_state[problem] = str(error)
 

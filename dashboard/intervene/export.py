@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from dashboard import charts, jobs, model_access, notices, words
+from dashboard import charts, exports, jobs, model_access, notices, words
 from dashboard.intervene import controls, state
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import BAKING
@@ -66,7 +66,6 @@ def _downloads(key: str, found: Outcome | None) -> None:
         "application/json",
         icon=":material/download:",
         width="stretch",
-        disabled=found is None,
         on_click="ignore",
         help="Perplexities, intervals and ratios, as the command line prints them, with what was asked.",
     )
@@ -146,12 +145,14 @@ def _submit(key: str) -> None:
     _forget()
     try:
         name, folder = destination(st.session_state[_FOLDER].strip(), model_access.roots())
+        note = exports.begin()
     except RequestError as error:
         st.session_state[_PROBLEM] = str(error)
         return
 
     def compute(loaded, report, publish) -> str:
         bake(loaded, request.edits, folder, request.recipe, report)
+        note(folder)
         return name
 
     intervene_jobs.submit(BAKING, request, compute, f"Baking {request.model}", str(folder))

@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from dashboard import jobs, model_access, notices
+from dashboard import exports, jobs, model_access, notices
 from dashboard.jobs import Outcome
 from dashboard.prune import capabilities
 from dashboard.prune import jobs as prune_jobs
@@ -81,6 +81,7 @@ def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
     try:
         name, folder = destination(st.session_state[_FOLDER].strip() or _stem(request), model_access.roots())
         new_folder(folder)
+        note = exports.begin()
     except RequestError as error:
         st.session_state[_PROBLEM] = str(error)
         return
@@ -89,6 +90,7 @@ def _submit(request: PruneRequest, perplexities: dict[str, PerplexityResult]) ->
         pruning = prune_jobs.prepared(loaded, request, report)
         yardstick, rows = request.yardstick if perplexities else None, capabilities.rows_for_card(loaded, pruning)
         export(loaded, pruning, folder, perplexities, report, yardstick, rows)
+        note(folder)
         model_access.cards.clear()
         return name
 

@@ -16,6 +16,7 @@ from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.sources.gguf_file import check_magic
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.models.wrappers import text_type
+from fnet_core.serving import ROOTS
 from fnet_core.storage.artifacts import home
 
 Kind = Literal["starter", "hub", "folder", "gguf"]
@@ -86,17 +87,17 @@ def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]
     adapter, base = adapter_and_base(name)
     if base is not None:
         _locate(base, roots)
-        return "folder", check_allowed(Path(adapter).expanduser(), roots)
+        return "folder", check_allowed(Path(adapter), roots)
     if name in STARTERS:
         return "starter", None
     if re.fullmatch(r"\w[\w.-]*", name) and (made_folder(name) / "config.json").is_file():
         return "folder", made_folder(name)
     path = Path(name).expanduser()
     if name.lower().endswith(".gguf"):
-        check_magic(check_allowed(path, roots))
-        return "gguf", path.resolve()
+        check_magic(real := check_allowed(Path(name), roots))
+        return "gguf", real
     if path.is_absolute() or name.startswith((".", "~")) or (name and (path.is_dir() or path.suffix == ".safetensors")):
-        real = check_allowed(path, roots)
+        real = check_allowed(Path(name), roots)
         if not real.exists():
             raise RequestError(f"There is no folder {name}; give {FORMS}.")
         return "folder", real
@@ -106,13 +107,17 @@ def _locate(name: str, roots: Sequence[Path] | None) -> tuple[Kind, Path | None]
 
 
 def check_allowed(path: Path, roots: Sequence[Path] | None) -> Path:
-    """The path with symbolic links followed; `RequestError` if that leaves the allowed folders."""
-    real = path.resolve()
-    if roots is not None and not any(real.is_relative_to(Path(root).resolve()) for root in (*roots, home())):
-        listed = ", ".join(str(root) for root in roots) or "none"
+    """The path with symbolic links followed; `RequestError` if that leaves the allowed folders and those of FNet."""
+    real = path.expanduser().resolve()
+    if roots is not None and not is_inside(real, roots):
         raise RequestError(
-            f"{path} is outside the folders that this server may read ({listed}); move the model there, "
-            "name a starter or a hub repository, or start the server with FNET_MODEL_ROOTS naming the folders that it "
-            "may read."
+            f"{path} is outside the folders that this server may read; name a starter or a hub repository, or start "
+            f"the server with a folder that holds it: fnet dashboard --root FOLDER, or {ROOTS}."
         )
     return real
+
+
+def is_inside(real: Path, roots: Sequence[Path]) -> bool:
+    """Whether a resolved path lies in one of the roots, or in the models or exports of the cache folder."""
+    own = home() / "models", home() / "exports"
+    return any(real.is_relative_to(Path(root).expanduser().resolve()) for root in (*roots, *own))

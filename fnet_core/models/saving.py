@@ -10,8 +10,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fnet_core.errors import RequestError
 from fnet_core.models import modeling_fnet
+from fnet_core.models.naming import is_inside
 from fnet_core.models.older import add_older
 from fnet_core.models.sources.starter_table import STARTERS
+from fnet_core.serving import ROOTS
 from fnet_core.storage import artifacts
 from fnet_core.storage.atomic import check_names, new_folder
 
@@ -19,7 +21,7 @@ CODE = "modeling_fnet.py"
 
 
 def destination(name: str, roots: Sequence[Path]) -> tuple[str, Path]:
-    """The name by which a saved model will be known and its folder, inside the cache folder or one of the roots.
+    """The name by which a saved model will be known and its folder, inside FNet's own folders or one of the roots.
 
     Raises RequestError for no name, the name of a starter, and a folder outside the roots.
     """
@@ -31,11 +33,10 @@ def destination(name: str, roots: Sequence[Path]) -> tuple[str, Path]:
     if re.fullmatch(r"\w[\w.-]*", name):
         return name, artifacts.home() / "models" / name
     folder = Path(name).expanduser().resolve()
-    if not any(folder.is_relative_to(Path(root).resolve()) for root in roots):
-        listed = ", ".join(str(root) for root in roots)
+    if not is_inside(folder, roots):
         raise RequestError(
-            f"{name} is outside the folders that this server may use ({listed}); give a plain name or a folder in "
-            f"them, or start the server with FNET_MODEL_ROOTS naming the folders that it may use."
+            f"{name} is outside the folders that this server may use; give a plain name, or start the server with a "
+            f"folder that may hold it: fnet dashboard --root FOLDER, or {ROOTS}."
         )
     return str(folder), folder
 

@@ -106,7 +106,7 @@ def test_the_address_holds_tab_and_passage():
 
 def test_the_selection_survives_a_change_of_page():
     at = page("networks", atlas=save_atlas(), network="1", threshold="3.5", model="hand-made")
-    at.switch_page("app.py").run()
+    at.switch_page("home.py").run()
     at.query_params.clear()
     at.switch_page("pages/networks.py").run()
     assert "**2 of 15 neurons**" in said(at)

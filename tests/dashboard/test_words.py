@@ -1,8 +1,12 @@
 """Numbers as people read them."""
 
+from pathlib import Path
+
 import pytest
 
 from dashboard import words
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,29 @@ def test_scopes_in_words():
         "layer by layer",
         "windows of 3 layers",
     ]
+
+
+def test_sentences_do_not_tell_where_this_machine_keeps_its_files(monkeypatch, tmp_path):
+    monkeypatch.setenv("FNET_HOME", str(tmp_path / "kept"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told = words.without_places(f"{tmp_path}/kept/models/a is damaged; {tmp_path}/b, {tmp_path}/kept-not, {ROOT}/c.")
+    assert told == "FNET_HOME/models/a is damaged; ~/b, ~/kept-not, the code's folder/c."
+    assert words.without_places(f"in {tmp_path}") == "in ~"
+    monkeypatch.setenv("HOME", "/")
+    assert words.without_places("/etc/x is no model") == "/etc/x is no model"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("text.txt", "text.txt"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\texts\\mine.txt", "mine.txt"),
+        ("a\0b\x1b[2J\n.txt", "a\\x00b\\x1b[2J\\n.txt"),
+        ("\u202etxt.exe", "\\u202etxt.exe"),
+        ("x" * 500, "x" * 200),
+        ("", ""),
+    ],
+)
+def test_names_of_uploads_as_they_may_be_shown(name, shown):
+    assert words.file_name(name) == shown

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def page(name: str, **query: str) -> AppTest:
     """A page as the first request of a session, with these URL parameters."""
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
     for key, value in query.items():
         at.query_params[key] = value
     if name != "app":

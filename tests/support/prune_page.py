@@ -27,7 +27,7 @@ def prune_page(prune: str = FREE, model: str | None = "tiny", **state: object) -
     """The page on the tiny starter with a small calibration text and yardstick; curves are not filled."""
     if model == "tiny":
         get_loaded("tiny")
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
     small = {
         "prune_source": prune_state.PASTE,
         "prune_pasted": PASTED,
