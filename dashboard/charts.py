@@ -7,6 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from fnet_core.plotting.describing import described
+
 CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,
@@ -15,12 +17,14 @@ CONFIG = {
 
 
 def draw(figure: go.Figure, key: str, caption: str = "", on_select: Callable[[], None] | None = None) -> None:
-    """Draw a figure and, below it, what one sees in it unless that is said beside it.
+    """Draw a figure with its text alternative and, below it, what one sees in it unless that is said beside it.
 
     `on_select` is called when a point was clicked, which stands in the session under `key` then.
     """
     selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
-    st.plotly_chart(figure, key=key, width="stretch", theme="streamlit", config=CONFIG, **selecting)
+    st.plotly_chart(
+        figure, key=key, width="stretch", theme="streamlit", config=CONFIG, alt=described(figure), **selecting
+    )
     if caption:
         st.caption(caption)
 

@@ -22,6 +22,7 @@ def step(
     """Draw the three into three columns: `chosen` is one of `options`, `choose` is called with another.
 
     The widgets' keys are `previous_NAME`, `NAME_picker` and `next_NAME`; `line` names an option in the list.
+    The arrows hide their labels (`frame.css`).
     """
     previous, picker, following = columns
     title = name.replace("_", " ").rpartition(" ")[2].capitalize()
@@ -51,7 +52,7 @@ def _button(
 ) -> None:
     inside = 0 <= to < len(options)
     column.button(
-        "",
+        what,
         key=key,
         icon=icon,
         help=what,

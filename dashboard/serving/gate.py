@@ -54,8 +54,8 @@ class Gate:
             await self._app(scope, receive, with_headers)
             return
         length = asked.get("content-length", "")
-        if sentence := uploads.problem(upload[1], length):
-            await PlainTextResponse(sentence, 413)(scope, receive, with_headers)
+        if problem := uploads.problem(upload[1], length):
+            await PlainTextResponse(problem, 413)(scope, receive, with_headers)
             return
         with uploads.under_way(upload[1], int(length)):
             await self._app(scope, receive, with_headers)

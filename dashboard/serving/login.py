@@ -20,7 +20,9 @@ def ask() -> None:
         return
     st.title("FNet", anchor=False)
     st.caption("Open a language model like a brain scan. Who may come in is decided by whoever runs this server.")
-    providers = [name for name, value in auth.items() if hasattr(value, "keys") and "client_id" in value]
+    providers: list[str | None] = [
+        name for name, value in auth.items() if hasattr(value, "keys") and "client_id" in value
+    ]
     for name in providers or [None]:
         label = f"Log in with {name}" if name else "Log in"
         st.button(label, key=f"login_{name}", type="primary", icon=":material/login:", on_click=partial(st.login, name))

@@ -16,9 +16,10 @@ MARK = (201, 111, 18)
 MAX_COLUMNS = 256
 """The most columns that a map draws; wider layers are binned."""
 _PALETTE = (
-    *("#2a78c2", "#e8833a", "#2f9e6b", "#d0455b", "#8a63c9", "#a3702c"),
-    *("#d96bb0", "#5f8f1f", "#1aa6b7", "#c9a100", "#6d7fd6", "#e0685f"),
+    *("#2454c0", "#cca824", "#00c0cc", "#9c0c3c", "#6ca86c", "#902484"),
+    *("#cc90fc", "#a85400", "#b46c84", "#0084b4", "#006c54", "#906c3c"),
 )
+"""Chosen so that eyes that miss one kind of cones tell them apart too (`python -m benchmarks.colours`)."""
 _GRID = "rgba(128,136,144,0.22)"
 
 
@@ -26,7 +27,7 @@ def network_colour(network: int) -> str:
     """A network's fixed colour, the same in every view."""
     if network < len(_PALETTE):
         return _PALETTE[network]
-    red, green, blue = colorsys.hls_to_rgb(network * 0.618034 % 1.0, 0.52, 0.5)
+    red, green, blue = colorsys.hls_to_rgb(network * 0.618034 % 1.0, (0.4, 0.53, 0.66)[network % 3], 0.5)
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 
 

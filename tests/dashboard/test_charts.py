@@ -1,6 +1,7 @@
 """Downloads of tables."""
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 import streamlit as st
 
@@ -34,3 +35,10 @@ def test_a_large_table_is_made_when_it_is_asked_for(buttons):
 def test_no_table_yet_cannot_be_downloaded(buttons):
     charts.download_csv("Table (CSV)", None, "table.csv")
     assert buttons[0][1]["disabled"]
+
+
+def test_every_figure_tells_what_it_shows(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(st, "plotly_chart", lambda figure, **named: drawn.update(named))
+    charts.draw(go.Figure(go.Bar(x=["a", "b"], y=[1, 3])).update_layout(title="Two bars"), "bars")
+    assert drawn["alt"] == "Two bars. 2 bars from 1 to 3."
