@@ -9,7 +9,7 @@ import streamlit as st
 
 from fnet_core.plotting.describing import described
 
-CONFIG = {
+_CONFIG = {
     "displaylogo": False,
     "showSendToCloud": False,
     "modeBarButtons": [["toImage", "resetScale2d"]],
@@ -23,7 +23,7 @@ def draw(figure: go.Figure, key: str, caption: str = "", on_select: Callable[[],
     """
     selecting: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
     st.plotly_chart(
-        figure, key=key, width="stretch", theme="streamlit", config=CONFIG, alt=described(figure), **selecting
+        figure, key=key, width="stretch", theme="streamlit", config=_CONFIG, alt=described(figure), **selecting
     )
     if caption:
         st.caption(caption)

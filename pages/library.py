@@ -17,7 +17,7 @@ def bring() -> None:
     said, problems = [], []
     for upload in st.session_state[UPLOAD]:
         try:
-            said.append(importing.keep(upload.getvalue(), upload.name))
+            said.append(importing.keep(upload.getvalue(), words.file_name(upload.name)))
         except RequestError as error:
             problems.append(str(error))
     st.session_state[SAID], st.session_state[shelves.PROBLEM] = " ".join(said), " ".join(problems)

@@ -96,7 +96,7 @@ def _take() -> None:
     kept, problems = {}, []
     for upload in st.session_state[UPLOADED]:
         try:
-            reference = fingerprints.keep(upload.getvalue(), upload.name)
+            reference = fingerprints.keep(upload.getvalue(), words.file_name(upload.name))
             kept[reference] = fingerprints.header(reference).model.name
         except RequestError as error:
             problems.append(str(error))

@@ -115,7 +115,7 @@ def _drawn() -> probes.Drawn:
     upload = st.session_state.get("compare_text_secret")
     if upload is None:
         raise RequestError("There is no text to draw secret probes from yet; upload it under 'More'.")
-    (whole,) = texts.whole_bytes(upload.getvalue(), Path(upload.name).name)
+    (whole,) = texts.whole_bytes(upload.getvalue(), words.file_name(upload.name))
     return probes.draw(whole.text, st.session_state.get(_SEED) or "")
 
 

@@ -159,15 +159,7 @@ def _matrix(atlas: Atlas, network: int, found: LesionMatrix) -> None:
     """The heat map with what it says; a click on a cell or a row selects the network."""
     for sentence in sentences(found):
         st.markdown(words.plain(sentence))
-    st.plotly_chart(
-        figures.matrix(found, network),
-        key=_FIGURE,
-        width="stretch",
-        theme="streamlit",
-        config=charts.CONFIG,
-        on_select=_cell_picked,
-        selection_mode="points",
-    )
+    charts.draw(figures.matrix(found, network), _FIGURE, on_select=_cell_picked)
     items = words.count(found.recipe["asked"]["items"], "item")
     st.caption(
         f"Accuracy less that of the untouched model, {items} per capability; blue is a loss, red a gain. A dot marks a "
