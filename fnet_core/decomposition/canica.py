@@ -101,6 +101,7 @@ class GroupBasis:
         self._per_subject = 2 * components
         self._sketch = torch.empty(self._limit + self._per_subject, neurons, device=device)
         self._singular = torch.empty(0, dtype=torch.float64, device=device)
+        self._subjects = 0
 
     def add(self, z_TN: Tensor, half: "GroupBasis | None" = None) -> int:
         """Reduce one subject to its leading unit-norm directions and merge them; how many of its neurons vary.
@@ -120,6 +121,7 @@ class GroupBasis:
     def _merge(self, count: int, varies_N: Tensor) -> None:
         """Merge the `count` directions that stand behind the sketch, in place."""
         held = len(self._singular)
+        self._subjects += count > 0
         self._alive |= varies_N
         rows = self._sketch[: held + count]
         if len(rows):
@@ -146,8 +148,11 @@ class GroupBasis:
                 f"The texts allow at most {len(self._singular)} components and {self.components} were asked "
                 "for; ask for fewer components or give more text."
             )
-        scale = self._singular[: self.components, None].to(self._sketch.dtype)
-        return self._sketch[: self.components] / scale
+        held = len(self._singular)
+        # the directions of one subject alone are all of norm 1, and come out of the merge weakest first
+        strongest = torch.arange(held).flip(0) if self._subjects == 1 else torch.arange(held)
+        strongest = strongest[: self.components].to(self._sketch.device)
+        return self._sketch[strongest] / self._singular[strongest, None].to(self._sketch.dtype)
 
 
 def cluster_restarts(unmixing_RKK: Tensor) -> tuple[Tensor, Tensor]:

@@ -49,6 +49,13 @@ def test_every_planted_map_and_time_course_is_recovered(planted, contrast):
             assert abs(np.corrcoef(course[:, row], truth[:, column])[0, 1]) > 0.99
 
 
+def test_one_passage_alone_gives_its_strongest_networks(planted):
+    maps, subjects, _ = planted
+    (found,) = canica(subjects[2:3], [NEURONS], NETWORKS)
+    r, _, _ = matched_correlation(found.maps_KN, maps / subjects[2].double().std(dim=0, correction=0))
+    assert r.min() > 0.9
+
+
 def test_networks_are_signed_ordered_and_z_scored(planted):
     (found,) = canica(planted[1], [NEURONS], NETWORKS)
     maps = found.maps_KN.double()
