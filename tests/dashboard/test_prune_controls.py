@@ -49,10 +49,15 @@ def test_a_wrong_address_is_a_sentence(prune, sentence):
     assert at.slider(key="prune_percent").value == 20
 
 
+def test_a_plan_that_leaves_nothing_is_a_sentence_before_anything_is_scored():
+    at = prune_page("method:random,first:1,last:1")
+    assert "Protecting 1 first and 1 last of 2 layers leaves nothing to prune" in at.error[0].value
+    assert not [button for button in at.button if button.key == "score_neurons"]
+
+
 @pytest.mark.parametrize(
     ("prune", "sentence"),
     [
-        ("method:random,first:1,last:1", "Protecting 1 first and 1 last of 2 layers leaves nothing to prune"),
         ("method:random,first:1,last:0,percent:60", "are to go and only"),
         ("method:random,first:0,last:0,share:parameters,percent:80", "80% of all parameters is more than"),
     ],
