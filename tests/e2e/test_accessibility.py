@@ -52,8 +52,10 @@ def test_every_page_in_both_themes(server: str, page: Page, atlas: str):
         "model?model=tiny": "heading[name='Your own model']",
         f"networks?model=tiny&atlas={atlas}&view=Map": "tab[name='Recipe']",
         f"intervene?model=tiny&atlas={atlas}": "tab[name='Save and export']",
-        "prune?model=tiny": "button[name='Score the neurons']",
+        "prune?model=tiny&prune=first:0,last:0": "button[name='Score the neurons']",
         "compare?a=tiny&b=tiny": "button[name='Compare']",
+        "audit": "heading[name='Audit']",
+        "library": "heading[name='Library']",
     }.items():
         page.emulate_media(color_scheme="light")
         page.goto(f"{server}/{address}")
