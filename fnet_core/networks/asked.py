@@ -7,7 +7,7 @@ every file of the model, the installed versions, and the accelerators that the m
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,13 @@ from fnet_core.models.naming import locate
 from fnet_core.networks.atlas import ATLASES, Atlas
 from fnet_core.networks.request import METHOD_VERSION, AtlasRequest
 from fnet_core.progress import Report, silent
-from fnet_core.storage import artifacts, memo
-from fnet_core.storage.memo import Found, Kind
+from fnet_core.storage import memo
+from fnet_core.storage.memo import Found
+from fnet_core.storage.notes import LED, Led
 
-NOTES = "asked"
-FORMAT = 1
 _DEVICES = Path("/dev")
 _ACCELERATORS = ("nvidia[0-9]*", "kfd", "dxg")
 _CHOSEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
-
-
-@dataclass(frozen=True)
-class Led:
-    """Where a question led: the recipe of its atlas."""
-
-    recipe: dict[str, Any]
-
-    def save(self, path: Path) -> None:
-        """Write the note, whole or not at all."""
-        artifacts.save_artifact(path, NOTES, {}, {"recipe": self.recipe}, FORMAT)
-
-    @classmethod
-    def load(cls, path: Path) -> "Led":
-        """Read a saved note; RequestError when it is missing, damaged, or of another format."""
-        return cls(artifacts.load_artifact(path, NOTES, FORMAT)[1]["recipe"])
-
-
-LED = Kind(NOTES, Led.load, FORMAT, keyed_since=1)
-"""Such notes in the store."""
 
 
 def find(request: AtlasRequest, report: Report = silent, **loading: Any) -> Found[Atlas]:

@@ -177,7 +177,7 @@ def compute_atlas(
         starts=[sum(widths_L[: block.start]) for block in layers],
         names=["the model"] if request.scope == "model" else [block_name(block) for block in layers],
         halves=halves and len(request.passages) >= LEAST_PASSAGES,
-        early=early,
+        early=early if publish else None,
         looks=watch.at if watch else (),
         enough=watch,
         report=report,
