@@ -172,7 +172,7 @@ def _derive(loaded: LoadedModel, folder: Path) -> None:
         try:
             derive(str(loaded.path), how, out, training=Training(steps=2, learning_rate=1e-2, window=16))
         except RequestError as error:
-            assert how in STRUCTURED[1:] and "is read by its structure" in str(error)
+            assert how in STRUCTURED[1:] and "by its structure" in str(error)
             continue
         again = AutoModelForCausalLM.from_pretrained(out).eval()
         with torch.no_grad():
