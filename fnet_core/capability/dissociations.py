@@ -90,7 +90,10 @@ def _in_words(matrix: LesionMatrix, a: int, b: int, x: int, y: int, strength: fl
         (matrix.labels[a], matrix.labels[b]),
         matrix.capabilities[x],
         matrix.capabilities[y],
-        tuple((float(accuracy_KC[row, x]), float(accuracy_KC[row, y])) for row in (a, b)),  # type: ignore[arg-type]
+        (
+            (float(accuracy_KC[a, x]), float(accuracy_KC[a, y])),
+            (float(accuracy_KC[b, x]), float(accuracy_KC[b, y])),
+        ),
         (float(untouched_C[x]), float(untouched_C[y])),
         strength,
     )

@@ -239,14 +239,6 @@ def keep_recipe(atlas: Atlas, battery: Battery, yardstick: Yardstick, request: K
     return request.recipe(model, battery, yardstick, request.edits(atlas)) if model else None
 
 
-def known_preservation(
-    atlas: Atlas, battery: Battery, yardstick: Yardstick, request: KeepRequest
-) -> Preservation | None:
-    """The curve if the store has it; no model is loaded."""
-    recipe = keep_recipe(atlas, battery, yardstick, request)
-    return memo.known(PRESERVATIONS, recipe) if recipe else None
-
-
 def preserve(
     loaded: LoadedModel,
     atlas: Atlas,

@@ -264,12 +264,6 @@ def lesion_recipe(atlas: Atlas, battery: Battery, request: LesionRequest) -> dic
     return request.recipe(model, battery, request.edits(atlas)) if model else None
 
 
-def known_lesions(atlas: Atlas, battery: Battery, request: LesionRequest) -> LesionMatrix | None:
-    """The whole matrix if the store has it; no model is loaded."""
-    recipe = lesion_recipe(atlas, battery, request)
-    return memo.known(LESIONS, recipe) if recipe else None
-
-
 def lesions(
     loaded: LoadedModel,
     atlas: Atlas,

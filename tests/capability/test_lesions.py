@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.capabilities import FIGURES, LETTERS, PLANTED, WIDTH, planted_atlas, planted_model
+from support.kept_capabilities import known_lesions, known_preservation
 
 from fnet_core.capability import profiles
 from fnet_core.capability.dissociations import double_dissociations, helped, sentences, summary
-from fnet_core.capability.keeping import KeepRequest, Preservation, keep_only, known_preservation, preserve, random_kept
-from fnet_core.capability.lesions import LesionMatrix, LesionRequest, known_lesions, lesions
+from fnet_core.capability.keeping import KeepRequest, Preservation, keep_only, preserve, random_kept
+from fnet_core.capability.lesions import LesionMatrix, LesionRequest, lesions
 from fnet_core.capability.profiles import profile
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.yardstick import Yardstick

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from support.kept_capabilities import known_lesions, known_preservation
 from support.pages import page, said
 from support.pressing import press_for_job
 from support.prune_page import expected, press, prune_page, request, run, scored
@@ -14,8 +15,8 @@ from dashboard.prune import capabilities as pruned
 from fnet_core import texts
 from fnet_core.capability.battery import make_battery
 from fnet_core.capability.comparing import known_rows
-from fnet_core.capability.keeping import KeepRequest, known_preservation
-from fnet_core.capability.lesions import LesionRequest, known_lesions
+from fnet_core.capability.keeping import KeepRequest
+from fnet_core.capability.lesions import LesionRequest
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import Atlas
