@@ -1,5 +1,6 @@
 // The scan on a canvas: territories of every layer, depth upward; hover tells, a click or an arrow key selects.
 const MARGIN = { left: 44, right: 10, top: 8, bottom: 40 }
+const HELD_MS = 250  // an arrow key pressed again within this is held down: the page follows when it rests
 const CORE = 0.95, RIM = 0.22, GREY = "128,136,144"
 const scans = new WeakMap()
 
@@ -7,7 +8,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const find = name => parentElement.querySelector(name)
   let scan = scans.get(parentElement)
   if (!scan) {
-    scan = { hovered: null, alone: false, timer: 0 }
+    scan = { hovered: null, alone: false, timer: 0, stepped: 0 }
     scans.set(parentElement, scan)
     scan.observer = new ResizeObserver(() => draw(scan))
     scan.observer.observe(find(".scan"))
@@ -79,7 +80,9 @@ function step(scan, event) {
   event.preventDefault()
   const { order } = scan.data
   const to = order[(order.indexOf(scan.pending) + by + order.length) % order.length]
-  select(scan, to, 250)
+  const held = event.timeStamp - scan.stepped < HELD_MS
+  scan.stepped = event.timeStamp
+  select(scan, to, held ? HELD_MS : 0)
 }
 
 function frame(scan) {

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fnet_core.choices import Contrast
 from fnet_core.decomposition.ica import fastica, random_starts, whiten
-from fnet_core.decomposition.products import COLUMNS_IN_CACHE, gram
+from fnet_core.decomposition.products import COLUMNS_IN_CACHE, eigenvectors, gram
 from fnet_core.decomposition.projection import Networks, Separated, projected
 from fnet_core.decomposition.spill import Spill
 from fnet_core.errors import RequestError
@@ -62,7 +62,7 @@ def _varies(z_TN: Tensor) -> Tensor:
 
 def _leading(products: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Eigenvectors (columns) and singular values of the leading directions that carry variance."""
-    values, vectors = torch.linalg.eigh(products)
+    values, vectors = eigenvectors(products)
     keep = values > values[-1].clamp_min(1e-30) * _RANK_TOLERANCE
     keep[: max(0, len(values) - count)] = False
     order = keep.nonzero().flatten().flip(0)

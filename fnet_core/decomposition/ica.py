@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fnet_core.choices import CONTRASTS, Contrast
 from fnet_core.decomposition.moments import FourthMoments, fewer_operations
+from fnet_core.decomposition.products import eigenvectors
 
 Step = Callable[[Tensor, Tensor], Tensor]
 """Called with the numbers of the problems, (B,), and their rows, (B, R, K, K); returns the updated rows."""
@@ -62,7 +63,7 @@ def contrast_terms(sources: Tensor, contrast: Contrast) -> tuple[Tensor, Tensor]
 def decorrelate(w: Tensor) -> Tensor:
     """The nearest matrix with orthonormal rows, (W W^T)^(-1/2) W, for any leading dimensions; computed in float64."""
     exact = w.double()
-    values, vectors = torch.linalg.eigh(exact @ exact.mT)
+    values, vectors = eigenvectors(exact @ exact.mT)
     scale = values.clamp_min(torch.finfo(exact.dtype).tiny).rsqrt()
     return ((vectors * scale.unsqueeze(-2)) @ vectors.mT @ exact).to(w.dtype)
 
@@ -80,7 +81,7 @@ def whiten(data_BKN: Tensor) -> Tensor:
     Raises ValueError when the rows are linearly dependent, since no rotation can separate them.
     """
     centred = data_BKN - data_BKN.mean(dim=-1, keepdim=True)
-    values, vectors = torch.linalg.eigh(centred @ centred.mT / data_BKN.shape[-1])
+    values, vectors = eigenvectors(centred @ centred.mT / data_BKN.shape[-1])
     if (values[..., 0] <= values[..., -1] * 1e-12).any():
         raise ValueError("The rows to whiten are linearly dependent; ask for fewer components.")
     return (vectors * values.rsqrt().unsqueeze(-2)) @ vectors.mT @ centred

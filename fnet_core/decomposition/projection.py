@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fnet_core.decomposition.products import COLUMNS_IN_CACHE
+from fnet_core.decomposition.products import COLUMNS_IN_CACHE, eigenvectors
 from fnet_core.decomposition.spill import Spill
 from fnet_core.progress import Report
 
@@ -111,7 +111,7 @@ def untangled(courses: Sequence[Tensor], maps_KN: Tensor) -> list[Tensor]:
     maps_KN = maps_KN.double().cpu()
     length_K = maps_KN.norm(dim=1)
     unit_KN = maps_KN / length_K[:, None]
-    values, vectors = torch.linalg.eigh(unit_KN @ unit_KN.T)
+    values, vectors = eigenvectors(unit_KN @ unit_KN.T)
     root_KK = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
     turn_KK = length_K[:, None] * root_KK / length_K
     return [(course_TK.double() @ turn_KK).float() for course_TK in courses]

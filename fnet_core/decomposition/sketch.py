@@ -10,6 +10,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from fnet_core.decomposition.products import eigenvectors
 from fnet_core.errors import RequestError
 
 PROBE_FACTOR = 3
@@ -151,6 +152,6 @@ class CorrelationSketch:
 
 def _eigen(symmetric_PP: Tensor, tolerance: float = _RANK_TOLERANCE) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors (columns) that are more than rounding, strongest first."""
-    values_P, vectors_PP = torch.linalg.eigh(symmetric_PP)
+    values_P, vectors_PP = eigenvectors(symmetric_PP)
     kept = values_P > values_P[-1:].clamp_min(1e-30) * tolerance
     return values_P[kept].flip(0), vectors_PP[:, kept].flip(1)
