@@ -10,7 +10,8 @@ from contextlib import suppress
 from itertools import accumulate
 
 import torch
-from sklearn.cluster import AgglomerativeClustering
+from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from fnet_core.choices import Contrast
@@ -171,10 +172,8 @@ def cluster_restarts(unmixing_RKK: Tensor) -> tuple[Tensor, Tensor]:
     if components == 1:
         cluster = torch.zeros(restarts, dtype=torch.int64)
     else:
-        labels = AgglomerativeClustering(components, metric="precomputed", linkage="average").fit_predict(
-            (1 - similarity).numpy()
-        )
-        cluster = torch.from_numpy(labels)
+        apart = squareform((1 - similarity).numpy(), checks=False)
+        cluster = torch.from_numpy(cut_tree(linkage(apart, "average"), [components]).ravel())
     chosen, stability = [], []
     for label in range(components):
         inside = cluster == label

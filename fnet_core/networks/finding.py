@@ -27,7 +27,7 @@ from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo
 from fnet_core.storage.memo import Found
 
-FIRST_LOOK, NEXT_LOOK = 4, 4
+FIRST_LOOK, NEXT_LOOK = 2, 4
 """Passages before the first provisional atlas, and how many times more before each next one."""
 
 LOOK_RESTARTS = 2

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import AgglomerativeClustering
 from support.planted import matched_correlation, sparse_maps, subjects_from
 
 from fnet_core.choices import CONTRASTS
@@ -179,6 +180,20 @@ def test_a_network_found_by_every_restart_is_stable_and_a_random_one_is_not():
     assert stable.sum() == 3
     assert sorted(chosen[stable].abs().argmax(dim=1).tolist()) == [0, 1, 2]
     assert stability[~stable].max() < 0.9
+
+
+def test_restarts_are_clustered_as_scikit_learn_does():
+    generator = torch.Generator().manual_seed(4)
+    rows = decorrelate(torch.randn(6, 7, 7, generator=generator, dtype=torch.float64))
+    chosen, stability = cluster_restarts(rows)
+    similarity = (rows.flatten(0, 1) @ rows.flatten(0, 1).T).abs().clamp(max=1)
+    peer = AgglomerativeClustering(7, metric="precomputed", linkage="average").fit_predict((1 - similarity).numpy())
+    within = [float(similarity[peer == label][:, peer == label].mean()) for label in range(7)]
+    between = [float(similarity[peer == label][:, peer != label].mean()) for label in range(7)]
+    expected = [inside - outside for inside, outside in zip(within, between, strict=True)]
+    assert sorted(stability.tolist()) == pytest.approx(sorted(expected))
+    found = [int((chosen[k] == rows.flatten(0, 1)).all(dim=1).nonzero()[0]) for k in range(7)]
+    assert sorted(peer[found]) == list(range(7))
 
 
 def test_one_restart_is_kept_as_it_is():
