@@ -13,6 +13,7 @@ from fnet_core import texts
 from fnet_core.activations.fitting import Reader, fitted, reader_at, reader_of
 from fnet_core.choices import (
     DEFAULT_THRESHOLD,
+    PUBLISHED_COMPONENTS,
     SAMPLED_NEURONS,
     TEST_PASSAGES,
     Compensation,
@@ -47,6 +48,7 @@ from fnet_core.pruning import export as exporting
 from fnet_core.pruning.masking import Pruning, prepare
 from fnet_core.pruning.measuring import PruneResult, measure_pruning
 from fnet_core.pruning.plan import PrunePlan, plan_for
+from fnet_core.pruning.published import published_groups, published_plan
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.texts import Passage
@@ -225,6 +227,30 @@ def plan_pruning(
     """
     asked = PlanRequest(ratio=ratio, **choices)
     request = ScoreRequest(passages(source), asked.heads, seed, components)
+    return plan_for(loaded_of(model, report), asked, request, report)
+
+
+def plan_published(
+    model: Model,
+    ratio: float | None = None,
+    source: Texts = "networks",
+    *,
+    components: int = PUBLISHED_COMPONENTS,
+    seed: int = 0,
+    report: Report = silent,
+    **choices: Any,
+) -> PrunePlan:
+    """Which neurons go by the published criterion as its paper ran it (arXiv 2508.05239), see `pruning.published`.
+
+    By its threshold unless a ratio is given; other `choices` of `PlanRequest` win. Raises RequestError as
+    `plan_pruning`.
+
+    >>> plan = plan_published("tiny", 0.25, "score", components=4, protected=(0, 0))
+    >>> plan.request.method, plan.request.compensation, plan.removed_share
+    ('fn', 'bias-sequential', 0.25)
+    """
+    asked, read = published_plan(ratio, **choices), passages(source)
+    request = ScoreRequest(read, asked.heads, seed, components, published_groups(len(read)))
     return plan_for(loaded_of(model, report), asked, request, report)
 
 

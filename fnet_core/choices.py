@@ -74,7 +74,7 @@ SHARES: dict[str, str] = {
 PROTECTED = (3, 2)
 """First and last layers that stay whole, as published (arXiv 2508.05239)."""
 
-Compensation = Literal["none", "bias", "bias-sequential", "networks", "ridge"]
+Compensation = Literal["none", "bias", "bias-sequential", "networks", "ridge", "blend"]
 
 COMPENSATIONS: dict[str, str] = {
     "none": "removed neurons become zero",
@@ -83,7 +83,12 @@ COMPENSATIONS: dict[str, str] = {
     "networks": "what the layer's networks, read from the kept neurons, say about them is folded into the weights",
     "ridge": "what all kept neurons say about them by least squares, of a strength chosen on held-out calibration "
     "passages, is folded into the weights",
+    "blend": "least squares that believes the layer's networks or the measured covariance, as far as held-out "
+    "calibration passages say, is folded into the weights",
 }
+
+LEAST_SQUARES: tuple[Compensation, ...] = ("ridge", "blend")
+"""Those that solve with the Gram matrix of a layer's inputs."""
 
 DEFAULT_COMPENSATION: Compensation = "networks"
 
@@ -91,6 +96,9 @@ METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "obs", "magnitude", "rando
 """Every way to score neurons for pruning; `pruning` says what each is."""
 
 DEFAULT_METHOD = "networks"
+
+PUBLISHED_COMPONENTS, PUBLISHED_THRESHOLD, PUBLISHED_RUN = 128, 6.03, 40
+"""Of the published criterion in its paper (arXiv 2508.05239): networks per layer, abs(z) to stay, texts of a run."""
 
 RESAMPLES = 1000
 """Resamples of the passages for the interval of a comparison, unless asked otherwise."""

@@ -18,6 +18,7 @@ _COMPENSATION_NAMES = {
     "bias-sequential": "Bias, layer after layer",
     "networks": "From the networks",
     "ridge": "Least squares",
+    "blend": "Least squares and networks",
 }
 _AMOUNT_NAMES = {"neurons": "share of neurons", "parameters": "share of parameters", THRESHOLD: "threshold"}
 

@@ -7,7 +7,17 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fnet_core.choices import COMPENSATIONS, DEFAULT_COMPENSATION, DEFAULT_METHOD, METHOD_NAMES, PROTECTED, SHARES
+from fnet_core.choices import (
+    COMPENSATIONS,
+    DEFAULT_COMPENSATION,
+    DEFAULT_METHOD,
+    METHOD_NAMES,
+    PROTECTED,
+    PUBLISHED_COMPONENTS,
+    PUBLISHED_RUN,
+    PUBLISHED_THRESHOLD,
+    SHARES,
+)
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_model, yardstick_of
 from fnet_core.cli.capabilities import add_battery, battery_of, check_items
 from fnet_core.cli.perplexity import basis, line_for
@@ -33,7 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratio", type=float, metavar="R", help="share to remove, from 0 to less than 1")
     parser.add_argument("--threshold", type=float, metavar="Z", help="remove what scores at most Z, instead of a ratio")
     parser.add_argument("--share", choices=SHARES, default="neurons", help="what the ratio is a share of")
-    parser.add_argument("--method", choices=METHOD_NAMES, default=DEFAULT_METHOD, help=f"default {DEFAULT_METHOD}")
+    parser.add_argument("--method", choices=METHOD_NAMES, help=f"default {DEFAULT_METHOD}")
+    parser.add_argument(
+        "--published",
+        action="store_true",
+        help=f"fn as its paper ran it, where nothing else is said: K {PUBLISHED_COMPONENTS}, groups of about "
+        f"{PUBLISHED_RUN} texts, all bundled passages, threshold {PUBLISHED_THRESHOLD}, --compensation bias-sequential",
+    )
     parser.add_argument("--heads", action="store_true", help="prune attention heads too, in whole key/value groups")
     parser.add_argument("--bias", action="store_true", help="short for --compensation bias")
     parser.add_argument(
@@ -56,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "its own to load (heads apart in gpt2, gpt_neox and opt)",
     )
     parser.add_argument("--calibration", metavar="F", help="text file to score on (default: the bundled passages)")
-    parser.add_argument("--components", type=int, default=32, metavar="K", help="networks per layer (default 32)")
-    parser.add_argument("--groups", type=int, default=4, metavar="G", help="groups of texts for fn (default 4)")
+    parser.add_argument("--components", type=int, metavar="K", help="networks per layer (default 32)")
+    parser.add_argument("--groups", type=int, metavar="G", help="groups of texts for fn (default 4)")
     parser.add_argument("--capabilities", action="store_true", help="measure what the model can do, before and after")
     add_battery(parser)
     parser.add_argument("--out", metavar="DIR", help="save the pruned model in this new folder")
@@ -74,28 +90,39 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
     """Plan, measure, save."""
     from fnet_core import texts
+    from fnet_core.pruning.published import published_groups, published_plan
     from fnet_core.pruning.request import PlanRequest, check_scoring
     from fnet_core.storage.atomic import new_folder
 
     if options.bias and options.compensation not in (None, "bias"):
         raise RequestError("--bias and --compensation disagree; give one of them.")
-    asked = PlanRequest(
-        options.method,
-        options.ratio,
-        options.threshold,
-        options.share,
-        tuple(options.protect),
-        options.even,
-        options.heads,
-        options.compensation or ("bias" if options.bias else DEFAULT_COMPENSATION),
+    if options.published and options.method not in (None, "fn"):
+        raise RequestError("--published is a recipe of the method fn; leave --method out.")
+    choices = {
+        "method": options.method,
+        "threshold": options.threshold,
+        "compensation": options.compensation or ("bias" if options.bias else None),
+    }
+    asked = (published_plan if options.published else PlanRequest)(
+        ratio=options.ratio,
+        share=options.share,
+        protected=tuple(options.protect),
+        even=options.even,
+        heads=options.heads,
+        **{name: value for name, value in choices.items() if value is not None},
     )
     check_items(options)
     battery = battery_of(options) if options.capabilities else None
-    check_scoring(options.seed, options.components, options.groups)
+    components = PUBLISHED_COMPONENTS if options.published else 32
+    components = components if options.components is None else options.components
+    check_scoring(options.seed, components, 4 if options.groups is None else options.groups)
     if options.out is not None:
         new_folder(options.out)
-    calibration = options.calibration
-    passages = texts.from_file(calibration) if calibration is not None else texts.bundled("find")
+    passages = texts.for_networks() if options.published else texts.bundled("find")
+    if options.calibration is not None:
+        passages = texts.from_file(options.calibration)
+    groups = published_groups(len(passages)) if options.published else 4
+    groups = groups if options.groups is None else options.groups
     yardstick = yardstick_of(options)
     check_model(options.model, options)
     from fnet_core.models import loading as models
@@ -104,9 +131,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core.pruning.masking import prepare
     from fnet_core.pruning.measuring import measure_pruning
     from fnet_core.pruning.plan import plan_for
-    from fnet_core.pruning.scores import ScoreRequest
+    from fnet_core.pruning.scores import ScoreRequest, scarce_text
 
-    request = ScoreRequest(passages, options.heads, options.seed, options.components, options.groups)
+    request = ScoreRequest(passages, options.heads, options.seed, components, groups)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     request = request.fitted(loaded)
     plan = plan_for(loaded, asked, request, report)
@@ -144,7 +171,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     }
     if asked_again:
         summary["capabilities"] = asked_again
-    return summary, _lines(result, summary) + ([f"calibration: {request.cut}"] if request.cut else [])
+    notes = (request.cut, scarce_text(loaded, asked, request))
+    return summary, _lines(result, summary) + [f"calibration: {note}" for note in notes if note]
 
 
 def _asked_again(loaded: LoadedModel, pruning: Pruning, battery: Battery, report: Report) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fnet_core.activations.reading import tokenize
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.calibration import Calibrator
@@ -100,6 +101,22 @@ def read_scatters(
         moments_B = (*calibration.mlp_L, *calibration.attention_L)
         for block in chosen:
             yield BlockScatter(block, found.pop(block), moments_B[block].start_SN)
+
+
+def scarcity(loaded: LoadedModel, passages: Sequence[Passage], heads: bool) -> str:
+    """How much text would tell how a layer's inputs vary together, as a sentence; empty where there is enough.
+
+    With no more tokens than inputs the Gram matrix is singular, and its penalty decides.
+    """
+    tokens = sum(int(tokenize(loaded, passage).text_T.sum()) for passage in passages)
+    widest = max(Calibrator(loaded, heads=heads, signals="inputs").signal_widths)
+    if tokens > widest:
+        return ""
+    return (
+        f"The calibration text has {tokens:,} tokens and the widest layer {widest:,} inputs, so that text alone does "
+        "not tell how they vary together (their Gram matrix is singular) and least squares rests on its penalty; "
+        f"{widest + 1:,} tokens are enough for one that is not, and several times as many are better."
+    )
 
 
 def _rounds(blocks: Sequence[int], widths_B: Sequence[int], parts: int) -> list[list[int]]:

@@ -13,7 +13,7 @@ from fnet_core.pruning.curves import CurvePoint, read_off
 from fnet_core.pruning.masking import known_pruned_perplexity
 from fnet_core.pruning.plan import PrunePlan, plan_for
 from fnet_core.pruning.request import PlanRequest
-from fnet_core.pruning.scores import ScoreRequest, Scores, known_scores
+from fnet_core.pruning.scores import ScoreRequest, Scores, known_scores, scarce_text
 
 Planned = Callable[[LoadedModel, PlanRequest, ScoreRequest], PrunePlan | str]
 Measured = Callable[[LoadedModel, Yardstick, PrunePlan, Compensation, ScoreRequest], PerplexityResult | None]
@@ -31,7 +31,7 @@ class KnownPruning:
     baseline: PerplexityResult | None
     pruned: PerplexityResult | None
     cut: str
-    """How the calibration passages were cut, as a sentence; empty where none was."""
+    """How the calibration passages were cut, or that they are too few, in sentences; empty where there is nothing."""
     points: tuple[CurvePoint, ...]
     """The measured points of the curves; a ratio that a method cannot meet counts as one."""
 
@@ -99,4 +99,5 @@ def known_pruning(
             elif perplexity := measured(loaded, yardstick, found, asked.compensation, request):
                 points.append(CurvePoint(method, ratio, found, perplexity))
     baseline = known_baseline(loaded, yardstick)
-    return KnownPruning(asked, scored[asked.method], plan, problem, baseline, pruned, request.cut, tuple(points))
+    notes = " ".join(note for note in (request.cut, scarce_text(loaded, asked, request)) if note)
+    return KnownPruning(asked, scored[asked.method], plan, problem, baseline, pruned, notes, tuple(points))

@@ -4,7 +4,7 @@ Shape legend: N inputs of one projection, K of them kept, R removed, O outputs, 
 Source: the reconstruction of OSSCAR (arXiv 2403.12983) and SlimGPT (arXiv 2412.18110), with an intercept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -32,7 +32,19 @@ def ridge_replacements(
     passages: Sequence[Passage],
     report: Report = silent,
 ) -> tuple[list[Replacement | None], list[Replacement | None]]:
-    """The least-squares replacement of every layer's MLP and attention; None where everything is kept.
+    """The least-squares replacement of every layer's MLP and attention; RequestError as `replacements`."""
+    return replacements(loaded, keep_mlp, keep_attention, passages, ridge_replacement, report)
+
+
+def replacements(
+    loaded: LoadedModel,
+    keep_mlp: Sequence[Tensor],
+    keep_attention: Sequence[Tensor],
+    passages: Sequence[Passage],
+    one: Callable[[BlockScatter, Tensor, Tensor], Replacement],
+    report: Report = silent,
+) -> tuple[list[Replacement | None], list[Replacement | None]]:
+    """What `one` makes of each layer's scatter, weights (O, N) and keep-mask, MLPs and attention; None where all stay.
 
     Raises RequestError for fewer than two passages, and for text that cannot be read.
     """
@@ -51,7 +63,7 @@ def ridge_replacements(
     for number, block in enumerate(read_scatters(loaded, fitted_and_held(passages), blocks, heads, report)):
         report("compensating", number / len(blocks))
         weight_ON = weight_of(projections[block.block]).double().cpu()
-        found[block.block] = ridge_replacement(block, weight_ON, keeps[block.block])
+        found[block.block] = one(block, weight_ON, keeps[block.block])
     report("compensating", 1.0)
     return found[:layers], found[layers:]
 
@@ -68,18 +80,26 @@ def ridge_replacement(found: BlockScatter, weight_ON: Tensor, keep_N: Tensor) ->
     The strength is chosen between a fit to the first part of the text and the second; the replacement is fitted to
     both.
     """
-    fitted, held = found.parts
-    mean_N, start_SN = fitted.mean_N, found.start_SN
-    seen_NN, unseen_NN = fitted.covariance(), held.covariance(about_N=mean_N)
-    weight_OR = weight_ON[:, ~keep_N]
-    losses = [
-        lost_share(coefficients(penalised(seen_NN, mean_N, start_SN, s), keep_N), unseen_NN, start_SN - mean_N,
-                   weight_OR, keep_N)
-        for s in STRENGTHS
-    ]  # fmt: skip
-    strength = STRENGTHS[losses.index(min(losses))]
+    strength, _ = best_strength(found, weight_ON, keep_N)
     both = merged(found.parts)
-    return expected_replacement(both.mean_N, penalised(both.covariance(), both.mean_N, start_SN, strength), keep_N)
+    gram_NN = penalised(both.covariance(), both.mean_N, found.start_SN, strength)
+    return expected_replacement(both.mean_N, gram_NN, keep_N)
+
+
+def best_strength(found: BlockScatter, weight_ON: Tensor, keep_N: Tensor) -> tuple[float, float]:
+    """The penalty among `STRENGTHS` that loses least of the held-out part when fitted to the other, and that loss."""
+    fitted, _ = found.parts
+    seen_NN, lost = fitted.covariance(), held_out_loss(found, weight_ON, keep_N)
+    losses = [lost(penalised(seen_NN, fitted.mean_N, found.start_SN, strength)) for strength in STRENGTHS]
+    return STRENGTHS[losses.index(min(losses))], min(losses)
+
+
+def held_out_loss(found: BlockScatter, weight_ON: Tensor, keep_N: Tensor) -> Callable[[Tensor], float]:
+    """What a Gram matrix that was fitted to the first part of the text loses of the second, as `lost_share` says."""
+    fitted, held = found.parts
+    unseen_NN, spikes_SN = held.covariance(about_N=fitted.mean_N), found.start_SN - fitted.mean_N
+    weight_OR = weight_ON[:, ~keep_N]
+    return lambda gram_NN: lost_share(coefficients(gram_NN, keep_N), unseen_NN, spikes_SN, weight_OR, keep_N)
 
 
 def penalised(covariance_NN: Tensor, mean_N: Tensor, start_SN: Tensor, strength: float) -> Tensor:

@@ -14,20 +14,18 @@ from torch import Tensor
 
 from fnet_core.activations.hooks import Touch, touching
 from fnet_core.checks import check_choice
-from fnet_core.choices import COMPENSATIONS, Compensation
+from fnet_core.choices import COMPENSATIONS, LEAST_SQUARES, Compensation
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, changed_estimates, known_perplexity
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import attention_projections, mlp_projections
 from fnet_core.progress import Report, silent
+from fnet_core.pruning import blending, least_squares
 from fnet_core.pruning import factors as layer_factors
-from fnet_core.pruning import least_squares
-from fnet_core.pruning.compensation import Replacement, mean_replacement, network_replacement, zero_replacement
-from fnet_core.pruning.factors import find_factors
-from fnet_core.pruning.methods import MEANS_METHOD
+from fnet_core.pruning.compensation import Replacement
 from fnet_core.pruning.plan import PrunePlan, check_plan
-from fnet_core.pruning.scores import ScoreRequest, find_scores
-from fnet_core.pruning.sequential import sequential_replacements
+from fnet_core.pruning.scores import ScoreRequest
+from fnet_core.pruning.stand_ins import stand_ins
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +71,12 @@ def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreR
     changes: dict[str, Any] = {"masks": plan.masks(), "compensation": compensation}
     if compensation != "none":
         changes |= {"texts_digest": request.texts_digest, "version": COMPENSATION_VERSION}
-    if compensation == "networks":
+    if compensation in ("networks", "blend"):
         changes |= {"components": request.components, "seed": request.seed, "factors": layer_factors.METHOD_VERSION}
-    if compensation == "ridge":
+    if compensation in LEAST_SQUARES:
         changes |= {"least_squares": least_squares.VERSION}
+    if compensation == "blend":
+        changes |= {"blend": blending.VERSION}
     return changes
 
 
@@ -97,30 +97,7 @@ def prepare(
     keep_mlp, keep_attention = keep_masks(plan)
     if plan.removes_nothing:
         return Pruning(plan, compensation, (None,) * len(keep_mlp), (None,) * len(keep_attention), changes, 0)
-    mlp: Sequence[Replacement | None]
-    attention: Sequence[Replacement | None]
-    if compensation == "bias-sequential":
-        mlp, attention = sequential_replacements(loaded, keep_mlp, keep_attention, request.passages, report)
-    elif compensation == "ridge":
-        passages = request.passages
-        mlp, attention = least_squares.ridge_replacements(loaded, keep_mlp, keep_attention, passages, report)
-    elif compensation == "networks":
-        heads = plan.removed_heads > 0
-        factors = find_factors(loaded, request.passages, request.components, request.seed, heads, report)
-        mlp = [network_replacement(f, keep) for f, keep in zip(factors.mlp_L, keep_mlp, strict=bool(factors.mlp_L))]
-        attention = [network_replacement(f, keep) for f, keep in zip(factors.attention_L, keep_attention, strict=heads)]
-    elif compensation == "bias":
-        means = find_scores(loaded, [MEANS_METHOD], _with_heads(request, plan), report)[MEANS_METHOD]
-        mlp = [
-            mean_replacement(torch.from_numpy(m), k)
-            for m, k in zip(means.mean_mlp, keep_mlp, strict=bool(means.mean_mlp))
-        ]
-        attention = [
-            mean_replacement(torch.from_numpy(m), k)
-            for m, k in zip(means.mean_attention, keep_attention, strict=plan.removed_heads > 0)
-        ]
-    else:
-        mlp, attention = ([zero_replacement(len(keep)) for keep in keeps] for keeps in (keep_mlp, keep_attention))
+    mlp, attention = stand_ins(loaded, compensation, request, keep_mlp, keep_attention, report)
     mlp_L = _needed(mlp or [None] * len(keep_mlp), keep_mlp)
     attention_L = _needed(attention or [None] * len(keep_attention), keep_attention)
     outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
@@ -137,10 +114,6 @@ def keep_masks(plan: PrunePlan) -> tuple[list[Tensor], list[Tensor]]:
     """(N,) and (C,) bool per layer: the MLP neurons and the attention channels that stay."""
     mlp = [torch.from_numpy(keep) for keep in plan.keep_mlp]
     return mlp, [torch.from_numpy(np.repeat(keep, plan.anatomy.head_size)) for keep in plan.keep_heads]
-
-
-def _with_heads(request: ScoreRequest, plan: PrunePlan) -> ScoreRequest:
-    return request.with_heads(request.heads or plan.removed_heads > 0)
 
 
 def _needed(replacements: Sequence[Replacement | None], keeps: list[Tensor]) -> tuple[Replacement | None, ...]:

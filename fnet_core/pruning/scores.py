@@ -13,6 +13,7 @@ import torch
 
 from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.checks import check_choice
+from fnet_core.choices import LEAST_SQUARES
 from fnet_core.decomposition.layers import all_devices, layer_networks
 from fnet_core.decomposition.sketch import Probes
 from fnet_core.errors import RequestError
@@ -24,8 +25,9 @@ from fnet_core.pruning import criteria
 from fnet_core.pruning.anatomy import anatomy
 from fnet_core.pruning.calibration import Calibration, Calibrator
 from fnet_core.pruning.factors import FACTORS, check_components, compute_factors
+from fnet_core.pruning.gram import scarcity
 from fnet_core.pruning.methods import METHODS, Spread
-from fnet_core.pruning.request import check_scoring, check_units
+from fnet_core.pruning.request import PlanRequest, check_scoring, check_units
 from fnet_core.pruning.surgeon import removal_errors
 from fnet_core.pruning.units import LargestZ, Seen
 from fnet_core.storage import artifacts, memo
@@ -173,6 +175,13 @@ def find_scores(
             memo.keep(SCORES, recipes[method], scores)
             found[method] = scores
     return {method: scores for method, scores in found.items() if scores is not None}
+
+
+def scarce_text(loaded: LoadedModel, asked: PlanRequest, request: ScoreRequest) -> str:
+    """The sentence on too little text where a plan rests on how a layer's inputs vary together; empty otherwise."""
+    if asked.compensation not in LEAST_SQUARES and METHODS[asked.method].signals != "gram":
+        return ""
+    return scarcity(loaded, request.passages, asked.heads)
 
 
 def known_scores(loaded: LoadedModel, method: str, request: ScoreRequest) -> Scores | None:

@@ -33,7 +33,7 @@ def parameters(model) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize("compensation", ["none", "bias", "bias-sequential", "networks", "ridge"])
+@pytest.mark.parametrize("compensation", ["none", "bias", "bias-sequential", "networks", "ridge", "blend"])
 @pytest.mark.parametrize("family", TINY_FAMILIES)
 def test_the_cut_model_computes_what_the_masked_one_does(family, compensation):
     loaded = loaded_tiny(family)

@@ -51,7 +51,7 @@ def folders(tmp_path_factory):
     return {family: save_tiny(place / family, family) for family in CUT}
 
 
-@pytest.mark.parametrize("compensation", ["none", "bias", "bias-sequential", "networks", "ridge"])
+@pytest.mark.parametrize("compensation", ["none", "bias", "bias-sequential", "networks", "ridge", "blend"])
 @pytest.mark.parametrize("family", CUT)
 def test_the_cut_model_computes_what_the_masked_one_does(family, compensation):
     loaded = loaded_tiny(family)
