@@ -302,11 +302,22 @@ def untouched_cell(model: str) -> Cell:
 
 def result(*draws: Cell) -> PerplexityResult | None:
     """The perplexity of the cells' draws, averaged window by window; None where one is missing."""
-    found = [cell.read() for cell in draws]
-    if not found or any(each is None for each in found):
+    found = [each for cell in draws if (each := cell.read())]
+    if not found or len(found) < len(draws):
         return None
     nll_W, units_W = np.mean([each["nll"] for each in found], axis=0), np.array(found[0]["units"], dtype=float)
-    nothing = np.zeros(len(nll_W), dtype=int)
-    tokens, count = int(units_W.sum()), len(nll_W)
-    fixed = ("token", WINDOW, WINDOW, "", ("text",))
-    return PerplexityResult(*fixed, nothing, nll_W, units_W, tokens, count, (), (), "float32")
+    return PerplexityResult(
+        definition="token",
+        window=WINDOW,
+        stride=WINDOW,
+        start="",
+        texts=("text",),
+        document_W=np.zeros(len(nll_W), dtype=int),
+        nll_W=nll_W,
+        units_W=units_W,
+        tokens=int(units_W.sum()),
+        total_windows=len(nll_W),
+        token_nll=(),
+        token_offsets=(),
+        dtype="float32",
+    )

@@ -79,7 +79,7 @@ def lines(model: str, size: str, draws: int, ratios: Sequence[float]) -> Iterato
         return
     untouched = result(untouched_cell(model))
     measured = [cell for row in rows.values() for cell in row.draws]
-    read = sorted({cell.read()["calibration_tokens"] for cell in measured})
+    read = sorted({found["calibration_tokens"] for cell in measured if (found := cell.read())})
     most = max(len(row.draws) for row in rows.values())
     yield f"\n{model}, {size} calibration text ({read[0]:,} to {read[-1]:,} tokens, up to {most} draws); untouched "
     yield f"{_value(untouched):.2f} on {untouched.tokens if untouched else 0:,} tokens. In brackets the perplexity over"

@@ -98,18 +98,20 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         raise RequestError("--bias and --compensation disagree; give one of them.")
     if options.published and options.method not in (None, "fn"):
         raise RequestError("--published is a recipe of the method fn; leave --method out.")
-    choices = {
+    said = {
         "method": options.method,
         "threshold": options.threshold,
         "compensation": options.compensation or ("bias" if options.bias else None),
     }
-    asked = (published_plan if options.published else PlanRequest)(
-        ratio=options.ratio,
-        share=options.share,
-        protected=tuple(options.protect),
-        even=options.even,
-        heads=options.heads,
-        **{name: value for name, value in choices.items() if value is not None},
+    choices: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    choices |= {
+        "share": options.share,
+        "protected": tuple(options.protect),
+        "even": options.even,
+        "heads": options.heads,
+    }
+    asked = (
+        published_plan(options.ratio, **choices) if options.published else PlanRequest(ratio=options.ratio, **choices)
     )
     check_items(options)
     battery = battery_of(options) if options.capabilities else None
