@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from fnet_core import texts
 from fnet_core.activations.reading import tokenize
+from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, window_log_likelihoods
 from fnet_core.evaluation.windows import Window, text_windows
 from fnet_core.models import loading as models
@@ -266,8 +267,12 @@ def measure(text: str, missing: Sequence[Cell]) -> None:
         for cell in missing:
             if (cell.model, cell.size, cell.draw) != (model, size, draw):
                 continue
-            asked = PlanRequest(cell.method, cell.ratio)
-            plan = make_plan(calibrated.sizes, calibrated.scores(cell.method), asked)
+            asked, found = PlanRequest(cell.method, cell.ratio), calibrated.scores(cell.method)
+            try:
+                plan = make_plan(calibrated.sizes, found, asked)
+            except RequestError as error:
+                print(f"{model} {cell.path.parent.name} {cell.path.stem}: {error}", flush=True)
+                continue
             if cell.compensation in ("ridge", "blend"):
                 _ = calibrated.scatters
             _, began = calibrated.factors, process_time()
