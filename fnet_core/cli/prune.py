@@ -104,12 +104,8 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         "compensation": options.compensation or ("bias" if options.bias else None),
     }
     choices: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
-    choices |= {
-        "share": options.share,
-        "protected": tuple(options.protect),
-        "even": options.even,
-        "heads": options.heads,
-    }
+    choices |= {name: getattr(options, name) for name in ("share", "even", "heads")}
+    choices["protected"] = tuple(options.protect)
     asked = (
         published_plan(options.ratio, **choices) if options.published else PlanRequest(ratio=options.ratio, **choices)
     )
