@@ -17,6 +17,8 @@ from fnet_core.pruning import gram, least_squares
 from fnet_core.pruning.gram import BlockScatter, Scatter, merged, read_scatters
 from fnet_core.pruning.least_squares import STRENGTHS, fitted_and_held, ridge_replacement
 from fnet_core.pruning.masking import masking, prepare
+from fnet_core.pruning.request import PlanRequest
+from fnet_core.pruning.scores import scarce_text
 
 KEEP = np.array([True, False, True, True, False, True, False, True])
 
@@ -124,6 +126,21 @@ def test_text_with_fewer_tokens_than_neurons_is_solved_and_one_passage_is_refuse
         assert torch.isfinite(loaded.model(input_ids=torch.tensor([[5, 9, 22, 7]])).logits).all()
     with pytest.raises(RequestError, match="give two or more"):
         prepare(loaded, uneven_plan(loaded), "ridge", replace(REQUEST, passages=PASSAGES[:1]))
+
+
+@pytest.mark.parametrize(
+    ("method", "compensation", "rests"),
+    [("random", "ridge", True), ("random", "blend", True), ("obs", "none", True), ("flap", "bias", False)],
+)
+def test_a_singular_gram_matrix_is_told_with_the_text_that_is_enough(method, compensation, rests):
+    loaded, asked = loaded_tiny("llama"), PlanRequest(method, 0.2, compensation=compensation)
+    for length, scarce in ((8, True), (60, False)):
+        request = replace(REQUEST, passages=tuple(replace(p, text=p.text[:length]) for p in PASSAGES))
+        tokens = sum(int(tokenize(loaded, p).text_T.sum()) for p in request.passages)
+        assert (tokens <= 40) is scarce
+        told = scarce_text(loaded, asked, request)
+        assert (f"has {tokens} tokens" in told and "41 tokens are enough" in told) is (rests and scarce)
+        assert bool(told) is (rests and scarce)
 
 
 def test_what_decides_the_stand_in_is_in_the_changes():
