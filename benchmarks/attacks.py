@@ -1,7 +1,7 @@
 """What can be done to a model so that nobody sees where it comes from, or to an innocent one so that it looks derived?
 
     python -m benchmarks.lineage_table --models DIR --texts WIKI CODE --work WORK
-    python -m benchmarks.attacks --models DIR --texts WIKI CODE --work WORK [--only WORD]
+    python -m benchmarks.attacks --models DIR --texts WIKI CODE --work WORK [--only WORD] [--site mlp]
 
 The victim and the innocent stranger are two models of one shape, text and length of training and of two seeds. Every
 attack is judged on the public probes and on secret ones, passages that no attack has read, by the reference of the
@@ -24,9 +24,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.lineage_table import Probes, probes, short, taken
+from benchmarks.strangers import CONTEXT, RATE, new_model, strangers, tokens_of
 from fnet_core import texts
 from fnet_core.activations.fitting import reader_of
 from fnet_core.activations.hooks import touching_taps
+from fnet_core.choices import FINGERPRINT_SITE, SITES, Site
 from fnet_core.derivation.distilling import distil, fresh
 from fnet_core.derivation.finetune import text_ids, train
 from fnet_core.derivation.symmetries import permute_neurons, rescale_neurons, rotate_residual
@@ -162,6 +164,17 @@ def towards_victim(models: Models, given: Given) -> Made:
     return _steered(copied(models[STRANGER]), models[VICTIM], given, _alike, 80)
 
 
+def same_start(models: Models, given: Given, other: bool) -> Made:
+    """An innocent model from the victim's first weights: somebody else took the same code and the same seed."""
+    victim = next(each for each in strangers("gated", 2) if each.name == VICTIM)
+    tokenizer, ids = tokens_of(given.other if other else given.text)
+    model = new_model(victim, tokenizer)
+    training = Training(steps=victim.age, learning_rate=RATE, window=CONTEXT, batch=2)
+    train(model, list(model.parameters()), ids, (), training, torch.Generator().manual_seed(victim.seed + 500))
+    model.requires_grad_(False)
+    return replace(models[VICTIM], model=model, tokenizer=tokenizer), victim.age
+
+
 def _steered(
     changed: LoadedModel,
     model: LoadedModel,
@@ -237,6 +250,8 @@ ATTACKS = (
     Attack("fine-tuned against the public probes", VICTIM, against_probes),
     Attack("a stranger fine-tuned towards the victim", VICTIM, towards_victim),
     Attack("distilled into fresh weights", VICTIM, distilled),
+    Attack("innocent: the same first weights, other order", VICTIM, partial(same_start, other=False)),
+    Attack("innocent: the same first weights, other text", VICTIM, partial(same_start, other=True)),
 )
 
 
@@ -247,7 +262,9 @@ def seen(found: Comparison) -> Seen:
     return Seen(found.score, p, found.outcome, layers)
 
 
-def row_of(attack: Attack, models: Models, given: Given, secret: Probes, reference: Reference, work: Path) -> Row:
+def row_of(
+    attack: Attack, models: Models, given: Given, secret: Probes, reference: Reference, work: Path, site: Site
+) -> Row:
     """The row from the working folder, or the attack made and judged now."""
     kept = work / f"{attack.name} -- {attack.against}.json"
     if kept.exists():
@@ -264,9 +281,9 @@ def row_of(attack: Attack, models: Models, given: Given, secret: Probes, referen
     steps, seconds = json.loads(note.read_text("utf-8"))
     judged, bits = [], None
     for read, name in ((given.public, "public"), (secret, "secret")):
-        product = _print(str(folder.resolve()), attack.name, read, work / f"{attack.name} {name}.safetensors")
+        product = _print(str(folder.resolve()), attack.name, read, work / f"{attack.name} {name}.safetensors", site)
         origin = _print(
-            models[attack.against].path, attack.against, read, work / f"{attack.against} {name}.safetensors"
+            models[attack.against].path, attack.against, read, work / f"{attack.against} {name}.safetensors", site
         )
         known = replace(reference, protocol=origin.protocol_digest)
         judged.append(seen(compare(origin, product, reference=known)))
@@ -276,9 +293,9 @@ def row_of(attack: Attack, models: Models, given: Given, secret: Probes, referen
     return row
 
 
-def _print(folder: Path | str, name: str, read: Probes, path: Path) -> Fingerprint:
+def _print(folder: Path | str, name: str, read: Probes, path: Path, site: Site) -> Fingerprint:
     if not path.exists():
-        taken(str(folder), name, read)[0].save(path)
+        taken(str(folder), name, read, site)[0].save(path)
     return Fingerprint.load(path)
 
 
@@ -323,6 +340,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, nargs=2, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", default="", help="the attacks whose name holds this")
+    parser.add_argument("--site", choices=list(SITES), default=FINGERPRINT_SITE, help="that of the table in WORK")
     options = parser.parse_args()
     reference = load_reference(options.work / "reference.json")
     if reference is None:
@@ -341,7 +359,7 @@ def main() -> None:
     for attack in ATTACKS:
         if options.only not in attack.name:
             continue
-        row = row_of(attack, models, given, secret, reference, work)
+        row = row_of(attack, models, given, secret, reference, work, options.site)
         rows.append(row)
         both = [f"{one.score:.2f}, {_p(one.p)}, {one.verdict}" for one in (row.public, row.secret)]
         bits = "none" if row.bits_per_byte is None else f"{row.bits_per_byte:.2f}"

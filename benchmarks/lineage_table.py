@@ -1,11 +1,11 @@
 """Fingerprint, independence test, both together, and three peers on many pairs of small models of known origin.
 
     python -m benchmarks.strangers --texts WIKI CODE --out DIR --form gated   (and --form ungated)
-    python -m benchmarks.lineage_table --models DIR --texts WIKI CODE --work WORK [--starters]
+    python -m benchmarks.lineage_table --models DIR --texts WIKI CODE --work WORK [--starters] [--site mlp] [--ways ...]
 
-Derived: of one model of every shape a fine-tuned copy, noise, 3 bits, fewer neurons, a layer less, another order, LoRA;
-of two a mixture of experts, as it comes out and trained on. Independent: twins of one shape, a third of all other pairs
-of models of a form, copies against their parents' twins, a few of either form; only models that were trained longest.
+Derived: of one model of every shape a fine-tuned copy, noise, 3 bits, fewer neurons, a layer less, another order, a
+turned residual stream where that can be done, LoRA; of two a mixture of experts, as it comes out and trained on.
+Independent: twins of one shape, a third of all other pairs of models of a form, copies against their parents' twins, a few of either form; only models that were trained longest.
 Probes are the bundled passages cut to what these models read at once, networks fewer than usual, for their streams are
 narrow; every pair is judged against all the others. The reference is kept as WORK/reference.json. What is there is not
 made again.
@@ -28,7 +28,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.spectra import alike, spectra
 from benchmarks.strangers import AGES, SHAPES, Stranger, strangers
 from fnet_core import texts
+from fnet_core.choices import FINGERPRINT_SITE, SITES, Site
 from fnet_core.derivation.derive import derive
+from fnet_core.derivation.symmetries import ROTATABLE
 from fnet_core.derivation.training import Training
 from fnet_core.errors import RequestError
 from fnet_core.lineage.comparison import compare
@@ -44,9 +46,13 @@ CHARACTERS, COMPONENTS = 400, 32
 """Of each probe, and networks."""
 
 COMMAND = "python -m benchmarks.lineage_table --models DIR --texts WIKI CODE --work WORK"
-WAYS = ("noise:0.1", "noise:0.3", "quantise:3", "prune:0.3", "drop-layers:1", "permute-residual")
+WAYS = ("noise:0.1", "noise:0.3", "quantise:3", "prune:0.3", "drop-layers:1", "permute-residual", "rotate")
 LORA, UPCYCLED, TRAINED_ON = "lora", "upcycle:4", "upcycle:4, trained on"
-STARTERS, STARTER_WAYS = ("smollm2-135m", "gemma3-270m"), ("noise:0.1", "quantise:3", "prune:0.3")
+STARTERS = {
+    "smollm2-135m": ("noise:0.1", "quantise:3", "prune:0.3", "drop-layers:4", "rotate"),
+    "gemma3-270m": ("noise:0.1", "prune:0.2"),
+}
+"""Real models, and what is made of each."""
 EVERY = 3
 """Of the pairs of one form that are no twins, this many to one that is compared."""
 NONE = Reference("", "", "", ())
@@ -104,15 +110,15 @@ def probes() -> Probes:
     return short(texts.bundled("find")), short(texts.bundled("score"))
 
 
-def taken(folder: str, name: str, read: Probes) -> tuple[Fingerprint, np.ndarray]:
+def taken(folder: str, name: str, read: Probes, site: Site = FINGERPRINT_SITE) -> tuple[Fingerprint, np.ndarray]:
     """The fingerprint and the spectra of a model."""
     loaded = loading.load(folder, device_map="cpu", accept_licence=True)
-    found = fingerprint(loaded, find=read[0], score=read[1], components=COMPONENTS)
+    found = fingerprint(loaded, find=read[0], score=read[1], components=COMPONENTS, site=site)
     return found.called(name), spectra(loaded.model)
 
 
-def members(models: Path, starters: bool) -> dict[str, Member]:
-    """All models, parents before what is made of them."""
+def members(models: Path, starters: bool, ways: Sequence[str] = ()) -> dict[str, Member]:
+    """All models, parents before what is made of them; with `ways` nothing is made in any other."""
     found: list[Member] = []
     for form in SHAPES:
         known = [each for each in strangers(form, 2) if (models / each.name).is_dir() and each.age == AGES[-1]]
@@ -121,9 +127,10 @@ def members(models: Path, starters: bool) -> dict[str, Member]:
         for each in _bases(known):
             found += [Member(f"{each.name}, {how}", each.lineage, form, "", each.name, how) for how in _ways(each)]
     if starters:
-        found += [Member(name, name, "gated", name) for name in STARTERS]
-        found += [Member(f"{STARTERS[0]}, {how}", STARTERS[0], "gated", "", STARTERS[0], how) for how in STARTER_WAYS]
-    return {member.name: member for member in found}
+        for name, made in STARTERS.items():
+            found.append(Member(name, name, "gated", name))
+            found += [Member(f"{name}, {how}", name, "gated", "", name, how) for how in made]
+    return {member.name: member for member in found if not (ways and member.how) or member.how in ways}
 
 
 def _bases(known: Sequence[Stranger]) -> list[Stranger]:
@@ -134,6 +141,8 @@ def _bases(known: Sequence[Stranger]) -> list[Stranger]:
 
 def _ways(stranger: Stranger) -> list[str]:
     ways = [how for how in WAYS if how != "drop-layers:1" or stranger.layers > 2]
+    if stranger.family not in ROTATABLE:
+        ways.remove("rotate")
     if stranger.family in ("llama", "qwen2", "gpt2"):
         ways.append(LORA)
     return [*ways, UPCYCLED, TRAINED_ON] if stranger.family == "llama" else ways
@@ -160,11 +169,14 @@ def pairs(known: dict[str, Member]) -> Iterator[tuple[str, str, str]]:
     gated, ungated = ([each for each in oldest if known[each.name].form == form] for form in SHAPES)
     for one, other in zip(gated, ungated, strict=False):
         yield one.name, other.name, "independent"
-    if STARTERS[0] in known:
-        yield *STARTERS, "independent"
+    if all(name in known for name in STARTERS):
+        (first, made), (second, others) = STARTERS.items()
+        yield first, second, "independent"
+        for how, other in zip(made, (*others, "", "", ""), strict=True):
+            yield f"{first}, {how}", f"{second}, {other}" if other else second, "independent"
         for one in oldest[::5]:
-            yield STARTERS[0], one.name, "independent"
-            yield STARTERS[1], one.name, "independent"
+            yield first, one.name, "independent"
+            yield second, one.name, "independent"
 
 
 def _form(known: dict[str, Member], stranger: Stranger) -> str:
@@ -178,7 +190,7 @@ def _twin(oldest: Sequence[Stranger], lineage: str) -> str | None:
     return next((name for name in same if name != lineage), None)
 
 
-def fingerprint_of(member: Member, known: dict[str, Member], code: Path, work: Path, read: Probes) -> bool:
+def fingerprint_of(member: Member, known: dict[str, Member], code: Path, work: Path, read: Probes, site: Site) -> bool:
     """Take a member's fingerprint and spectra unless they are there; False for a model that cannot be made."""
     path, values = work / "prints" / f"{member.name}.safetensors", work / "prints" / f"{member.name}.npy"
     if path.exists() and values.exists():
@@ -187,7 +199,7 @@ def fingerprint_of(member: Member, known: dict[str, Member], code: Path, work: P
     folder = work / "models" / member.name
     try:
         source = member.source or str(_made(member, known, folder, code, work))
-        found, own = taken(source, member.name, read)
+        found, own = taken(source, member.name, read, site)
     except RequestError as error:
         print(f"{member.name}: left out, {error}", flush=True)
         return False
@@ -323,13 +335,18 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--texts", type=Path, nargs=2, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--starters", action="store_true", help="two real models and copies of one, too")
+    parser.add_argument("--starters", action="store_true", help="two real models and copies of them, too")
+    parser.add_argument(
+        "--site", choices=list(SITES), default=FINGERPRINT_SITE, help="each site with a WORK of its own"
+    )
+    parser.add_argument("--ways", nargs="+", default=(), help="only models that are made in these ways")
     options = parser.parse_args()
-    known, code, read = members(options.models, options.starters), options.texts[1], probes()
+    known, code, read = members(options.models, options.starters, options.ways), options.texts[1], probes()
     listed = [
         pair
         for pair in dict.fromkeys(pairs(known))
-        if all(fingerprint_of(known[name], known, code, options.work, read) for name in pair[:2])
+        if set(pair[:2]) <= set(known)
+        and all(fingerprint_of(known[name], known, code, options.work, read, options.site) for name in pair[:2])
     ]
     found = [judged(*pair, options.work) for pair in listed]
     reference = reference_of(found)

@@ -106,8 +106,8 @@ def made(stranger: Stranger, texts: Sequence[Path], out: Path) -> float | None:
         text = (texts[stranger.text].read_text("utf-8"))[:COPY_CHARACTERS]
         ids = torch.tensor(tokenizer(text, verbose=False)["input_ids"])
     else:
-        tokenizer, ids = _read(texts[stranger.text])
-        model, steps, rate = _new(stranger, tokenizer), stranger.age, RATE
+        tokenizer, ids = tokens_of(texts[stranger.text])
+        model, steps, rate = new_model(stranger, tokenizer), stranger.age, RATE
     training = Training(steps=max(1, steps), learning_rate=rate, window=CONTEXT, batch=2)
     losses = train(model, list(model.parameters()), ids, (), training, generator) if steps else [float("nan")]
     with artifacts.atomic_folder(folder) as temporary:
@@ -117,13 +117,15 @@ def made(stranger: Stranger, texts: Sequence[Path], out: Path) -> float | None:
 
 
 @cache
-def _read(text: Path) -> tuple[PreTrainedTokenizerFast, torch.Tensor]:
+def tokens_of(text: Path) -> tuple[PreTrainedTokenizerFast, torch.Tensor]:
+    """A tokenizer of the text's own, and the text in its tokens, (T,) int64."""
     content = text.read_text("utf-8")
     tokenizer = train_tokenizer(content, VOCABULARY, CONTEXT)
     return tokenizer, torch.tensor(tokenizer(content, verbose=False)["input_ids"])
 
 
-def _new(stranger: Stranger, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+def new_model(stranger: Stranger, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """The model before its training, with weights drawn by its seed."""
     settings: dict[str, object] = {
         "vocab_size": len(tokenizer),
         "hidden_size": stranger.width,

@@ -4,12 +4,13 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from fnet_core.choices import SITES, Site, is_scope
 from fnet_core.errors import RequestError
-from fnet_core.networks.atlas import KIND, Atlas
+from fnet_core.networks.atlas import ATLASES, KIND, Atlas
 from fnet_core.networks.example import EXAMPLE, EXAMPLE_FILE
 from fnet_core.storage import artifacts
 
@@ -44,6 +45,25 @@ def load(key: str) -> Atlas:
             f"There is no saved atlas '{key[:16]}'; it may have been removed. Press 'Find networks' to make it again."
         )
     return _load(str(path), path.stat().st_mtime_ns)
+
+
+def key_of(recipe: dict[str, Any]) -> str | None:
+    """The key of the atlas that has this recipe: in the store, imported, or the example; None where none has."""
+    try:
+        wanted = ATLASES.key(recipe)
+    except (TypeError, ValueError):
+        return None
+    if artifacts.artifact_path(KIND, wanted).is_file():
+        return wanted
+    imported = [f"{IMPORTED}{path.stem}" for path in artifacts.list_artifacts(UPLOADS)]
+    for key in (*imported, EXAMPLE):
+        try:
+            found = artifacts.read_header(file_of(key))["recipe"]
+            if ATLASES.key(found) == wanted:
+                return key
+        except (RequestError, KeyError, TypeError, ValueError, AttributeError):
+            continue
+    return None
 
 
 def hold(atlas: Atlas) -> str:

@@ -43,6 +43,9 @@ class Selection:
     """The audit that is shown, see `audit.kept`."""
     prune: str | None = None
     """What the Prune page asks for, see `prune.state`."""
+    edits: str | None = None
+    """Edits of the library that the Intervene page opens, by their key; `plan` likewise for the Prune page."""
+    plan: str | None = None
 
 
 def start(page: str) -> None:
@@ -137,5 +140,5 @@ def _threshold(text: str) -> float:
 
 _PROBLEM = "selection_problem"
 _NAMES = [field.name for field in fields(Selection)]
-_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "audit", "prune")
+_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "audit", "prune", "edits", "plan")
 _DEFAULTS = asdict(Selection())

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from fnet_core.assets import APP
-from fnet_core.choices import window_of
+from fnet_core.choices import scope_title
 from fnet_core.errors import RequestError
 from fnet_core.storage.place import home
 from fnet_core.visible import visible
@@ -112,7 +112,4 @@ def file_name(name: str) -> str:
 
 def scope(name: str) -> str:
     """The scope of an atlas in words."""
-    if name == "model":
-        return "whole model"
-    width = window_of(name)
-    return f"windows of {width} layers" if width else "layer by layer"
+    return scope_title(name)

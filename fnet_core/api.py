@@ -33,6 +33,7 @@ from fnet_core.lineage import comparison, probes, subjects, trained_apart
 from fnet_core.lineage import independence as testing
 from fnet_core.lineage import scan as scanning
 from fnet_core.lineage.fingerprint import Fingerprint
+from fnet_core.lineage.index import known_in
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.taking import find_fingerprint, fingerprint_of, taken_alike
 from fnet_core.models import loading
@@ -418,8 +419,10 @@ def scan(
     """
     taken = _taken([model], seed, test, report, choices)
     subjects.check_enough(taken, 1)
-    files = subjects.fingerprint_files(against) if isinstance(against, str | Path) else list(against)
-    known = _taken(files, seed, test, silent, choices)
+    if isinstance(against, str | Path):
+        known = known_in(against, vectors=nearest is not None, report=report)
+    else:
+        known = _taken(list(against), seed, test, silent, choices)
     return scanning.scan(taken.subjects[0], known, seed=seed, test=test, nearest=nearest, report=report)
 
 

@@ -39,6 +39,14 @@ def window_of(scope: str) -> int:
     return int(width) if whole and int(width) > 1 and width == str(int(width)) else 0
 
 
+def scope_title(scope: Scope) -> str:
+    """What a scope is called: "whole model", "layer by layer", "windows of 3 layers"."""
+    if scope == "model":
+        return "whole model"
+    width = window_of(scope)
+    return f"windows of {width} layers" if width else "layer by layer"
+
+
 def is_scope(scope: object) -> bool:
     """Whether this is one of `SCOPES` or a window of another width."""
     return isinstance(scope, str) and (scope in SCOPES or window_of(scope) > 0)

@@ -51,6 +51,7 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
             notices.error(found.problem)
         else:
             final = live.draw(request, found)
+            plan_view.of_library(found.plan, state.opened())
             plan_view.what_goes(found.plan)
         if found.cut:
             st.caption(f"Calibration: {words.plain(found.cut)}")

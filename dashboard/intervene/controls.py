@@ -161,7 +161,7 @@ def _row(atlas: Atlas, network: int | str) -> None:
 def _from_file(edits) -> None:
     """The edits that a file brought, in place of the rows."""
     with st.container(border=True):
-        st.caption("Edits from a file")
+        st.caption("Edits from the library" if selection.current().edits else "Edits from a file")
         for edit in edits:
             offset = f", offset {edit.offset:+g}" if edit.offset else ""
             st.text(f"{edit.name or 'edit'}: {words.count(len(edit.neurons), 'neuron')}, gain {edit.gain:g}{offset}")

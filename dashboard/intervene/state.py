@@ -11,12 +11,15 @@ from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.edits import Edit, edit_networks, parse_edits
 from fnet_core.networks.atlas import Atlas
+from fnet_core.storage import library
+from fnet_core.storage.contents import text_of
 
 ALL = "all"
 """The row that stands for every network at once."""
 SLIDER_TOP = 2.0
 BUNDLED, PASTE = "Bundled passages", "Pasted text"
 _ATLAS, _GAINS, _LOADED, _DEFAULT = "intervene_atlas", "intervene_gains", "intervene_loaded", "intervene_default"
+_OPENED = "intervene_opened"
 _SETTINGS = {
     "intervene_controls": 5,
     "intervene_seed": 0,
@@ -29,7 +32,33 @@ _SETTINGS = {
 
 
 def start(key: str, atlas: Atlas) -> None:
-    """Fill the session for this atlas: from the job in the address, or with the selected network inhibited."""
+    """Fill the session for this atlas: from the job in the address, or with the selected network inhibited.
+
+    Edits of the library that the address names take the place of the rows; `RequestError` where they are gone.
+    """
+    state = st.session_state
+    if state.get(_ATLAS, key) != key and state.get(_OPENED) == selection.current().edits:
+        _forget_opened()
+    try:
+        _fill(key, atlas)
+    finally:
+        _open(selection.current().edits)
+
+
+def _open(key: str | None) -> None:
+    if key is None or st.session_state.get(_OPENED) == key:
+        return
+    st.session_state[_OPENED] = key
+    st.session_state[_LOADED] = parse_edits(text_of(library.entry_of("edits", key)))
+
+
+def _forget_opened() -> None:
+    st.session_state.pop(_OPENED, None)
+    if selection.current().edits:
+        selection.choose(edits=None)
+
+
+def _fill(key: str, atlas: Atlas) -> None:
     state = st.session_state
     for name, value in _SETTINGS.items():
         state.setdefault(name, value)
@@ -87,7 +116,7 @@ def remove(network: int | str) -> None:
 def replace_all(new: Gains) -> None:
     """Other rows in place of these, and no edits from a file."""
     st.session_state[_GAINS] = dict(new)
-    st.session_state.pop(_LOADED, None)
+    unload()
 
 
 def reset() -> None:
@@ -102,12 +131,15 @@ def loaded() -> tuple[tuple[Edit, ...], dict] | None:
 
 def load(text: str) -> None:
     """Take edits from a saved file's text; `RequestError` if it is not one."""
-    st.session_state[_LOADED] = parse_edits(text)
+    found = parse_edits(text)
+    unload()
+    st.session_state[_LOADED] = found
 
 
 def unload() -> None:
     """Go back to the rows."""
     st.session_state.pop(_LOADED, None)
+    _forget_opened()
 
 
 def on_slider(gain: float) -> float:

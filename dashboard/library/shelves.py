@@ -2,20 +2,26 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import atlases, fingerprints, selection, words
 from fnet_core.errors import RequestError
+from fnet_core.interventions.edits import parse_edits
 from fnet_core.storage import library
+from fnet_core.storage.contents import Contents, contents_of, file_name, text_of
 from fnet_core.storage.library import Entry, Library
 
 SHELF, PROBLEM, _OPENED = "library_shelf", "library_problem", "library_opened"
+_PAGES = {"atlas": "Networks", "fingerprint": "Compare", "edits": "Intervene", "plan": "Prune"}
+"""Where a thing of each shelf is opened."""
 
 _COLUMNS = {
-    "name": st.column_config.TextColumn("Name", width="medium"),
+    "name": st.column_config.TextColumn("Name", width="small"),
     "model": st.column_config.TextColumn("Model", width="medium"),
+    "what": st.column_config.TextColumn("What it is", width="large"),
     "made": st.column_config.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm", width="small"),
     "size": st.column_config.TextColumn("Size", width="small"),
     "source": st.column_config.TextColumn(
@@ -24,18 +30,6 @@ _COLUMNS = {
         help="What was computed here can be computed again, and goes first when the library is full. What was saved, "
         "imported or named never goes by itself.",
     ),
-}
-_MEASUREMENTS = {
-    "pair": "comparison of two fingerprints",
-    "recurrence": "recurrence of networks",
-    "perplexity": "perplexity",
-    "prune-scores": "scores for pruning",
-    "layer-factors": "networks of layers, for pruning",
-    "singles": "networks of single texts",
-    "asked": "which atlas answers a request",
-    "capabilities": "capabilities of a model",
-    "lesions": "capabilities under lesions",
-    "preservation": "what is left with the networks alone",
 }
 
 
@@ -61,28 +55,31 @@ def _shelf(shelf: str, title: str, entries: list[Entry]) -> None:
     if not entries:
         st.caption(_EMPTY[shelf])
         return
+    contents = [_contents(str(entry.path), entry.made, entry) for entry in entries]
     rows = [
         {
-            "name": _name(entry),
-            "model": _model(str(entry.path), entry.made, entry),
+            "name": entry.name,
+            "model": found.model,
+            "what": found.what,
             "made": datetime.fromtimestamp(entry.made),
             "size": words.size(entry.size),
             "source": "computed here" if entry.computed else "named" if entry.kind in library.COMPUTED else "a person",
         }
-        for entry in entries
+        for entry, found in zip(entries, contents, strict=True)
     ]
+    table = pd.DataFrame(rows)
     picked = st.dataframe(
-        pd.DataFrame(rows),
+        table if any(entry.name for entry in entries) else table.drop(columns="name"),
         key=f"library_{shelf}",
         hide_index=True,
         column_config=_COLUMNS,
         on_select="rerun",
         selection_mode="single-row",
-        alt=f"{title} with name, model, date and size",
+        alt=f"{title} with name, model, what each is, date and size",
     )
     at = picked["selection"]["rows"]
     if at and at[0] < len(entries):
-        _actions(entries[at[0]])
+        _actions(entries[at[0]], contents[at[0]])
     else:
         st.caption("Select a row to open, export, rename or delete it.")
 
@@ -96,26 +93,34 @@ _EMPTY = {
 }
 
 
-def _name(entry: Entry) -> str:
-    return entry.name or f"{_MEASUREMENTS.get(entry.kind, '')} {entry.key[:8]}".strip()
-
-
 @st.cache_data(max_entries=2000, show_spinner=False)
-def _model(path: str, changed: float, _entry: Entry) -> str:
+def _contents(path: str, changed: float, _entry: Entry) -> Contents:
     try:
-        return library.model_of(_entry)
+        return contents_of(_entry)
     except RequestError:
-        return "cannot be read"
+        return Contents("cannot be read", "")
 
 
-def _actions(entry: Entry) -> None:
+def _called(entry: Entry, found: Contents) -> str:
+    """What an entry is called in a sentence."""
+    return entry.name or ", ".join(filter(None, (found.model, found.what)))
+
+
+def _actions(entry: Entry, found: Contents) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if entry.shelf in ("atlas", "fingerprint"):
-            st.button("Open", key="library_open", icon=":material/open_in_new:", on_click=_open, args=(entry,))
+        if entry.shelf in _PAGES:
+            st.button(
+                "Open",
+                key="library_open",
+                icon=":material/open_in_new:",
+                on_click=_open,
+                args=(entry,),
+                help=f"On the {_PAGES[entry.shelf]} page.",
+            )
         st.download_button(
             "Export",
             entry.path.read_bytes,
-            f"{entry.shelf}-{entry.key[:12]}{entry.path.suffix}",
+            file_name(entry, found),
             "application/octet-stream",
             key="library_export",
             icon=":material/download:",
@@ -127,7 +132,7 @@ def _actions(entry: Entry) -> None:
             st.caption("A named thing never goes by itself. An empty name takes it away.")
         with st.popover("Delete", icon=":material/delete:", width="content"):
             again = "It can be computed again." if entry.kind in library.COMPUTED else "It cannot be made again here."
-            st.write(words.plain(f"Delete {_name(entry)} ({words.size(entry.size)}) for good? {again}"))
+            st.write(words.plain(f"Delete {_called(entry, found)} ({words.size(entry.size)}) for good? {again}"))
             st.button("Delete for good", key="library_delete", type="primary", on_click=_delete, args=(entry,))
 
 
@@ -140,12 +145,32 @@ def follow() -> None:
     entry: Entry | None = st.session_state.pop(_OPENED, None)
     if entry is None:
         return
-    if entry.shelf == "atlas":
-        key = f"{atlases.IMPORTED}{entry.key}" if entry.kind == atlases.UPLOADS else entry.key
-        selection.choose(model=library.model_of(entry) or None, atlas=key, network=0, view=None)
-        st.switch_page("pages/networks.py")
-    selection.choose(a=fingerprints.reference_to(entry.path))
-    st.switch_page("pages/compare.py")
+    try:
+        selection.choose(**_chosen(entry))
+    except RequestError as error:
+        st.session_state[PROBLEM] = str(error)
+    else:
+        st.switch_page(f"pages/{_PAGES[entry.shelf].lower()}.py")
+
+
+def _chosen(entry: Entry) -> dict[str, Any]:
+    """What the page of an entry is to show; RequestError where it could show nothing."""
+    if entry.shelf == "fingerprint":
+        return {"a": fingerprints.reference_to(entry.path)}
+    model = contents_of(entry).model or None
+    if entry.shelf == "plan":
+        return {"model": model, "plan": entry.key, "prune": None}
+    key: str | None = f"{atlases.IMPORTED}{entry.key}" if entry.kind == atlases.UPLOADS else entry.key
+    if entry.shelf == "edits":
+        _, recipe = parse_edits(text_of(entry))
+        key = atlases.key_of(recipe)
+        if key is None:
+            raise RequestError(
+                f"The networks of {model or 'the model'} that these edits change are not here; find them again on the "
+                "Networks page, or import their atlas."
+            )
+        return {"model": model, "atlas": key, "edits": entry.key, "network": 0, "job": None}
+    return {"model": model, "atlas": key, "network": 0, "view": None}
 
 
 def _rename(entry: Entry) -> None:

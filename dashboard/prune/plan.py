@@ -6,6 +6,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import charts, words
+from dashboard.prune.state import Opened
 from fnet_core.plotting import pruning
 from fnet_core.pruning.plan import PrunePlan
 
@@ -35,6 +36,19 @@ def what_goes(plan: PrunePlan) -> None:
         )
         layers = sum(layer["removed_parameters"] > 0 for layer in summary["layers"])
         _metric("Layers cut", f"{layers} of {len(summary['layers'])}", None, "Layers that lose something.")
+
+
+def of_library(plan: PrunePlan, opened: Opened | None) -> None:
+    """Whether the neurons that go are those of the library's plan, whose settings the controls show."""
+    if opened is None:
+        return
+    if plan.recipe()["masks_digest"] == opened.masks_digest:
+        st.caption(":material/check: Settings of a plan in the library: the same neurons and heads go.")
+    else:
+        st.caption(
+            ":material/info: Settings of a plan in the library, but other neurons or heads go than when it was kept: "
+            "its scores were made by other texts or another version."
+        )
 
 
 def _metric(name: str, value: str, change: str | None, help: str) -> None:

@@ -1,8 +1,10 @@
 """What the Prune page asks for: the values of its controls, their place in the address, and the requests they make."""
 
+import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -14,7 +16,8 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, library
+from fnet_core.storage.contents import text_of
 
 HIGHEST = 80
 """The largest ratio that the slider offers, per cent."""
@@ -51,6 +54,7 @@ _OWN = {
     "prune_fill": True,
 }
 _READ, _VISITED, _PROBLEM = "prune_read", "prune_visited", "prune_address_problem"
+_OPENED = "prune_opened"
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,37 @@ def start() -> None:
             values = _SHARED
             state[_PROBLEM] = str(error)
         state.update(values)
+    _open(selection.current().plan)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A plan of the library whose settings the controls show."""
+
+    key: str
+    masks_digest: str
+    """Tells which neurons and heads it keeps."""
+    settings: str
+    """The settings as the address writes them."""
+
+
+def opened() -> Opened | None:
+    """The plan of the library that was opened, as long as the controls ask for what it asked for."""
+    return st.session_state.get(_OPENED) if selection.current().plan else None
+
+
+def _open(key: str | None) -> None:
+    state = st.session_state
+    if key is None or (state.get(_OPENED) and state[_OPENED].key == key):
+        return
+    try:
+        recipe, values = settings_of(text_of(library.entry_of("plan", key)))
+    except RequestError as error:
+        state[_PROBLEM] = str(error)
+        selection.choose(plan=None)
+        return
+    state.update(_SHARED | values)
+    state[_OPENED] = Opened(key, recipe["masks_digest"], _written())
 
 
 def problem() -> str | None:
@@ -118,16 +153,23 @@ def problem() -> str | None:
 
 def write() -> None:
     """Put what the controls say in the address; what is at its default is left out."""
+    text = _written()
+    found: Opened | None = st.session_state.get(_OPENED)
+    if found and found.settings != text:
+        del st.session_state[_OPENED]
+        selection.choose(plan=None)
+    if (text or None) != selection.current().prune:
+        selection.choose(prune=text or None)
+    st.session_state[_READ] = text or None
+
+
+def _written() -> str:
     state = st.session_state
-    parts = [
+    return ",".join(
         f"{name.removeprefix('prune_')}:{int(value) if isinstance(value := state[name], bool) else value}"
         for name, default in _SHARED.items()
         if state[name] != default
-    ]
-    text = ",".join(parts) or None
-    if text != selection.current().prune:
-        selection.choose(prune=text)
-    state[_READ] = text
+    )
 
 
 def _parse(text: str) -> dict[str, object]:
@@ -142,6 +184,42 @@ def _parse(text: str) -> dict[str, object]:
             raise RequestError(f"The address asks for '{name[:40]}' on the Prune page, which has no such setting.")
         found[key] = _value(key, name, value)
     return found
+
+
+def settings_of(text: str) -> tuple[dict[str, Any], dict[str, object]]:
+    """Recipe and control values of a kept plan; `RequestError` if the text is no plan that the page could show."""
+    try:
+        recipe = json.loads(text)["recipe"]
+        first, last = recipe["protected"]
+        asked = {name: recipe[name] for name in ("method", "ratio", "threshold", "share", "even")}
+        asked = PlanRequest(**asked, protected=(first, last), heads=bool(recipe["scores"]["heads"]))
+        scores, masks = recipe["scores"], recipe["masks_digest"]
+        seed, components = scores.get("seed", ScoreRequest.seed), scores.get("components", ScoreRequest.components)
+        if not (isinstance(masks, str) and isinstance(seed, int) and isinstance(components, int)):
+            raise TypeError
+    except RequestError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RequestError("This is no whole plan; delete it on the Library page and keep it anew.") from error
+    values: dict[str, object] = {
+        "prune_method": asked.method,
+        "prune_share": asked.share if asked.threshold is None else THRESHOLD,
+        "prune_first": first,
+        "prune_last": last,
+        "prune_even": asked.even,
+        "prune_heads": asked.heads,
+        "prune_seed": seed,
+        "prune_components": components,
+    }
+    if asked.threshold is not None:
+        return recipe, values | {"prune_cutoff": float(asked.threshold)}
+    percent = 100 * (asked.ratio or 0.0)
+    if abs(percent - round(percent)) > 1e-9 or percent > HIGHEST:
+        raise RequestError(
+            f"The plan takes {percent:g} % and this page whole per cents up to {HIGHEST}; export it, and use the "
+            "command line: fnet prune MODEL --ratio R."
+        )
+    return recipe, values | {"prune_percent": round(percent)}
 
 
 _CHOICES: dict[str, Collection[str]] = {

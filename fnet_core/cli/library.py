@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.cli.terminal import Table
@@ -23,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="list measurements too, which are kept so as not to be redone"
     )
+    parser.add_argument("--rename", metavar=("KEY", "NAME"), nargs=2, help="call a thing so; '' takes its name away")
+    parser.add_argument("--export", metavar=("KEY", "FILE"), nargs=2, help="copy a thing to a file")
     parser.add_argument("--remove", metavar="KEY", nargs="+", help="remove the things whose keys begin so")
     parser.add_argument("--limit", metavar="SIZE", help="let the library grow to this size, such as 20GB")
 
@@ -35,17 +39,26 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Change what was asked for, and list what is left."""
     from fnet_core.storage import library
+    from fnet_core.storage.atomic import atomic_file
 
     if options.limit is not None:
         library.set_limit(library.parse_limit(options.limit))
     entries = library.library().entries
+    said: list[str | Table] = []
+    if options.rename is not None:
+        library.rename(_named(options.rename[0], entries), options.rename[1])
+    if options.export is not None:
+        entry, file = _named(options.export[0], entries), Path(options.export[1])
+        with atomic_file(file) as temporary:
+            shutil.copyfile(entry.path, temporary)
+        said.append(f"{entry.kind} {entry.key[:12]} saved as {file}")
     removed = [_named(key, entries) for key in options.remove or ()]
     for entry in removed:
         library.delete(entry)
     found = library.library()
     shown = [entry for entry in found.entries if options.all or entry.shelf != "measurement"]
     rows = [_row(entry) for entry in shown]
-    lines: list[str | Table] = [f"removed {entry.kind} {entry.key[:12]}" for entry in removed]
+    lines = [*said, *(f"removed {entry.kind} {entry.key[:12]}" for entry in removed)]
     lines += [_table(rows), _sizes(found, len(found.entries) - len(shown))]
     lines += [found.full] if found.full else []
     told = {"entries": rows, "bytes": found.size, "made_bytes": found.made_size, "limit": found.limit}
@@ -65,19 +78,20 @@ def _named(key: str, entries: tuple[Entry, ...]) -> Entry:
 def _row(entry: Entry) -> dict[str, Any]:
     from datetime import datetime
 
-    from fnet_core.storage.library import model_of
+    from fnet_core.storage.contents import Contents, contents_of
 
     try:
-        model = model_of(entry)
+        found = contents_of(entry)
     except RequestError:
-        model = "cannot be read"
+        found = Contents("cannot be read", "")
     made = datetime.fromtimestamp(entry.made).isoformat(" ", "minutes")
     source = "computed" if entry.computed else "named" if entry.name else "made by a person"
     return {
         "key": entry.key,
         "kind": entry.kind,
         "name": entry.name,
-        "model": model,
+        "model": found.model,
+        "what": found.what,
         "made": made,
         "bytes": entry.size,
         "source": source,
@@ -85,13 +99,14 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    titles = ("MB", "made", "kind", "key", "from", "model or name")
-    cells = [
-        (f"{r['bytes'] / 1e6:.1f}", r["made"], r["kind"], r["key"][:12], r["source"], r["name"] or r["model"])
-        for r in rows
-    ]
+    titles = ("MB", "made", "kind", "key", "from", "name, model, what it is")
+    cells = [(f"{r['bytes'] / 1e6:.1f}", r["made"], r["kind"], r["key"][:12], r["source"], _called(r)) for r in rows]
     lines = [f"{a:>8}  {b:<16}  {c:<18}  {d:<12}  {e:<16}  {f}" for a, b, c, d, e, f in (titles, *cells)]
     return Table(titles, tuple(cells), tuple(lines), numbers=1)
+
+
+def _called(row: dict[str, Any]) -> str:
+    return ": ".join(filter(None, (row["name"], ", ".join(filter(None, (row["model"], row["what"]))))))
 
 
 def _sizes(found: Library, hidden: int) -> str:

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of the stages, for the time left."""
-    return {"fingerprints": 20.0, "comparing": 20.0}
+    return {"files": 5.0, "fingerprints": 20.0, "comparing": 20.0}
 
 
 def status(result: dict[str, Any]) -> int:
@@ -58,17 +58,17 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     check_given(options.model, options)
     from fnet_core.lineage.subjects import check_enough, fingerprint_files, take
 
-    files = fingerprint_files(options.against)
-    if not files:
+    if not fingerprint_files(options.against):
         raise RequestError(
             f"{options.against} holds no fingerprint file; make some with: fnet fingerprint MODEL --out F."
         )
     test = not options.fingerprint_only
     taken = take([options.model], request, report, test=test, accept_licence=options.accept_licence)
     check_enough(taken, 1)
+    from fnet_core.lineage.index import known_in
     from fnet_core.lineage.scan import scan
 
-    known = take(files, request)
+    known = known_in(options.against, vectors=options.nearest is not None, report=report)
     found = scan(
         taken.subjects[0],
         known,

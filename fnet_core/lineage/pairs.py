@@ -132,7 +132,7 @@ class PairEvidence:
         )
 
 
-PAIRS = Kind(KIND, PairEvidence.load, FORMAT, keyed_since=FORMAT)
+PAIRS = Kind(KIND, PairEvidence.load, FORMAT, keyed_since=FORMAT, names=frozenset({"models"}))
 
 
 def pair_of(
@@ -153,6 +153,7 @@ def pair_of(
     first, second = sorted((a, b), key=lambda side: side.content)
     recipe = {
         "contents": [first.content, second.content],
+        "models": [first.model.name, second.model.name],
         "seed": seed,
         "resamples": resamples,
         "neurons": SAMPLED_NEURONS if test else 0,

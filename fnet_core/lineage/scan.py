@@ -254,7 +254,7 @@ def _nearest(
     alike = [each for each in known if each.protocol == own.protocol_digest]
     if not alike:
         return known[:count]
-    vectors_FD = np.stack([vector_of(read(each)) for each in alike])
+    vectors_FD = np.stack([vector_of(read(each)) if each.vector_D is None else each.vector_D for each in alike])
     places, _ = Vectors.of([each.label for each in alike], vectors_FD).nearest(vector_of(own)[None], count)
     return tuple(alike[at] for at in places[0])
 

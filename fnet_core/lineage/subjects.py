@@ -17,6 +17,8 @@ from fnet_core.storage import artifacts
 from fnet_core.time_left import Pace
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from fnet_core.lineage.request import FingerprintRequest
 
 FILE_ENDING = ".safetensors"
@@ -40,6 +42,8 @@ class Subject:
     reads_probes: bool = True
     path: Path | None = None
     """The file of the fingerprint, where it has one."""
+    vector_D: np.ndarray | None = None
+    """The fingerprint's vector, see `nearest.vector_of`, where it is known already."""
 
 
 @dataclass(frozen=True)

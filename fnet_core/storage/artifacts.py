@@ -29,6 +29,7 @@ __all__ = [
     "disk_errors",
     "file_digest",
     "home",
+    "identity",
     "list_artifacts",
     "load_artifact",
     "read_header",
@@ -70,7 +71,7 @@ def cached_file_digest(path: Path, report: Report = silent) -> str:
     """
     path = Path(path).resolve()
     with _reading(path):
-        before = _identity(path)
+        before = identity(path)
     memo = home() / "digests" / f"{digest(before)}.json"
     try:
         kept = json.loads(memo.read_text())
@@ -80,7 +81,7 @@ def cached_file_digest(path: Path, report: Report = silent) -> str:
         pass
     found = file_digest(path, report)
     with _reading(path):
-        if _identity(path) != before:
+        if identity(path) != before:
             raise RequestError(f"{path} changed while it was being read; ask again once it is complete.")
     with atomic_file(memo) as temporary:
         temporary.write_text(_canonical({"path": str(path), "sha256": found, "check": digest([before, found])}))
@@ -202,8 +203,8 @@ def _reading(path: Path) -> Iterator[None]:
         raise RequestError(f"There is no file {path}; check the path or make it again.") from error
 
 
-def _identity(path: Path) -> list[str | int]:
-    """What changes when a file does; the change time also notices a copy that kept the modification time."""
+def identity(path: Path) -> list[str | int]:
+    """Path, size and times of a file, in nanoseconds; the change time also notices a copy that kept the other one."""
     state = path.stat()
     return [str(path), state.st_size, state.st_mtime_ns, state.st_ctime_ns]
 

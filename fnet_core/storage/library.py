@@ -28,7 +28,7 @@ LONGEST_NAME = 80
 
 COMPUTED = (
     *("atlas", "fingerprint", "pair", "recurrence", "singles", "perplexity", "prune-scores", "layer-factors"),
-    *("asked", "capabilities", "lesions", "preservation"),
+    *("asked", "capabilities", "lesions", "preservation", "fingerprint-index"),
 )
 """Kinds that can be computed again."""
 MADE = ("atlas-upload", "fingerprint-upload", "plan", "edits")
@@ -122,35 +122,17 @@ def library() -> Library:
     return Library(tuple(sorted(entries, key=lambda entry: -entry.made)), limit())
 
 
+def is_text(kind: str) -> bool:
+    """Whether things of this kind are JSON texts and not safetensors files."""
+    return kind in _TEXTS
+
+
 def entry_of(kind: str, key: str) -> Entry:
     """One thing that is kept; RequestError where it is not there."""
     found = next((e for e in library().entries if (e.kind, e.key) == (kind, key)), None)
     if found is None:
         raise RequestError(f"There is no {kind} '{key[:16]}' in the library; it may have been removed.")
     return found
-
-
-def model_of(entry: Entry) -> str:
-    """The model that an entry is of, as it names it; empty where it names none, RequestError for a damaged one."""
-    header = _content(entry)
-    recipe = header.get("recipe")
-    places = (header.get("model"), recipe.get("model") if isinstance(recipe, dict) else None)
-    for found in places:
-        if isinstance(found, dict):
-            found = found.get("name")
-        if isinstance(found, str) and found:
-            return found
-    return ""
-
-
-def _content(entry: Entry) -> dict[str, Any]:
-    if entry.kind not in _TEXTS:
-        return artifacts.read_header(entry.path)
-    try:
-        found = json.loads(entry.path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{entry.path} cannot be read ({error}); remove it.") from error
-    return found if isinstance(found, dict) else {}
 
 
 def rename(entry: Entry, name: str) -> None:
@@ -175,7 +157,7 @@ def delete(entry: Entry) -> None:
 
 def add_text(kind: str, text: str, name: str = "") -> Entry:
     """Keep a plan or edits that a person made; RequestError where the library is full."""
-    assert kind in _TEXTS
+    assert is_text(kind)
     key = artifacts.digest([kind, text])
     path = home() / kind / f"{key}{_ending(kind)}"
     if not path.is_file():
@@ -305,7 +287,7 @@ def _check_limit(size: int) -> None:
 
 
 def _ending(kind: str) -> str:
-    return ".json" if kind in _TEXTS else ".safetensors"
+    return ".json" if is_text(kind) else ".safetensors"
 
 
 def _settings_file() -> Path:

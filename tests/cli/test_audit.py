@@ -59,6 +59,7 @@ def test_a_scan_of_files(capsys, files, tmp_path):
     found = json.loads(out)
     assert status == 0 and set(found["possible"]) == {f"bee-{n}" for n in range(PLAN["bee"])}
     assert not found["none_possible"] and len(found["candidates"]) == 12 and found["coverage"][0]["of"] > 30
+    assert json.loads(run(capsys, "scan", child, "--against", files, "--nearest", 4, "--json")[1])["screened"] == 8
     lines = run(capsys, "scan", child, "--against", files)[1]
     assert (
         lines.startswith("The parent of bee-8 could be: bee-0") and (tmp_path / "c.csv").read_text().count("\n") == 13
@@ -115,13 +116,18 @@ def test_twelve_derived_models_fall_into_their_families(capsys, derived, monkeyp
     assert (len(artifacts.list_artifacts("fingerprint")), len(artifacts.list_artifacts("pair"))) == before
 
 
-def test_the_library_is_listed_emptied_and_limited(capsys, monkeypatch):
+def test_the_library_is_listed_emptied_and_limited(capsys, monkeypatch, tmp_path):
     monkeypatch.delenv(library.LIMIT_VARIABLE, raising=False)
     for child in (0, 1):
         found = member("ant", child)
         found.save(artifacts.artifact_path("fingerprint", f"{child}" * 12))
     listed = json.loads(run(capsys, "library", "--json")[1])
     assert {row["model"] for row in listed["entries"]} == {"ant-0", "ant-1"} and listed["limit"] == library.LIMIT_BYTES
+    assert all(row["what"].endswith("5 passages, with neurons") for row in listed["entries"])
+    copy = tmp_path / "copy.safetensors"
+    status, out, _ = run(capsys, "library", "--rename", "1111111", "the second", "--export", "1111111", copy)
+    assert status == 0 and "the second: ant-1, 10 networks, Residual stream, 5 passages" in out
+    assert copy.read_bytes() == artifacts.artifact_path("fingerprint", "1" * 12).read_bytes()
     status, out, _ = run(capsys, "library", "--remove", "0000000", "--limit", "5MB")
     assert status == 0 and out.startswith("removed fingerprint 000000") and "ant-1" in out and "of 5.0 MB" in out
     assert [path.stem for path in artifacts.list_artifacts("fingerprint")] == ["1" * 12]

@@ -7,9 +7,10 @@ from support.atlases import hand_atlas
 from support.kin import member
 from support.pages import page, said, save_atlas
 
-from fnet_core.interventions.edits import Edit, edits_text
+from fnet_core.interventions.edits import Edit, edit_networks, edits_text
 from fnet_core.lineage.fingerprint import KIND
 from fnet_core.storage import artifacts, library
+from fnet_core.storage.contents import contents_of
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +44,13 @@ def test_an_atlas_is_listed_named_and_deleted():
     at = page("library")
     table = at.dataframe(key="library_atlas").value
     assert table["model"].tolist() == [hand_atlas().model_name] and table["source"].tolist() == ["computed here"]
+    assert table["what"].tolist() == [contents_of(library.entry_of("atlas", key)).what] and "name" not in table
     picked(at, "atlas")
     at.text_input(key=f"library_name_{key}").set_value("my networks")
     at.button(key="library_rename").click().run()
     assert library.entry_of("atlas", key).name == "my networks"
     assert at.dataframe(key="library_atlas").value["name"].tolist() == ["my networks"]
-    assert "for good" in said(at)
+    assert "Delete my networks (" in said(at) and "for good? It can be computed again." in said(at)
     at.button(key="library_delete").click().run()
     assert library.library().entries == () and "None yet" in said(at)
 
@@ -63,6 +65,46 @@ def test_an_atlas_and_a_fingerprint_are_opened():
     at = picked(opened(page("library"), "fingerprint"), "fingerprint")
     at.button(key="library_open").click().run()
     assert at.session_state["selection"].a == f"saved:{side.key}" and "ant-0" in said(at)
+
+
+def opens(at, shelf: str):
+    at = picked(opened(at, shelf), shelf)
+    at.button(key="library_open").click().run()
+    assert not at.exception, at.exception
+    return at
+
+
+def test_edits_are_opened_on_the_intervene_page():
+    atlas, key = hand_atlas(), save_atlas()
+    entry = library.add_text("edits", edits_text([edit_networks(atlas, [1], 1.5, gain=2.0)], atlas.recipe), "louder")
+    at = opens(page("library"), "edits")
+    chosen = at.session_state["selection"]
+    assert (chosen.atlas, chosen.edits) == (key, entry.key) and "Edits from the library" in said(at)
+    assert any("gain 2" in text.value for text in at.text)
+    copied = page("intervene", atlas=key, edits=entry.key)
+    assert "Edits from the library" in said(copied)
+    next(button for button in copied.button if button.label == "Back to the sliders").click().run()
+    assert copied.session_state["selection"].edits is None and "Edits from" not in said(copied)
+    library.delete(entry)
+    assert "There is no edits" in page("intervene", atlas=key, edits=entry.key).error[0].value
+
+
+def test_edits_whose_networks_are_not_here_say_what_to_do():
+    atlas = hand_atlas()
+    library.add_text("edits", edits_text([edit_networks(atlas, [1], 1.5)], atlas.recipe))
+    at = opens(page("library"), "edits")
+    assert "that these edits change are not here; find them again" in at.error[0].value
+
+
+def test_an_export_is_the_file(monkeypatch):
+    key = save_atlas()
+    given = {}
+    monkeypatch.setattr(
+        "streamlit.download_button", lambda label, data, name, *rest, **more: given.update(name=name, data=data())
+    )
+    picked(page("library"), "atlas")
+    assert given["data"] == artifacts.artifact_path("atlas", key).read_bytes()
+    assert given["name"].startswith("atlas-hand-made-3-networks") and given["name"].endswith(".safetensors")
 
 
 def upload(at, *files: tuple[str, bytes]):
@@ -84,7 +126,7 @@ def test_files_are_imported_apart_from_what_was_computed(tmp_path):
     kinds = {entry.kind: entry for entry in library.library().entries}
     assert set(kinds) == {"atlas-upload", "fingerprint-upload", "edits", "plan"}
     assert not any(entry.computed for entry in kinds.values())
-    assert {library.model_of(entry) for entry in kinds.values()} == {hand_atlas().model_name, "ant-0", "base", "tiny"}
+    assert {contents_of(entry).model for entry in kinds.values()} == {hand_atlas().model_name, "ant-0", "base", "tiny"}
     at = picked(opened(page("library"), "atlas"), "atlas")
     at.button(key="library_open").click().run()
     assert not at.exception and not at.error and "3 networks" in said(at)

@@ -1,17 +1,33 @@
 """The Prune page: what it shows, writes and exports is what the core measures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
-from support.pages import said
-from support.prune_page import BARE, FREE, METHODS, expected, metrics, press, prune_page, request, run, scored, settled
+from support.pages import ROOT, page, said
+from support.prune_page import (
+    BARE,
+    FREE,
+    METHODS,
+    PASTED,
+    expected,
+    metrics,
+    press,
+    prune_page,
+    request,
+    run,
+    scored,
+    settled,
+)
 from support.tiny_models import save_tiny
 
 from dashboard import words
 from dashboard.prune import state as prune_state
+from dashboard.prune.plan import plan_text
 from fnet_core import texts
+from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.jobs import manager
 from fnet_core.models.cards import peek
@@ -24,7 +40,7 @@ from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import find_scores
 from fnet_core.pruning.survival import network_survival
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, library
 
 
 def test_the_first_visit_scores_and_shows_the_numbers_of_the_core():
@@ -193,3 +209,47 @@ def test_export_saves_a_model_that_loads_with_its_figures():
     assert "exists already; choose a new folder" in at.error[0].value
     at.button(key="load_saved").click().run()
     assert manager().get(at.session_state["followed_jobs"]["load"]).label == "Loading tiny-smaller"
+
+
+def test_a_plan_of_the_library_sets_the_controls_until_they_change():
+    plan, _ = expected(ratio=0.3, heads=True)
+    entry = library.add_text("plan", plan_text(plan))
+    at = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
+    at.switch_page("pages/library.py")
+    run(at)
+    at.session_state["library_plan"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    run(at)
+    at.session_state["prune_source"], at.session_state["prune_pasted"] = prune_state.PASTE, PASTED
+    at.session_state["prune_methods"], at.session_state["prune_fill"] = METHODS, False
+    get_loaded("tiny")
+    at.button(key="library_open").click()
+    settled(run(at))
+    assert at.session_state["selection"].plan == entry.key and at.session_state["selection"].model == "tiny"
+    assert at.session_state["prune_percent"] == 30 and at.session_state["prune_method"] == "wanda-sp"
+    assert at.session_state["prune_heads"] and at.session_state["prune_first"] == 0
+    assert "method:wanda-sp" in at.session_state["selection"].prune
+    assert "Settings of a plan in the library: the same neurons and heads go." in said(at)
+    at.session_state["prune_percent"] = 40
+    settled(run(at))
+    assert at.session_state["selection"].plan is None and "of a plan in the library" not in said(at)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"ratio": 0.125}, "takes 12.5 % and this page whole per cents"),
+        ({"ratio": 0.9}, "whole per cents up to 80"),
+        ({"method": "guessing"}, "pruning method"),
+        ({"protected": [1]}, "This is no whole plan"),
+        ({"scores": None}, "This is no whole plan"),
+    ],
+)
+def test_a_plan_that_the_page_cannot_show_is_a_sentence(change, sentence):
+    asked = {"method": "wanda-sp", "ratio": 0.2, "threshold": None, "share": "neurons", "protected": [0, 0]}
+    recipe = asked | {"even": False, "scores": {"heads": False}, "masks_digest": "m"}
+    assert prune_state.settings_of(json.dumps({"recipe": recipe}))[1]["prune_percent"] == 20
+    with pytest.raises(RequestError, match=sentence):
+        prune_state.settings_of(json.dumps({"recipe": recipe | change}))
+    entry = library.add_text("plan", json.dumps({"recipe": recipe | change}))
+    at = page("prune", plan=entry.key)
+    assert sentence in at.error[0].value and at.session_state["selection"].plan is None

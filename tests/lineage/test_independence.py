@@ -11,7 +11,7 @@ from support.loading import loaded_tiny
 from support.tiny_models import tiny_model
 from torch import nn
 
-from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons
+from fnet_core.derivation.symmetries import permute_neurons, permute_residual, rescale_neurons, rotate_residual
 from fnet_core.errors import RequestError
 from fnet_core.lineage import trained_apart as testing
 from fnet_core.lineage.independence import FLOOR, layer_z, matching_z
@@ -82,8 +82,9 @@ def test_a_model_against_itself():
         lambda model: permute_neurons(model, torch.Generator().manual_seed(1)),
         lambda model: permute_residual(model, torch.Generator().manual_seed(1)),
         lambda model: rescale_neurons(model, 8.0, torch.Generator().manual_seed(1)),
+        lambda model: rotate_residual(model, torch.Generator().manual_seed(1)),
     ],
-    ids=["permute", "permute-residual", "rescale"],
+    ids=["permute", "permute-residual", "rescale", "rotate"],
 )
 def test_changes_that_keep_the_function_leave_p_at_its_floor(change):
     model = wide()
@@ -135,6 +136,23 @@ def test_a_doubled_layer_is_named():
     found = independence(wide(), changed(wide(), lambda model: doubled(model, 1)), PASSAGES)
     assert found.matched_J.tolist() == [0, 1, 1, 2, 3]
     assert "Layer 1 of A stands 2 times in B, as layers 1 and 2." in found.layers_in_words
+
+
+def test_a_splice_of_two_parents_is_named():
+    """Two layers of the one in front of two of the other, whose neurons read another stream than at home."""
+    a, b = wide(), wide(1)
+
+    def splice(model):
+        for layer in (2, 3):
+            model.model.layers[layer] = deepcopy(b.model.model.layers[layer])
+
+    found = independence(a, changed(a, splice), PASSAGES)
+    assert found.matched_J.tolist() == [0, 1, -1, -1] and found.p == FLOOR
+    assert found.layers_in_words == [
+        "Layers 0 and 1 of B match layers 0 and 1 of A.",
+        "Layers 2 and 3 of B match no layer of A.",
+        "Layers 2 and 3 of A match no layer of B.",
+    ]
 
 
 def test_it_reads_in_blocks_and_either_way_round(monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts, library, memo
+from fnet_core.storage.contents import contents_of
 from fnet_core.storage.memo import Kind
 
 
@@ -38,7 +39,7 @@ def test_what_is_listed():
     found = library.library()
     assert [entry.key for entry in found.entries] == [edits.key, "new", "old"]
     assert [entry.shelf for entry in found.entries] == ["edits", "measurement", "atlas"]
-    assert [library.model_of(entry) for entry in found.entries] == ["base", "model of new", "model of old"]
+    assert [contents_of(entry).model for entry in found.entries] == ["base", "model of new", "model of old"]
     assert [entry.computed for entry in found.entries] == [False, True, True] and edits.name == "quiet commas"
     assert found.size == sum(entry.path.stat().st_size for entry in found.entries)
     assert found.made_size == edits.size and found.limit == library.LIMIT_BYTES and found.full == ""
