@@ -5,10 +5,10 @@
 
 Derived: of one model of every shape a fine-tuned copy, noise, 3 bits, fewer neurons, a layer less, another order, a
 turned residual stream where that can be done, LoRA; of two a mixture of experts, as it comes out and trained on.
-Independent: twins of one shape, a third of all other pairs of models of a form, copies against their parents' twins, a few of either form; only models that were trained longest.
-Probes are the bundled passages cut to what these models read at once, networks fewer than usual, for their streams are
-narrow; every pair is judged against all the others. The reference is kept as WORK/reference.json. What is there is not
-made again.
+Independent: twins of one shape, a third of all other pairs of models of a form, copies against their parents' twins, a
+few of either form; only models that were trained longest. Probes are the bundled passages cut to what these models read
+at once, networks fewer than usual, for their streams are narrow; every pair is judged against all the others. The
+reference is kept as WORK/reference.json. What is there is not made again.
 """
 
 import argparse

@@ -5,15 +5,19 @@ that scores lie where real ones do (a parent and its child about 0.75, two child
 
 Seconds are processor seconds of one thread, which other work on the machine disturbs least.
 
-python -m benchmarks.scaling [--count 1000] [--part pairs] [--index faiss]
+python -m benchmarks.scaling [--count 1000] [--part pairs | nearest | folder] [--index faiss]
 """
 
 import argparse
 import json
+import os
 import resource
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from time import process_time
+from pathlib import Path
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -24,11 +28,15 @@ from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.fingerprint import Fingerprint, ModelIdentity
 from fnet_core.lineage.grid import grid_positions, points_of
 from fnet_core.lineage.independence import layer_z
+from fnet_core.lineage.index import known_in
 from fnet_core.lineage.nearest import Vectors, vector_of
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.signatures import LayerSignals, Signatures
+from fnet_core.storage import artifacts
 
 NETWORKS = 64
+DISTINCT = 500
+"""Files of a folder that differ."""
 SHARED, OWN, NOISE = 0.55, 1.0, 0.95
 """Weights of what all models share, of what a family has, and of what a child adds."""
 SIZES = {"135M": (30, 1536), "7B": (32, 11_008), "70B": (80, 28_672), "405B": (126, 53_248)}
@@ -164,6 +172,57 @@ def nearest(count: int, children: int, index: str | None) -> dict[str, float | i
     return result
 
 
+def folder_scan(count: int, children: int) -> dict[str, float | int]:
+    """A folder of so many files: each read whole, the index made, and read again; the rest of a scan is the same.
+
+    At most `DISTINCT` files differ; the others are further names of these.
+    """
+    with tempfile.TemporaryDirectory() as place, patched_home(place):
+        folder = Path(place) / "known"
+        folder.mkdir()
+        for number in range(count):
+            path = folder / f"{number:07}.safetensors"
+            if number < DISTINCT:
+                family, child = divmod(number, children + 1)
+                made_up(path.stem, family, child).save(path)
+            else:
+                os.link(folder / f"{number % DISTINCT:07}.safetensors", path)
+        some = sorted(folder.iterdir())[: min(count, DISTINCT)]
+        result: dict[str, float | int] = {"files": count, "file_MB": round(some[0].stat().st_size / 1e6, 2)}
+        result["read_whole_seconds_each"] = _wall(lambda: [Fingerprint.load(path) for path in some]) / len(some)
+        result["first_scan_seconds"] = _wall(lambda: known_in(folder, vectors=True))
+        result["later_scan_seconds"] = _wall(lambda: known_in(folder, vectors=True))
+        found = known_in(folder, vectors=True)
+        vectors_FD = np.stack([subject.vector_D for subject in found.subjects if subject.vector_D is not None])
+
+        def query() -> None:
+            Vectors.of([subject.label for subject in found.subjects], vectors_FD).nearest(vectors_FD[:1], 20)
+
+        result["query_seconds"] = _wall(query)
+        result["index_MB"] = round(artifacts.list_artifacts("fingerprint-index")[0].stat().st_size / 1e6, 1)
+    return result
+
+
+def _wall(work: Callable[[], object]) -> float:
+    """Seconds that pass, for reading files is not only the processor's time."""
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+@contextmanager
+def patched_home(place: str) -> Iterator[None]:
+    """A cache folder of its own."""
+    before = os.environ.get("FNET_HOME")
+    os.environ["FNET_HOME"] = str(Path(place) / "home")
+    try:
+        yield
+    finally:
+        os.environ.pop("FNET_HOME")
+        if before is not None:
+            os.environ["FNET_HOME"] = before
+
+
 def _recall(at_QC: np.ndarray, families_F: np.ndarray) -> float:
     """The share of relatives that are among the nearest, the fingerprint itself left out."""
     hits = wanted = 0
@@ -226,7 +285,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--children", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--part", choices=["pairs", "nearest", "both"], default="both")
+    parser.add_argument("--part", choices=["pairs", "nearest", "folder", "both"], default="both")
     parser.add_argument("--index", choices=["faiss"], help="also by an index of faiss-cpu")
     options = parser.parse_args()
     one = made_up("one", 0, 0)
@@ -242,6 +301,10 @@ def main() -> None:
     if options.part in ("nearest", "both"):
         many = nearest(options.count, options.children, options.index)
         result["nearest"] = {name: round(value, 5) for name, value in many.items()}
+    if options.part == "folder":
+        result["folder"] = {
+            name: round(value, 5) for name, value in folder_scan(options.count, options.children).items()
+        }
     result["peak_memory_MB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
     print(json.dumps(result, indent=1))
 
