@@ -21,7 +21,7 @@ from fnet_core.lineage.fingerprint import KIND, Fingerprint, ModelIdentity
 from fnet_core.lineage.signing import Signature
 from fnet_core.lineage.verdict import REFERENCE_FILE
 from fnet_core.networks.atlas import KIND as ATLAS
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, library
 
 MODEL, SAVED, FILE = "model", "saved", "file"
 _PLACES = {SAVED: KIND, FILE: f"{KIND}-upload"}
@@ -121,7 +121,10 @@ def _header(path: str, changed: int) -> Header:
 
 
 def keep(content: bytes, name: str) -> str:
-    """Check an uploaded fingerprint and keep it; the reference to it. `RequestError` names the file as uploaded."""
+    """Check an uploaded fingerprint and keep it; the reference to it.
+
+    `RequestError` names the file as uploaded, or says that the library is full.
+    """
     folder = Path(tempfile.mkdtemp(prefix="fnet-"))
     try:
         path = folder / "upload.safetensors"
@@ -131,7 +134,10 @@ def keep(content: bytes, name: str) -> str:
         digest = found.content_digest()
         if found.signature:
             digest = artifacts.digest([digest, vars(found.signature)])
-        found.save(artifacts.artifact_path(_PLACES[FILE], digest))
+        target = artifacts.artifact_path(_PLACES[FILE], digest)
+        if not target.is_file():
+            library.check_room(len(content))
+            found.save(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return f"{FILE}:{digest}"

@@ -31,9 +31,9 @@ def _arrays(content: bytes, name: str) -> str:
         path.write_bytes(content)
         try:
             kind = artifacts.read_header(path)["kind"]
-            library.check_room(len(content))
             if kind == ATLAS:
                 Atlas.load(path)
+                library.check_room(len(content))
                 target = artifacts.artifact_path(atlases.UPLOADS, artifacts.file_digest(path))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with artifacts.atomic_file(target) as temporary:

@@ -7,6 +7,7 @@ from support.atlases import hand_atlas
 from support.kin import member
 from support.pages import page, said, save_atlas
 
+from dashboard import fingerprints
 from fnet_core.interventions.edits import Edit, edit_networks, edits_text
 from fnet_core.lineage.fingerprint import KIND
 from fnet_core.storage import artifacts, library
@@ -158,6 +159,20 @@ def test_the_limit_takes_what_can_be_computed_again_and_a_full_library_is_told()
     at = upload(at, ("p.json", big))
     assert "The library is full: " in at.error[0].value
     assert [entry.kind for entry in library.library().entries] == [f"{KIND}-upload"]
+
+
+def test_a_fingerprint_for_a_comparison_or_an_audit_finds_the_library_full_too(monkeypatch, tmp_path):
+    member("ant", 0).save(tmp_path / "f.safetensors")
+    content = (tmp_path / "f.safetensors").read_bytes()
+    monkeypatch.setattr(library, "LEAST_LIMIT", 1)
+    monkeypatch.setenv(library.LIMIT_VARIABLE, f"{1.5 * len(content) / 1e6} MB")
+    reference = fingerprints.keep(content, "f.safetensors")
+    assert fingerprints.keep(content, "f.safetensors") == reference  # it is there already
+    member("ant", 1).save(tmp_path / "g.safetensors")
+    at = page("audit")
+    at.file_uploader(key="audit_upload").upload("g.safetensors", (tmp_path / "g.safetensors").read_bytes())
+    at.run()
+    assert "The library is full: " in at.error[0].value and len(library.library().entries) == 1
 
 
 def test_a_variable_fixes_the_limit(monkeypatch):
