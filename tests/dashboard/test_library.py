@@ -7,9 +7,10 @@ from support.atlases import hand_atlas
 from support.kin import member
 from support.pages import page, said, save_atlas
 
-from dashboard import fingerprints
+from dashboard import atlases, fingerprints
 from fnet_core.interventions.edits import Edit, edit_networks, edits_text
 from fnet_core.lineage.fingerprint import KIND
+from fnet_core.networks.example import EXAMPLE, example_atlas
 from fnet_core.storage import artifacts, library
 from fnet_core.storage.contents import contents_of
 
@@ -131,6 +132,18 @@ def test_files_are_imported_apart_from_what_was_computed(tmp_path):
     at = picked(opened(page("library"), "atlas"), "atlas")
     at.button(key="library_open").click().run()
     assert not at.exception and not at.error and "3 networks" in said(at)
+
+
+def test_edits_find_an_imported_atlas_and_the_example(tmp_path):
+    atlas = hand_atlas()
+    atlas.save(tmp_path / "a.safetensors")
+    edits = edits_text([edit_networks(atlas, [1], 1.5)], atlas.recipe)
+    at = upload(
+        page("library"), ("a.safetensors", (tmp_path / "a.safetensors").read_bytes()), ("e.json", edits.encode())
+    )
+    at = opens(at, "edits")
+    assert at.session_state["selection"].atlas.startswith(atlases.IMPORTED) and "Edits from the library" in said(at)
+    assert atlases.key_of(example_atlas().recipe) == EXAMPLE and atlases.key_of({"model": {1, 2}}) is None
 
 
 @pytest.mark.parametrize(
