@@ -80,12 +80,16 @@ def _count(number: int, thing: str) -> str:
 
 
 def _atlas(header: Header) -> str:
-    return _networks(header["recipe"], len(header["labels"]))
+    return _networks(header["recipe"], len(header["labels"]), len(header["passages"]))
 
 
-def _networks(recipe: Header, networks: int) -> str:
+def _networks(recipe: Header, networks: int, passages: int) -> str:
     site, scope = site_title(recipe["site"]), scope_title(recipe["scope"])
-    return f"{_count(networks, 'network')}, {site}, {scope}, {_count(recipe['passages'], 'passage')}"
+    return f"{_count(networks, 'network')}, {site}, {scope}, {_count(passages, 'passage')}"
+
+
+def _request(recipe: Header) -> str:
+    return _networks(recipe, recipe["components"], recipe["passages"])
 
 
 def _fingerprint(header: Header) -> str:
@@ -144,9 +148,7 @@ _SAID: dict[str, Callable[[Header], str]] = {
     "layer-factors": lambda header: (
         f"networks of layers, for pruning, {header['recipe']['components']} in each of {header['layers']} layers"
     ),
-    "asked": lambda header: (
-        f"which atlas answers a request: {_networks(header['recipe'], header['recipe']['components'])}"
-    ),
+    "asked": lambda header: f"which atlas answers a request: {_request(header['recipe'])}",
     "capabilities": lambda header: f"answers of a model, {_battery(header)}",
     "lesions": lambda header: (
         f"answers under lesions, {_count(len(header['networks']), 'network')}, {_battery(header)}"

@@ -91,6 +91,16 @@ def test_edits_are_opened_on_the_intervene_page():
     assert "There is no edits" in page("intervene", atlas=key, edits=entry.key).error[0].value
 
 
+def test_a_plan_is_opened_on_the_prune_page():
+    recipe = {"model": "tiny", "method": "wanda-sp", "ratio": 0.3, "threshold": None, "share": "neurons", "even": True}
+    recipe |= {"protected": [0, 1], "scores": {"heads": False, "seed": 3}, "masks_digest": "m"}
+    entry = library.add_text("plan", json.dumps({"kind": "fnet-prune-plan", "recipe": recipe}))
+    at = opens(page("library"), "plan")
+    chosen = at.session_state["selection"]
+    assert (chosen.model, chosen.plan) == ("tiny", entry.key)
+    assert chosen.prune == "method:wanda-sp,percent:30,first:0,last:1,even:1,seed:3"
+
+
 def test_edits_whose_networks_are_not_here_say_what_to_do():
     atlas = hand_atlas()
     library.add_text("edits", edits_text([edit_networks(atlas, [1], 1.5)], atlas.recipe))

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
-from support.pages import ROOT, page, said
+from support.pages import page, said
 from support.prune_page import (
     BARE,
     FREE,
     METHODS,
-    PASTED,
     expected,
     metrics,
     press,
@@ -214,22 +213,13 @@ def test_export_saves_a_model_that_loads_with_its_figures():
 def test_a_plan_of_the_library_sets_the_controls_until_they_change():
     plan, _ = expected(ratio=0.3, heads=True)
     entry = library.add_text("plan", plan_text(plan))
-    at = AppTest.from_file(str(ROOT / "home.py"), default_timeout=60)
-    at.switch_page("pages/library.py")
-    run(at)
-    at.session_state["library_plan"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
-    run(at)
-    at.session_state["prune_source"], at.session_state["prune_pasted"] = prune_state.PASTE, PASTED
-    at.session_state["prune_methods"], at.session_state["prune_fill"] = METHODS, False
-    get_loaded("tiny")
-    at.button(key="library_open").click()
-    settled(run(at))
+    at = settled(prune_page("", plan=entry.key))
     assert at.session_state["selection"].plan == entry.key and at.session_state["selection"].model == "tiny"
     assert at.session_state["prune_percent"] == 30 and at.session_state["prune_method"] == "wanda-sp"
     assert at.session_state["prune_heads"] and at.session_state["prune_first"] == 0
     assert "method:wanda-sp" in at.session_state["selection"].prune
     assert "Settings of a plan in the library: the same neurons and heads go." in said(at)
-    at.session_state["prune_percent"] = 40
+    at.slider(key="prune_percent").set_value(40)
     settled(run(at))
     assert at.session_state["selection"].plan is None and "of a plan in the library" not in said(at)
 

@@ -64,7 +64,7 @@ def test_only_what_is_new_or_changed_is_read(folder, reads):
     member("elk", 0).save(folder / "elk-0.safetensors")
     member("ant", 9).save(folder / "ant-0.safetensors")
     os.utime(folder / "ant-0.safetensors", (1, 1))
-    (folder / "zoo.safetensors").write_bytes(b"nothing")
+    (folder / "zoo.safetensors").write_bytes(b"nothing at all")
     reads.clear()
     found = known_in(folder, vectors=True)
     assert sorted(reads) == ["ant-0.safetensors", "elk-0.safetensors", "zoo.safetensors"]

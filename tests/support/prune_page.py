@@ -23,7 +23,7 @@ FREE = BARE + ",compensation:none"
 """Nothing is protected: the tiny model has two layers."""
 
 
-def prune_page(prune: str = FREE, model: str | None = "tiny", **state: object) -> AppTest:
+def prune_page(prune: str = FREE, model: str | None = "tiny", plan: str | None = None, **state: object) -> AppTest:
     """The page on the tiny starter with a small calibration text and yardstick; curves are not filled."""
     if model == "tiny":
         get_loaded("tiny")
@@ -42,6 +42,8 @@ def prune_page(prune: str = FREE, model: str | None = "tiny", **state: object) -
         at.query_params["model"] = model
     if prune:
         at.query_params["prune"] = prune
+    if plan:
+        at.query_params["plan"] = plan
     at.switch_page("pages/prune.py")
     return run(at)
 
