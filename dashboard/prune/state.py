@@ -191,8 +191,8 @@ def settings_of(text: str) -> tuple[dict[str, Any], dict[str, object]]:
     try:
         recipe = json.loads(text)["recipe"]
         first, last = recipe["protected"]
-        asked = {name: recipe[name] for name in ("method", "ratio", "threshold", "share", "even")}
-        asked = PlanRequest(**asked, protected=(first, last), heads=bool(recipe["scores"]["heads"]))
+        told = {name: recipe[name] for name in ("method", "ratio", "threshold", "share", "even")}
+        asked = PlanRequest(**told, protected=(first, last), heads=bool(recipe["scores"]["heads"]))
         scores, masks = recipe["scores"], recipe["masks_digest"]
         seed, components = scores.get("seed", ScoreRequest.seed), scores.get("components", ScoreRequest.components)
         if not (isinstance(masks, str) and isinstance(seed, int) and isinstance(components, int)):
