@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         secret_probes,
     )
     from fnet_core.api_capabilities import capabilities, keep_only, lesions
+    from fnet_core.api_reports import bundle, label, replay, report
     from fnet_core.given import passages
     from fnet_core.networks.atlas import Atlas
 
@@ -40,6 +41,7 @@ __all__ = [
     "__version__",
     "amplify",
     "audit",
+    "bundle",
     "capabilities",
     "changes",
     "compare",
@@ -50,6 +52,7 @@ __all__ = [
     "independence",
     "inhibit",
     "keep_only",
+    "label",
     "lesions",
     "listen",
     "load",
@@ -60,6 +63,8 @@ __all__ = [
     "plan_published",
     "prune",
     "recur",
+    "replay",
+    "report",
     "scan",
     "secret_probes",
 ]
@@ -68,6 +73,7 @@ _ELSEWHERE = {
     "Atlas": "fnet_core.networks.atlas",
     "passages": "fnet_core.given",
     **dict.fromkeys(("capabilities", "keep_only", "lesions"), "fnet_core.api_capabilities"),
+    **dict.fromkeys(("bundle", "label", "replay", "report"), "fnet_core.api_reports"),
 }
 
 

@@ -39,6 +39,7 @@ from fnet_core.lineage.taking import find_fingerprint, fingerprint_of, taken_ali
 from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks import finding, listening
+from fnet_core.networks.annotations import annotated
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases
 from fnet_core.networks.halves import split_half
@@ -84,8 +85,8 @@ def find_atlas(
     """
     request = finding.AtlasRequest(name_of(model), passages(source), **choices)
     if isinstance(model, str):
-        return finding.find_atlas(request, report, publish=publish).answer
-    return finding.atlas_of(model, request, report, publish=publish).answer
+        return annotated(finding.find_atlas(request, report, publish=publish).answer)
+    return annotated(finding.atlas_of(model, request, report, publish=publish).answer)
 
 
 def recur(

@@ -89,6 +89,7 @@ _EMPTY = {
     "fingerprint": "None yet. Every fingerprint that is taken on the pages Compare and Audit stands here.",
     "plan": "None yet. 'Keep in the library' on the Prune page puts a plan here.",
     "edits": "None yet. 'Keep in the library' on the Intervene page puts edits here.",
+    "labels": "None yet. What you write on networks on the Networks page stands here, one file for each atlas.",
     "measurement": "None yet. Perplexities, scores and comparisons stand here, so that none is made twice.",
 }
 

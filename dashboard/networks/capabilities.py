@@ -18,7 +18,9 @@ from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.example import EXAMPLE
 from fnet_core.plotting import capabilities as figures
+from fnet_core.reporting.stored import bundled_lesions
 from fnet_core.storage import artifacts
 from fnet_core.time_left import LESIONS as LESION_STAGES
 
@@ -67,6 +69,13 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
         return
     if found:
         _matrix(atlas, network, found)
+    elif bundled := _bundled(key, request.lesion):
+        settings = bundled.recipe
+        st.caption(
+            f"This matrix comes with FNet: {words.count(settings['asked']['items'], 'item')} per capability, "
+            f"{words.count(settings['draws'], 'random lesion')}. Nothing had to be measured."
+        )
+        _matrix(atlas, network, bundled)
     elif job is None:
         st.caption(
             "Each network is changed alone, and the model is asked again: subject and verb, induction, closing quotes, "
@@ -74,6 +83,18 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
             "the same layers are changed alike. Press 'Measure'; it takes minutes to an hour, and what is measured is "
             "kept."
         )
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _of_example() -> LesionMatrix | None:
+    return bundled_lesions(atlases.load(EXAMPLE))
+
+
+def _bundled(key: str, asked: LesionRequest) -> LesionMatrix | None:
+    """The matrix that comes with the project, where its networks are shown and this change of them is asked for."""
+    found = _of_example() if key == EXAMPLE else None
+    same = found is not None and (found.gain, found.recipe["threshold"]) == (asked.gain, asked.threshold)
+    return found if same else None
 
 
 def _controls(key: str, atlas: Atlas, threshold: float) -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import atlases, notices, selection, threshold
-from dashboard.networks import heading, scan, table, views
+from dashboard.networks import files, heading, labelling, scan, table, views
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.contexts import led_by_positions
@@ -14,7 +14,7 @@ _THRESHOLD = "threshold_slider"
 @st.fragment
 def explorer(key: str) -> None:
     """Draw the atlas of this key; a sentence when the network in the address does not exist."""
-    atlas = atlases.load(key)
+    atlas = labelling.annotated(key)
     try:
         atlas.layers_of(selection.current().network)
     except RequestError as error:
@@ -26,9 +26,14 @@ def explorer(key: str) -> None:
         network = selection.current().network
         scan.draw(key, atlas, network, beyond)
     with left:
-        networks = table.layer_filter(atlas)
+        box, save = st.columns([4, 1], gap="small")
+        with save:
+            files.draw(key, beyond)
+        with box:
+            networks = labelling.search(atlas, table.layer_filter(atlas))
         table.pick(atlas, networks)
         table.table(atlas, networks, beyond)
+        labelling.draw(key, atlas, network)
     views.tabs(atlas, network, beyond)
 
 

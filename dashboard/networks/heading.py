@@ -11,5 +11,5 @@ def of(atlas: Atlas, network: int) -> str:
     return (
         f'<div style="border-left:.45rem solid {colour_of(atlas, network)};padding-left:.7rem">'
         f'<div style="font-size:.85rem;opacity:.7">Network {network}</div>'
-        f'<div style="font-size:1.25rem;font-weight:600">{escape(atlas.labels[network])}</div></div>'
+        f'<div style="font-size:1.25rem;font-weight:600">{escape(atlas.named[network])}</div></div>'
     )

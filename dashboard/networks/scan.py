@@ -90,7 +90,11 @@ def _sent(key: str, threshold: float) -> dict[str, Any]:
 
 
 def _selected(atlas: Atlas, ordered: Territories, network: int) -> dict[str, Any]:
-    return {"selected": network, "elsewhere": [places.tolist() for places in ordered.elsewhere(atlas, network)]}
+    return {
+        "selected": network,
+        "labels": list(atlas.named),
+        "elsewhere": [places.tolist() for places in ordered.elsewhere(atlas, network)],
+    }
 
 
 def _order(ordered: Territories) -> list[int]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import selection, stepper, words
-from dashboard.networks import halves
+from dashboard.networks import halves, labelling
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.blocks import block_name
 from fnet_core.networks.recurrence import LEVELS, STABLE, TRUSTED, Recurrence
@@ -16,6 +16,9 @@ _COLUMNS = {
     "network": st.column_config.NumberColumn("#", width=36, help="The network's number, largest variance first."),
     "label": st.column_config.TextColumn(
         "Label", width=106, help="The words at which the network is most active, strongest first."
+    ),
+    "mark": st.column_config.TextColumn(
+        "Said", width=34, help="What a person said: ✓ the label fits, ✗ it does not, ✎ there is a note."
     ),
     "variance": st.column_config.NumberColumn(
         "Variance",
@@ -79,7 +82,8 @@ def pick(atlas: Atlas, networks: Sequence[int]) -> None:
         networks,
         selection.current().network,
         lambda network: selection.choose(network=network),
-        line=lambda k: f"{k} · {atlas.labels[k]}",
+        line=lambda k: f"{k} · {atlas.named[k]}",
+        shortcuts=("p", "n"),
     )
 
 
@@ -89,14 +93,17 @@ def table(atlas: Atlas, networks: Sequence[int], threshold: float) -> None:
     rows["variance"] = 100.0 * rows["variance"]
     key = selection.current().atlas
     found = halves.known(key) if key else None
-    columns = [name for name in _COLUMNS if found or name != "recurrence"]
+    shown = {"recurrence": found, "mark": atlas.annotations}
+    columns = [name for name in _COLUMNS if shown.get(name, True)]
+    if atlas.annotations:
+        rows["mark"] = [labelling.mark(atlas, network) for network in networks]
     if found:
         rows["recurrence"] = found.correlation_K[list(networks)]
     chosen = networks.index(selection.current().network)
     selection.mirror(_TABLE, {"selection": {"rows": [chosen], "columns": [], "cells": []}})
     st.caption(
         f"{words.count(len(networks), 'network')}, largest variance first. Click one to see it; sort by a "
-        "column's head. The label is made of the words at which a network peaks. " + _trust(atlas, found)
+        "column's head. The label is made of the words at which a network peaks, or a person's. " + _trust(atlas, found)
     )
     if key and found is None:
         halves.offer(key, atlas)

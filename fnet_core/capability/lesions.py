@@ -241,13 +241,18 @@ class LesionRequest:
         return model.recipe("torch", "transformers", "scipy") | {
             "battery": battery.digest,
             "asked": battery.asked,
-            "edits": artifacts.digest([[k, edit_changes([edit])] for k, edit in edits.items()]),
+            "edits": edits_digest(edits),
             "gain": self.gain,
             "threshold": self.threshold,
             "draws": self.draws,
             "seed": self.seed,
             "method_version": METHOD_VERSION,
         }
+
+
+def edits_digest(edits: dict[int, Edit]) -> str:
+    """What tells one set of lesions from another."""
+    return artifacts.digest([[k, edit_changes([edit])] for k, edit in edits.items()])
 
 
 def found_in(atlas: Atlas) -> Running | None:

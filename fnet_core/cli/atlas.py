@@ -60,6 +60,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
+    from fnet_core.networks.annotations import annotated
     from fnet_core.networks.asked import find
     from fnet_core.networks.recurrence import LEVELS
 
@@ -69,6 +70,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         from fnet_core.networks.halves import with_known_recurrence
 
         atlas = with_known_recurrence(atlas)
+    atlas = annotated(atlas)
     if options.out is not None:
         path = Path(options.out)
         atlas.save(path)

@@ -14,7 +14,9 @@ import pandas as pd
 from fnet_core.choices import DEFAULT_THRESHOLD, Scope, Site
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
+from fnet_core.networks import annotations as people
 from fnet_core.networks import telling
+from fnet_core.networks.annotations import Annotations
 from fnet_core.networks.blocks import layer_blocks
 from fnet_core.networks.recurrence import ARRAYS, STABLE, Recurrence
 from fnet_core.storage import artifacts
@@ -53,6 +55,8 @@ class Atlas(Described):
     """How well each network comes back in two halves of the passages; None where that was not computed."""
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
+    annotations: Annotations = field(default_factory=dict)
+    """What a person said of networks; `annotations.annotated` adds what is kept on this machine."""
 
     @property
     def site(self) -> Site:
@@ -79,6 +83,12 @@ class Atlas(Described):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The networks' labels: a person's where there is one, otherwise the automatic one."""
+        said = self.annotations
+        return tuple(said[k].label or label if k in said else label for k, label in enumerate(self.labels))
 
     @property
     def layer_count(self) -> int:
@@ -167,7 +177,7 @@ class Atlas(Described):
         table = pd.concat(found, ignore_index=True)
         table = table.iloc[np.argsort(-table["z"].abs().to_numpy(), kind="stable")].reset_index(drop=True)
         table.insert(0, "network", network)
-        table.insert(1, "label", self.labels[network])
+        table.insert(1, "label", self.named[network])
         return table
 
     def all_key_neurons(self, threshold: float) -> pd.DataFrame:
@@ -178,14 +188,15 @@ class Atlas(Described):
         """One row per network: network, label, variance, stability, key_neurons, layers, first_layer, last_layer.
 
         `variance` is a share (0 to 1); `layers` counts the layers that hold key neurons, and first and last
-        name them (-1 where there are none). Where the halves were computed, recurrence and trusted follow stability.
+        name them (-1 where there are none). Where the halves were computed, recurrence and trusted follow stability;
+        where a person said something of a network, verdict and note end the table.
         """
         counts_KL = self.key_counts(threshold)
         some = counts_KL > 0
         table = pd.DataFrame(
             {
                 "network": np.arange(len(self)),
-                "label": self.labels,
+                "label": self.named,
                 "variance": self.variance_K,
                 "stability": self.stability_K,
                 "key_neurons": counts_KL.sum(axis=1),
@@ -197,6 +208,9 @@ class Atlas(Described):
         if self.halves is not None:
             table.insert(4, "recurrence", self.halves.correlation_K)
             table.insert(5, "trusted", self.trusted_K)
+        if self.annotations:
+            said = [self.annotations.get(network, people.Annotation()) for network in range(len(self))]
+            table["verdict"], table["note"] = [each.verdict for each in said], [each.note for each in said]
         return table
 
     def parcellation(self, threshold: float) -> np.ndarray:
@@ -313,6 +327,8 @@ class Atlas(Described):
         if self.halves is not None:
             arrays |= {f"halves.{name}": array for name, array in self.halves.arrays.items()}
             header["halves"] = self.halves.recipe
+        if said := people.as_json(self.annotations):
+            header["annotations"] = said
         artifacts.save_artifact(path, KIND, arrays, header, FORMAT)
 
     @classmethod
@@ -338,6 +354,7 @@ class Atlas(Described):
             else None,
             seconds=header["seconds"],
             peak_memory_bytes=header["peak_memory_bytes"],
+            annotations=people.from_json(header.get("annotations", {})),
         )
 
 

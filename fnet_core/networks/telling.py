@@ -25,6 +25,7 @@ def summary_of(atlas: "Atlas", threshold: float) -> dict[str, Any]:
             {
                 "id": int(row["network"]),
                 "label": row["label"],
+                **_said(atlas, row["network"]),
                 "variance": float(row["variance"]),
                 "stability": float(row["stability"]),
                 **{name: row[name] for name in ("recurrence", "trusted") if name in row},
@@ -41,6 +42,12 @@ def summary_of(atlas: "Atlas", threshold: float) -> dict[str, Any]:
         "peak_memory_bytes": atlas.peak_memory_bytes,
         "recipe": atlas.recipe,
     }
+
+
+def _said(atlas: "Atlas", network: int) -> dict[str, str]:
+    """What a person said of a network, with the automatic label; nothing where nobody said anything."""
+    said = atlas.annotations.get(network)
+    return {"automatic": atlas.labels[network], "verdict": said.verdict, "note": said.note} if said else {}
 
 
 def facts_of(atlas: "Atlas") -> dict[str, object]:

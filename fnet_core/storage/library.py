@@ -31,13 +31,14 @@ COMPUTED = (
     *("asked", "capabilities", "lesions", "preservation", "fingerprint-index"),
 )
 """Kinds that can be computed again."""
-MADE = ("atlas-upload", "fingerprint-upload", "plan", "edits")
+MADE = ("atlas-upload", "fingerprint-upload", "plan", "edits", "labels")
 """Kinds that a person saved or imported."""
 TITLES = {
     "atlas": "Atlases",
     "fingerprint": "Fingerprints",
     "plan": "Plans",
     "edits": "Edits",
+    "labels": "Labels",
     "measurement": "Measurements",
 }
 """The shelves, by what stands on them."""
@@ -48,8 +49,9 @@ _SHELVES = {
     "fingerprint-upload": "fingerprint",
     "plan": "plan",
     "edits": "edits",
+    "labels": "labels",
 }
-_TEXTS = ("plan", "edits")
+_TEXTS = ("plan", "edits", "labels")
 """Kinds that are JSON texts; the others are safetensors files."""
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _UNCOUNTED_BYTES = 64 * 10**6

@@ -7,7 +7,9 @@ in the log says so.
 import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -18,6 +20,17 @@ from fnet_core._version import __version__
 from fnet_core.storage import artifacts, library
 
 log = logging.getLogger(__name__)
+_afresh = ContextVar("afresh", default=False)
+
+
+@contextmanager
+def afresh() -> Iterator[None]:
+    """Inside, this thread finds nothing in the store and keeps nothing in it: every answer is computed."""
+    token = _afresh.set(True)
+    try:
+        yield
+    finally:
+        _afresh.reset(token)
 
 
 class Keepable(Protocol):
@@ -84,7 +97,7 @@ def stamped(recipe: dict[str, Any]) -> dict[str, Any]:
 def known(kind: Kind[Kept], recipe: dict[str, Any], suffices: Callable[[Kept], bool] = lambda _: True) -> Kept | None:
     """The answer if the store has it in a file that can be read, and if what that holds `suffices`."""
     path = kind.path(recipe)
-    answer, _ = _read(kind, path)
+    answer, _ = (None, "") if _afresh.get() else _read(kind, path)
     if answer is not None and not suffices(answer):
         return None
     if answer is not None:
@@ -94,8 +107,10 @@ def known(kind: Kind[Kept], recipe: dict[str, Any], suffices: Callable[[Kept], b
 
 
 def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
-    """Keep an answer, in place of a file that could not be read; one line in the log tells of that."""
+    """Keep an answer, in place of a file that could not be read; one line in the log tells of that. Its file."""
     path = kind.path(recipe)
+    if _afresh.get():
+        return path
     _, problem = _read(kind, path)
     if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
         os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))

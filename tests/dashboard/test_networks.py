@@ -144,7 +144,8 @@ def test_an_atlas_of_layers_lists_one_layer_at_a_time():
 def test_the_scan_is_sent_with_the_page():
     key = save_atlas()
     at = page("networks", atlas=key, threshold="2.5")
-    (sent,) = [json.loads(element.proto.mixed.json or element.proto.json) for element in at.get("bidi_component")]
+    every = [json.loads(element.proto.mixed.json or element.proto.json) for element in at.get("bidi_component")]
+    (sent,) = [data for data in every if "runs" in data]
     assert sent["selected"] == 0 and sent["networks"] == 3 and sent["widths"] == [4, 6, 5]
     areas = {network: 0 for network in range(3)}
     for runs in sent["runs"]:
