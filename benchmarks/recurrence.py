@@ -1,19 +1,21 @@
 """How much text until networks come back, and what split-half recurrence says about text not seen at all.
 
-    python -m benchmarks.recurrence [MODEL ...] --halves 24 48 96 [--text FILE] [--score]
-                                    [--components 16 32] [--contrasts cube exp] [--sketch 2 8]
+    python -m benchmarks.recurrence [MODEL ...] --halves 96 24 48 [--text FILE --more 24 96 192] [--score]
+                                    [--components 32 16] [--contrasts cube exp] [--sketch 4 2 8] [--draw FILE.html]
     python -m benchmarks.recurrence [MODEL ...] --changed 24 96
     python -m benchmarks.recurrence [MODEL ...] --trusted 24 96
     python -m benchmarks.recurrence [MODEL ...] --single 12 [--components 10 32]
     python -m benchmarks.recurrence [MODEL ...] [--passages 12 24 48] [--text FILE --more 96 192] [--components 32]
 
-With --halves: the split-half recurrence of the networks of the first so many passages, bundled or of a text. Numbers of
-networks, contrasts and sizes of the sketch (in directions per network) are varied one at a time, the others at their
-first. With --score how well the networks come back in the score passages, which none of them has read.
+With --halves: the split-half recurrence of the networks of the first so many bundled passages (none where no number is
+given), and of --more passages of a text. Numbers of bundled passages, of networks, contrasts and sizes of the sketch
+(in directions per network) are varied one at a time, the others at their first; the text is read with the first of all.
+With --score how well the networks come back in the score passages, which none of them has read. --draw writes the
+curves with intervals and chance.
 
 With --changed: how many networks are trusted with the one number of passages and with the other, and the ten networks
 that changed most, with both labels. With --trusted: the trusted networks of so many passages by their labels, with the
-largest share of their strongest tokens that comes from one passage.
+largest share of their strongest tokens that comes from one passage, and the words of the label that no other has.
 
 With --single, as in arXiv 2502.20408: the group's networks against those found in one passage alone, for so many
 passages; how many have an IoU above 0.2, beside chance and beside the recurrence in halves.
@@ -24,6 +26,7 @@ networks of the find passages by their split-half recurrence, and how well they 
 """
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
@@ -31,7 +34,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.recurrence_curves import Setting, one_at_a_time, print_curves
+from benchmarks.recurrence_curves import Text, print_curves
 from fnet_core import texts
 from fnet_core.choices import CONTRASTS
 from fnet_core.decomposition.canica import SKETCH_FACTOR
@@ -40,7 +43,7 @@ from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases
 from fnet_core.networks.finding import AtlasRequest, atlas_of
 from fnet_core.networks.halves import recurrence_of
-from fnet_core.networks.labels import strongest_passage
+from fnet_core.networks.labels import strongest_passage, words_of_tokens
 from fnet_core.networks.recurrence import STABLE, TRUSTED, Recurrence
 from fnet_core.networks.request import LEAST_PASSAGES
 from fnet_core.networks.singles import in_singles
@@ -57,7 +60,8 @@ def main() -> None:
     parser.add_argument("--text", type=Path)
     parser.add_argument("--more", nargs="*", type=int, default=[])
     parser.add_argument("--components", nargs="*", type=int, default=[32])
-    parser.add_argument("--halves", nargs="*", type=int, default=[])
+    parser.add_argument("--halves", nargs="*", type=int)
+    parser.add_argument("--draw", type=Path, metavar="FILE.html")
     parser.add_argument("--score", action="store_true")
     parser.add_argument("--changed", nargs=2, type=int, metavar=("BEFORE", "AFTER"))
     parser.add_argument("--trusted", nargs="*", type=int, default=[])
@@ -71,13 +75,13 @@ def main() -> None:
         _trusted(options.models, options.trusted, options.components[0])
     elif options.single:
         _single(options.models, options.single, options.components)
-    elif options.halves:
-        passages = texts.from_file(options.text) if options.text else texts.for_networks()
-        varied = one_at_a_time(options.components, options.contrasts, options.sketch)
-        settings = [Setting(name, *values) for name in options.models for values in varied]
-        print_curves(
-            settings, options.text.name if options.text else "bundled", passages, options.halves, options.score
-        )
+    elif options.halves is not None:
+        ways = options.components, options.contrasts, options.sketch
+        given = [Text.varied("bundled", texts.for_networks(), options.halves, *ways)] if options.halves else []
+        if options.text and options.more:
+            first = [own[:1] for own in ways]
+            given.append(Text.varied(options.text.stem, texts.from_file(options.text), options.more, *first))
+        print_curves(options.models, given, options.score, options.draw)
     else:
         _disjoint(options, options.components[0])
 
@@ -121,14 +125,27 @@ def _changed(names: list[str], before: int, after: int, components: int) -> None
 
 def _trusted(names: list[str], counts: list[int], components: int) -> None:
     """Trusted networks by their labels, with what one passage has of their strongest tokens."""
-    print("| model | passages | # | abs(r) | from one passage | which | label |\n" + "|---" * 7 + "|")
+    columns = ("model", "passages", "#", "abs(r)", "from one passage", "which", "label", "words of one passage")
+    print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|")
     for name, count in product(names, counts):
         atlas = _atlas(name, texts.for_networks()[:count], components)
         share_K, passage_K = strongest_passage(atlas.courses)
+        passages_of = _passages_of(atlas)
         for network in np.flatnonzero(atlas.trusted_K):
             where = atlas.passages[passage_K[network]].name
             figures = f"{atlas.halves.correlation_K[network]:.2f} | {share_K[network]:.0%} | {where}"
-            print(f"| {name} | {count} | {network} | {figures} | {atlas.labels[network]} |", flush=True)
+            words = [word for word in atlas.labels[network].split(" · ") if passages_of[word.casefold()] == 1]
+            cells = (name, count, network, figures, atlas.labels[network], ", ".join(words) or "none")
+            print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+def _passages_of(atlas: Atlas) -> Counter[str]:
+    """In how many passages each word of the labels stands, without regard to case."""
+    return Counter(
+        word
+        for passage, offsets_T2 in zip(atlas.passages, atlas.offsets, strict=True)
+        for word in {word.casefold() for word in words_of_tokens(passage.text, offsets_T2)}
+    )
 
 
 def _single(names: list[str], count: int, components: list[int]) -> None:

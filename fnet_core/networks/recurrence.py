@@ -156,3 +156,11 @@ class Recurrence(Described):
 
 
 ARRAYS = ("partner_K", "correlation_K", "overlap_K", "chance_correlation_DK", "chance_overlap_DK")
+
+
+def mean_interval(values: np.ndarray, draws: int = 2000) -> tuple[float, float]:
+    """The 95 % percentile interval of a mean, (n,) values resampled; the same numbers for the same values."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(draws, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
