@@ -13,6 +13,7 @@ from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.blocks import layer_blocks
+from fnet_core.networks.copies import on_common_neurons
 from fnet_core.networks.matching import abs_products, map_correlation, mask_overlap, partners, standardized, taken
 from fnet_core.networks.recurrence import CHANCE_DRAWS, Recurrence
 from fnet_core.storage import memo
@@ -27,9 +28,11 @@ def compare_atlases(
     """How well the networks of `a` come back in `b`, matched one to one by their maps.
 
     Both must have the same neurons in the same layers; RequestError says which shape differs. Other texts, seeds,
-    scopes and sites of the same width may be compared, and an edited copy. Atlases of one scope are compared block by
-    block.
+    scopes and sites of the same width may be compared, an edited copy, and a pruned one, over the neurons that it kept.
+    Atlases of one scope are compared block by block.
     """
+    neurons = sum(a.widths_L), sum(b.widths_L)
+    a, b = on_common_neurons(a, b)
     _same_shape(a, b)
     scope = a.scope
     if scope == b.scope:
@@ -38,7 +41,7 @@ def compare_atlases(
         scope, a_maps, b_maps = "model", (_spread(a),), (_spread(b),)
     found = _held_against(a_maps, b_maps, scope, a.widths_L, threshold, draws, seed)
     recipe = {
-        "title": f"Networks of {_name(a)} in {_name(b)}",
+        "title": f"Networks of {_name(a)} in {_name(b)}{_common(a, max(neurons))}",
         "a": a.recipe,
         "b": b.recipe,
         "threshold": threshold,
@@ -151,6 +154,12 @@ def _same_shape(a: Atlas, b: Atlas) -> None:
                 f"Layer {layer} has {one:,} neurons in {_name(a)} and {other:,} in {_name(b)}; their networks have no "
                 "common neurons. Compare their fingerprints instead."
             )
+
+
+def _common(atlas: Atlas, neurons: int) -> str:
+    """How many of so many neurons are compared, unless it is all of them."""
+    common = sum(atlas.widths_L)
+    return "" if common == neurons else f", over the {common:,} of {neurons:,} neurons that both have"
 
 
 def _name(atlas: Atlas) -> str:

@@ -102,6 +102,7 @@ def _recipe(
         "pruned_from_digest": loaded.digest,
         "plan": _published(pruning.plan.recipe(), loaded),
         "compensation": pruning.compensation,
+        "kept": pruning.plan.masks(),
         "summary": summary,
         "perplexity": {name: result.summary() for name, result in perplexities.items()},
     }

@@ -113,7 +113,7 @@ class PrunePlan(Described):
         return self.removed_neurons == 0 and self.removed_heads == 0
 
     def masks(self) -> dict[str, Any]:
-        """The keep-masks as a digest, which tells one cut from another whatever method led to it."""
+        """The keep-mask of every layer as hexadecimal bits, the first neuron first."""
         return {
             "mlp": [np.packbits(keep).tobytes().hex() for keep in self.keep_mlp],
             "heads": [np.packbits(keep).tobytes().hex() for keep in self.keep_heads],
