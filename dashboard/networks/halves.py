@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from dashboard import atlases, charts, jobs, selection, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import known_recurrence, recurrence_of
-from fnet_core.networks.recurrence import AGREEMENT, RECURRENCE, Recurrence
+from fnet_core.networks.recurrence import LEVELS, RECURRENCE, STABLE, Recurrence
 from fnet_core.networks.request import HALVES_STAGES, LEAST_PASSAGES
 from fnet_core.plotting import recurrence as figures
 
@@ -37,13 +38,14 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
     """The figure with its sentence, or the button that computes it."""
     found, job = known(key), _job(key)
     if found:
-        _sentence(found, network)
+        _sentence(found, trusted(found, atlas), network)
         charts.draw(
-            figures.coming_back(found, network),
+            figures.coming_back(found, network, trusted(found, atlas)),
             "halves_figure",
             f"Circles: how alike the network's two maps are (abs r), found in two halves of the {len(atlas.passages)} "
             f"passages that share no text. Diamonds: how far its key neurons at |z| > {DEFAULT_THRESHOLD:g} are the "
-            "same ones (IoU). Dotted lines: what 95 of 100 shuffles of the neurons stay below.",
+            "same ones (IoU). Hollow: not to be trusted. Dotted lines: what 95 of 100 shuffles of the neurons stay "
+            "below.",
         )
         charts.download_csv(
             "Table (CSV)",
@@ -87,12 +89,17 @@ def _begin(key: str, atlas: Atlas) -> None:
     selection.choose(view="Recurrence")
 
 
-def _sentence(found: Recurrence, network: int) -> None:
+def trusted(found: Recurrence, atlas: Atlas) -> np.ndarray:
+    """bool (K,): the networks that come back and that all restarts find."""
+    return found.trusted_K & (atlas.stability_K >= STABLE)
+
+
+def _sentence(found: Recurrence, trusted_K: np.ndarray, network: int) -> None:
     st.markdown(
         f"**Network {network}: maps agree at {found.correlation_K[network]:.2f}**, key neurons at "
         f"{found.overlap_K[network]:.2f}. {found.recurring()} of {words.count(len(found), 'network')} come back (IoU "
         f"above {found.bar():.2g}); by chance {found.recurring_by_chance():.1f} would. "
-        f"{int(found.trusted_K.sum())} are to be trusted: {AGREEMENT}."
+        f"{int(trusted_K.sum())} are to be trusted: {LEVELS}."
     )
 
 

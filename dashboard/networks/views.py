@@ -5,7 +5,8 @@ import json
 import streamlit as st
 
 from dashboard import atlases, charts, coloured_text, notices, selection, stepper, words
-from dashboard.networks import capabilities, contexts, halves, own_text
+from dashboard.networks import capabilities, contexts, elsewhere, halves, own_text
+from dashboard.networks.switch import switch
 from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import networks
@@ -13,6 +14,7 @@ from fnet_core.plotting import networks
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
 _VIEW, _SEEN = "view", "view_in_address"
+_HALVES, _OTHER = "Two halves of the text", "Another atlas"
 
 
 def spatial_map(atlas: Atlas, network: int, threshold: float) -> None:
@@ -126,9 +128,10 @@ def connectivity(atlas: Atlas, network: int, threshold: float) -> None:
 
 
 def recurrence(atlas: Atlas, network: int, threshold: float) -> None:
-    """Whether the network comes back in other text, and in which passages it works."""
+    """Whether the network comes back in other text or in another atlas, and in which passages it works."""
     if key := selection.current().atlas:
-        halves.draw(key, atlas, network)
+        against = switch("Held against", [_HALVES, _OTHER], "recurrence_against")
+        (elsewhere if against == _OTHER else halves).draw(key, atlas, network)
     charts.draw(
         networks.recurrence(atlas, network),
         "recurrence",

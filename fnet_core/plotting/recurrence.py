@@ -5,6 +5,7 @@ Shape legend: K networks.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fnet_core.choices import CONTRASTS
-from fnet_core.networks.recurrence import Recurrence, mean_interval
-from fnet_core.plotting.style import ACCENT, GREY, MARK, finish, legend_above, network_colour
+from fnet_core.networks.recurrence import TRUSTED, Recurrence, mean_interval
+from fnet_core.plotting.style import ACCENT, GREY, MARK, finish, legend_above, network_colour, rgba
 
 _SHOWN = (
     ("maps", "correlation_K", "correlation_level", ACCENT, "circle"),
@@ -21,30 +22,50 @@ _SHOWN = (
 )
 
 
-def coming_back(found: Recurrence, selected: int | None = None) -> go.Figure:
-    """Each network's map correlation and IoU of key neurons, with the level that shuffled neurons stay below."""
+def coming_back(found: Recurrence, selected: int | None = None, trusted_K: np.ndarray | None = None) -> go.Figure:
+    """Each network's map correlation above its IoU of key neurons, and the levels of trust and of shuffled neurons.
+
+    Networks that are not in `trusted_K`, by default those that `found` trusts, are drawn hollow.
+    """
     figure = go.Figure()
-    names = [f"{network} · {label}" for network, label in enumerate(found.labels)]
+    names = [f"{network} · {escape(label, quote=False)}" for network, label in enumerate(found.labels)]
+    trusted_K = found.trusted_K if trusted_K is None else trusted_K
     for name, values, level, colour, symbol in _SHOWN:
         figure.add_scatter(
             x=list(range(len(found))),
             y=getattr(found, values),
             mode="markers",
             name=name,
-            customdata=names,
+            customdata=[
+                [network, "trusted" if own else "not trusted"] for network, own in zip(names, trusted_K, strict=True)
+            ],
             marker={
-                "color": f"rgb{colour}",
-                "symbol": symbol,
+                "color": rgba(colour, 1.0),
+                "symbol": [symbol if own else f"{symbol}-open" for own in trusted_K],
                 "size": [13 if network == selected else 8 for network in range(len(found))],
+                "line": {"width": 1.5},
+                "opacity": 1.0,
             },
-            hovertemplate="%{customdata}<br><b>%{y:.2f}</b> (" + name + ")<extra></extra>",
+            hovertemplate="%{customdata[0]}, %{customdata[1]}<br><b>%{y:.2f}</b> (" + name + ")<extra></extra>",
         )
-        figure.add_hline(
-            y=getattr(found, level), line={"color": f"rgb{colour}", "dash": "dot", "width": 1}, opacity=0.8
-        )
-    figure.add_hline(y=0, line={"color": f"rgb{GREY}", "width": 1}, opacity=0.4)
+        figure.add_hline(y=getattr(found, level), line={"color": rgba(colour, 0.8), "dash": "dot", "width": 1})
+    figure.data[0].error_y = {
+        "array": np.zeros(len(found)),
+        "arrayminus": found.correlation_K - found.overlap_K,
+        "color": rgba(GREY, 0.35),
+        "thickness": 1,
+        "width": 0,
+    }
+    figure.add_hline(
+        y=TRUSTED,
+        line={"color": rgba(GREY, 0.9), "dash": "dash", "width": 1},
+        annotation={"text": f"trusted from {TRUSTED:g}", "font": {"color": rgba(GREY, 1.0)}, "yshift": -1},
+        annotation_position="top right",
+    )
+    figure.add_hline(y=0, line={"color": rgba(GREY, 0.4), "width": 1})
     figure.update_yaxes(range=[-0.03, 1.03])
-    return finish(figure, "Does each network come back?", "network", "agreement (0 to 1)", height=360)
+    figure.update_xaxes(range=[-0.7, len(found) - 0.3])
+    return legend_above(finish(figure, "Does each network come back?", "network", "agreement (0 to 1)", height=380))
 
 
 @dataclass(frozen=True, eq=False)

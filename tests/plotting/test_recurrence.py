@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fnet_core.networks.recurrence import mean_interval
-from fnet_core.plotting.recurrence import Setting, curves
+from fnet_core.networks.recurrence import TRUSTED, Recurrence, mean_interval
+from fnet_core.plotting.recurrence import Setting, coming_back, curves
 
 
 def setting(passages: int = 96, components: int = 32, contrast: str = "cube", r=(0.5, 0.9), text="bundled") -> Setting:
@@ -49,3 +49,16 @@ def test_the_interval_of_a_mean_narrows_with_the_root_of_the_number_and_holds_th
     assert low < values.mean() < high
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
     assert mean_interval(np.array([0.7])) == (0.7, 0.7)
+
+
+def test_networks_that_are_not_trusted_are_hollow_and_the_level_of_trust_is_drawn():
+    chance = np.full((20, 3), 0.01)
+    values = np.array([0.9, 0.85, 0.3]), np.array([0.5, 0.4, 0.1])
+    found = Recurrence({}, ("a", "<b>", "c"), np.arange(3), *values, chance, chance)
+    maps, keys = coming_back(found, selected=2).data
+    assert maps.marker.symbol == ("circle", "circle", "circle-open") and keys.marker.symbol[2] == "diamond-open"
+    assert maps.marker.size == (8, 8, 13) and maps.customdata[1][0] == "1 · &lt;b&gt;"
+    np.testing.assert_allclose(np.subtract(maps.y, maps.error_y.arrayminus), keys.y)
+    figure = coming_back(found, trusted_K=np.array([True, False, False]))
+    assert figure.data[0].marker.symbol == ("circle", "circle-open", "circle-open")
+    assert {TRUSTED, 0.01} <= {line.y0 for line in figure.layout.shapes}
