@@ -29,8 +29,16 @@ def pair(tmp_path_factory):
     return whole, copy, plan.keep_mlp
 
 
+_found: dict[tuple[str, str, str], Atlas] = {}
+
+
 def atlas(loaded: models.LoadedModel, scope: str = "model", site: str = "mlp") -> Atlas:
-    return atlas_of(loaded, AtlasRequest(loaded.name, texts.bundled("find")[:4], site, scope, 3, restarts=2)).answer
+    """The atlas of a few passages, found once for all tests."""
+    key = loaded.name, scope, site
+    if key not in _found:
+        request = AtlasRequest(loaded.name, texts.bundled("find")[:4], site, scope, 3, restarts=2)
+        _found[key] = atlas_of(loaded, request).answer
+    return _found[key]
 
 
 @pytest.mark.parametrize("scope", ["model", "window:2"])
