@@ -129,6 +129,9 @@ def curves(found: Sequence[Setting]) -> go.Figure:
     for number, axis in enumerate(shown):
         figure.update_xaxes(title_text=_AXES[axis], row=number // columns + 1, col=number % columns + 1)
     figure.update_yaxes(title_text="mean abs(r)", col=1)
+    for number in range(len(shown), rows * columns):
+        place = {"row": number // columns + 1, "col": number % columns + 1}
+        figure.update_xaxes(visible=False, **place).update_yaxes(visible=False, **place)
     return legend_above(figure)
 
 

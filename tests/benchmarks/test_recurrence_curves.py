@@ -27,8 +27,10 @@ def test_rows_are_those_of_atlases_and_are_computed_once(monkeypatch, tmp_path, 
     assert len(found) == 3
     for (way, count), row in found.items():
         atlas = find_atlas(AtlasRequest("tiny", passages[:count], components=3, contrast=way.contrast)).answer
-        np.testing.assert_allclose(row["r"], atlas.halves.correlation_K, atol=1e-6)
-        assert row["trusted"] == atlas.trusted_K.tolist() and row["tokens"] == atlas.tokens
+        order = np.argsort(row["r"]), np.argsort(atlas.halves.correlation_K)  # an atlas's networks stand by variance
+        np.testing.assert_allclose(np.array(row["r"])[order[0]], atlas.halves.correlation_K[order[1]], atol=1e-5)
+        assert np.array_equal(np.array(row["trusted"])[order[0]], atlas.trusted_K[order[1]])
+        assert row["tokens"] == atlas.tokens
 
 
 def test_too_few_passages_for_the_counts():
