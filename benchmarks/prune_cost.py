@@ -1,10 +1,11 @@
 """What scoring costs beside a bare forward pass, how soon the slider has an answer, and how fast the smaller model is.
 
-    python -m benchmarks.prune_cost [MODEL] [--rounds 5] [--ratio 0.3] [--passages 8] [--scoring]
+    python -m benchmarks.prune_cost [MODEL] [--rounds 5] [--ratio 0.3] [--passages 8] [--scoring] [--published]
 
 Every round measures a bare forward pass over the calibration text, then each kind of scoring on an empty store, then
 the slider on the first score passages: seconds to the first estimate, to the last, and for the same ratio again. At the
-end the medians with the lowest and highest.
+end the medians with the lowest and highest. `--published`: scoring by `fn` as its paper ran it too, on all bundled
+passages and beside a bare pass over these.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch
 from benchmarks.timing import timed, told
 from fnet_core import texts
 from fnet_core.activations.reading import tokenize
+from fnet_core.choices import PUBLISHED_COMPONENTS
 from fnet_core.evaluation.speed import compare_speed
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.models import loading as models
@@ -25,6 +27,7 @@ from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import known_pruned_perplexity, prepare
 from fnet_core.pruning.measuring import measure_pruning
 from fnet_core.pruning.plan import plan_for
+from fnet_core.pruning.published import published_groups
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest, find_scores
 
@@ -71,6 +74,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="smollm2-135m")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scoring", action="store_true", help="leave the slider and the smaller model out")
+    parser.add_argument("--published", action="store_true", help="also score by fn as its paper ran it")
     parser.add_argument("--ratio", type=float, default=0.3)
     parser.add_argument("--passages", type=int, default=8, help="score passages for the slider")
     options = parser.parse_args()
@@ -90,6 +94,13 @@ def main() -> None:
                 name = " and ".join(methods)
                 times.setdefault(name, []).append((seconds / bare, cpu / bare_cpu))
                 print(f"  scoring by {name}: {seconds:.2f} s, {seconds / bare:.2f} times as long", flush=True)
+            if options.published:
+                passages = texts.for_networks()
+                own = ScoreRequest(passages, components=PUBLISHED_COMPONENTS, groups=published_groups(len(passages)))
+                whole, _, whole_cpu = timed(lambda own=own: bare_forward(loaded, own.passages))
+                _, seconds, cpu = timed(lambda own=own: find_scores(loaded, ["fn"], own))
+                times.setdefault("fn as published", []).append((seconds / whole, cpu / whole_cpu))
+                print(f"  scoring by fn as published: {seconds:.2f} s, {cpu:.2f} of its processors", flush=True)
             for where, ratio in (
                 () if options.scoring else (("set for the first time", options.ratio), ("moved", options.ratio / 2))
             ):
