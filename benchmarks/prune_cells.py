@@ -42,11 +42,18 @@ from fnet_core.storage.place import home
 from fnet_core.texts import Passage
 
 TOKENS = {"small": 6_600, "large": 65_000}
-SELECTIONS = ("wanda-sp", "flap", "obs", "networks")
+SELECTIONS = ("wanda-sp", "flap", "obs", "networks", "obs-networks")
 STAND_INS = ("bias", "ridge", "networks", "blend")
 BASELINES = (("flap", "bias"), ("wanda-sp", "ridge"), ("obs", "ridge"))
 """What is to be met or beaten."""
-CONTENDERS = (*BASELINES, ("networks", "networks"), ("obs", "blend"), ("networks", "blend"), ("wanda-sp", "blend"))
+CONTENDERS = (
+    *BASELINES,
+    ("obs-networks", "blend"),
+    ("networks", "networks"),
+    ("networks", "blend"),
+    ("obs", "blend"),
+    ("wanda-sp", "blend"),
+)
 WINDOW, WINDOWS = 512, 60
 KEEP_SCATTERS = 20_000
 """Tokens of calibration text from which its Gram matrices are kept on disk until all cells are measured."""

@@ -30,6 +30,7 @@ from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.perplexity import ratio as paired_ratio
 
 STARTERS = ("smollm2-135m", "gemma3-270m")
+OURS = {"networks", "obs-networks", "blend"}
 RATIOS = (0.2, 0.1, 0.3, 0.5)
 
 
@@ -96,7 +97,7 @@ def lines(model: str, size: str, draws: int, ratios: Sequence[float]) -> Iterato
             yield f"| {pair[0]} | {pair[1]} | " + " | ".join(told) + " |"
     yield ""
     for ratio in ratios:
-        ours = [row for (r, pair), row in rows.items() if r == ratio and row.draws and {*pair} & {"networks", "blend"}]
+        ours = [row for (r, pair), row in rows.items() if r == ratio and row.draws and {*pair} & OURS]
         if (reference := best[ratio]) and ours:
             top = min(ours, key=lambda row: row.value)
             missing = sum(not rows[ratio, pair].draws for pair in BASELINES)

@@ -100,7 +100,7 @@ LEAST_SQUARES: tuple[Compensation, ...] = ("ridge", "blend")
 
 DEFAULT_COMPENSATION: Compensation = "networks"
 
-METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "obs", "magnitude", "random")
+METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "obs", "obs-networks", "magnitude", "random")
 """Every way to score neurons for pruning; `pruning` says what each is."""
 
 DEFAULT_METHOD = "networks"

@@ -25,6 +25,7 @@ _COLOURS = {
     "wanda-sp": network_colour(0),
     "flap": network_colour(1),
     "obs": network_colour(2),
+    "obs-networks": network_colour(6),
     "magnitude": network_colour(5),
     "random": rgba(GREY, 1.0),
 }

@@ -15,7 +15,7 @@ from torch import Tensor
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.calibration import Moments
-from fnet_core.pruning.compensation import Factors, Replacement, layer_factors
+from fnet_core.pruning.compensation import Factors, Replacement, layer_factors, networks_gram
 from fnet_core.pruning.factors import LayerFactors
 from fnet_core.pruning.gram import BlockScatter, Scatter, merged
 from fnet_core.pruning.least_squares import (
@@ -94,15 +94,3 @@ def blended(scatter: Scatter, factors: Factors, keep_N: Tensor, share: float, st
     """
     measured_NN = penalised(scatter.covariance(), scatter.mean_N, factors.start_SN, strength)
     return networks_gram(factors, keep_N).lerp_(measured_NN, share)
-
-
-def networks_gram(factors: Factors, keep_N: Tensor) -> Tensor:
-    """The covariance of a layer's inputs by its networks, (N, N) float64, that `network_replacement` rests on.
-
-    Each special token before a text is one more factor there. A kept input that never changes on text says nothing.
-    """
-    spikes_SN = torch.where(keep_N & (factors.own_N == 0), 0.0, factors.start_SN - factors.mean_N)
-    gram_NN = factors.loading_KN.T @ factors.covariance_KK @ factors.loading_KN
-    gram_NN.addmm_(spikes_SN.T, spikes_SN)
-    gram_NN.diagonal().add_(torch.where(factors.own_N > 0, factors.own_N, 1.0))
-    return gram_NN

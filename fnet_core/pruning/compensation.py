@@ -114,3 +114,16 @@ def network_replacement(factors: Factors, keep_N: Tensor) -> Replacement:
     decode_KN = torch.where(keep_N, 0.0, loading_KN)
     offset_N = torch.where(keep_N, 0.0, factors.mean_N) - (factors.mean_N @ encode_NK) @ decode_KN
     return Replacement(offset_N.float(), encode_NK.float(), decode_KN.float())
+
+
+def networks_gram(factors: Factors, keep_N: Tensor) -> Tensor:
+    """The covariance of a layer's inputs by its networks, (N, N) float64, that `network_replacement` rests on.
+
+    Each special token before a text is one more factor there. A kept input that never changes on text says nothing.
+    """
+    silent_N = keep_N & (factors.own_N == 0)
+    spikes_SN = torch.where(silent_N, 0.0, factors.start_SN - factors.mean_N)
+    gram_NN = factors.loading_KN.T @ factors.covariance_KK @ factors.loading_KN
+    gram_NN.addmm_(spikes_SN.T, spikes_SN)
+    gram_NN.diagonal().add_(torch.where(silent_N, 1.0, factors.own_N))
+    return gram_NN

@@ -80,6 +80,16 @@ METHODS: dict[str, Method] = {
         "layer",
         units.by_surgeon,
     ),
+    "obs-networks": Method(
+        "Surgeon on networks (FNet)",
+        "As the optimal brain surgeon, but what neurons have in common is what their layer's networks carry, and the "
+        "rest of each varies on its own: little text tells that, where all pairs of neurons ask for much.",
+        "this project; networks after arXiv 2508.05239, the surgeon after Hassibi and Stork 1993",
+        "inputs",
+        "layer",
+        units.by_network_surgeon,
+        seeded=True,
+    ),
     "magnitude": Method(
         "Magnitude", "The norm of a neuron's weights; looks at no text.", "control", None, "layer", units.by_magnitude
     ),

@@ -15,6 +15,7 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import attention_projections, head_size, heads_per_group, mlp_projections, weight_of
 from fnet_core.progress import Report, silent
 from fnet_core.pruning.calibration import Calibration, Moments
+from fnet_core.pruning.compensation import Factors, networks_gram
 from fnet_core.pruning.gram import read_scatters
 from fnet_core.pruning.least_squares import penalised
 from fnet_core.texts import Passage
@@ -55,6 +56,18 @@ def removal_errors(
         errors.append(input_errors(weight_ON, gram_NN) if one_by_one else unit_errors(weight_ON, gram_NN, size))
     calibration = Calibration(scatter.tokens, tuple(moments[:layers]), tuple(moments[layers:]))
     return calibration, RemovalErrors(errors[:layers], errors[layers:])
+
+
+def network_errors(weight_ON: Tensor, factors: Factors, size: int = 1) -> Tensor:
+    """The errors of units of `size` inputs, (N / size,) float64, where all that inputs share is by their networks.
+
+    An input that never changes gets a billionth of the mean variance, so that there is an inverse.
+    """
+    gram_NN = networks_gram(factors, torch.zeros(len(factors.own_N), dtype=torch.bool))
+    floor = 1e-9 * max(float(gram_NN.diagonal().mean()), 1e-30)
+    gram_NN.diagonal().add_(torch.where(factors.own_N > 0, 0.0, floor))
+    weight_ON = weight_ON.double().cpu()
+    return input_errors(weight_ON, gram_NN) if size == 1 else unit_errors(weight_ON, gram_NN, size)
 
 
 def input_errors(weight_ON: Tensor, gram_NN: Tensor) -> Tensor:

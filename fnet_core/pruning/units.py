@@ -25,7 +25,7 @@ from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.factors import LayerFactors
-from fnet_core.pruning.surgeon import RemovalErrors
+from fnet_core.pruning.surgeon import RemovalErrors, network_errors
 
 _Inputs = TypeVar("_Inputs", Moments, Factors)
 
@@ -95,6 +95,22 @@ def by_surgeon(seen: Seen) -> Units:
     """What the layer's output has lost once a unit is gone, and all that cost less before it, see `surgeon`."""
     assert seen.errors is not None
     return _arrays(seen.errors.mlp_L), _arrays(seen.errors.attention_L)
+
+
+def by_network_surgeon(seen: Seen) -> Units:
+    """The same where inputs have in common what their layer's networks say, see `surgeon.network_errors`."""
+    assert seen.factors is not None
+    model = seen.loaded.model
+    outs = attention_projections(model) if seen.heads else []
+    mlp_L = [
+        network_errors(weight_of(mlp.down), factors)
+        for mlp, factors in zip(mlp_projections(model), seen.factors.mlp_L, strict=True)
+    ]
+    heads_L = [
+        network_errors(weight_of(attention.out), factors, seen.group_size)
+        for attention, factors in zip(outs, seen.factors.attention_L, strict=True)
+    ]
+    return _arrays(mlp_L), _arrays(heads_L)
 
 
 def by_magnitude(seen: Seen) -> Units:

@@ -90,4 +90,4 @@ def test_the_most_telling_come_first_and_later_draws_hold_the_contenders_alone()
     assert [(c.method, c.compensation) for c in every[: len(CONTENDERS)]] == list(CONTENDERS)
     assert every[0] == Cell("a", "small", 0, 0.2, "flap", "bias") and len(set(every)) == len(every)
     assert {(c.method, c.compensation) for c in every if c.draw} == set(CONTENDERS)
-    assert len([c for c in every if c.draw == 0]) == 2 * 2 * 2 * 16
+    assert len([c for c in every if c.draw == 0]) == 2 * 2 * 2 * 20

@@ -9,13 +9,15 @@ from support.tiny_models import starting_tokenizer
 
 from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import tokenize
-from fnet_core.models.modules import mlp_projections, weight_of
+from fnet_core.models.modules import attention_projections, head_size, heads_per_group, mlp_projections, weight_of
 from fnet_core.pruning import surgeon
 from fnet_core.pruning.anatomy import anatomy
+from fnet_core.pruning.compensation import Factors
+from fnet_core.pruning.factors import find_factors
 from fnet_core.pruning.plan import make_plan
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import find_scores
-from fnet_core.pruning.surgeon import DAMPING, input_errors, unit_errors
+from fnet_core.pruning.surgeon import DAMPING, input_errors, network_errors, unit_errors
 
 
 def refitted_error(weight, gram, keep) -> float:
@@ -93,3 +95,29 @@ def test_scores_of_a_model_are_those_of_its_captured_inputs():
         scores.mlp[1][gone].max(), rel=1e-3
     )
     np.testing.assert_allclose(scores.mean_mlp[1], x.mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_on_networks_the_covariance_is_the_factor_models_written_out(heads):
+    loaded = loaded_tiny("llama", tokenizer=starting_tokenizer())
+    request = REQUEST.with_heads(heads)
+    found = find_scores(loaded, ["obs-networks"], request)["obs-networks"]
+    factors = find_factors(loaded, PASSAGES, REQUEST.components, REQUEST.seed, heads)
+    size = head_size(loaded.model) * heads_per_group(loaded.model)
+    sites = [(mlp_projections(loaded.model)[1].down, factors.mlp_L[1], found.mlp[1], 1)]
+    if heads:
+        sites.append((attention_projections(loaded.model)[1].out, factors.attention_L[1], found.heads[1], size))
+    for projection, model, scores, each in sites:
+        loading, spikes = model.loading_KN.numpy(), (model.start_SN - model.mean_N).numpy()
+        gram = loading.T @ model.covariance_KK.numpy() @ loading + spikes.T @ spikes + np.diag(model.own_N)
+        weight = weight_of(projection).detach().double().numpy()
+        np.testing.assert_allclose(scores, by_brute_force(weight, gram, each), rtol=1e-6)
+    assert bool(found.heads) is heads
+
+
+def test_on_networks_an_input_that_never_changes_goes_first_unless_it_speaks_at_a_start_token():
+    loading = torch.tensor([[1.0, 1.0, 0.0, 0.0]]).double()
+    start, own = torch.tensor([[0.0, 0.0, 0.0, 5.0]]).double(), torch.tensor([0.5, 0.5, 0.0, 0.0]).double()
+    factors = Factors(torch.zeros(4).double(), loading, torch.eye(1).double(), own, start)
+    order = network_errors(torch.ones(3, 4), factors).argsort().tolist()
+    assert order[0] == 2 and order[-1] == 3
