@@ -38,10 +38,11 @@ from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.taking import find_fingerprint, fingerprint_of, taken_alike
 from fnet_core.models import loading
 from fnet_core.models.loading import LoadedModel
-from fnet_core.networks import finding, listening
+from fnet_core.networks import direct, finding, listening
 from fnet_core.networks.annotations import annotated
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases
+from fnet_core.networks.direct import DirectEffect
 from fnet_core.networks.halves import split_half
 from fnet_core.networks.listening import Heard
 from fnet_core.networks.recurrence import Recurrence
@@ -131,6 +132,21 @@ def listen(model: Model, atlas: Atlas, text: str, *, report: Report = silent) ->
     (4, 4)
     """
     return listening.listen(loaded_of(model, report), atlas, text, report)
+
+
+def direct_effect(
+    model: Model, atlas: Atlas, *, threshold: float = DEFAULT_THRESHOLD, seed: int = 0, report: Report = silent
+) -> DirectEffect:
+    """The tokens that each network would promote and suppress if what it writes went straight to the output.
+
+    Random neurons of the same layers stand beside them. Raises RequestError for the atlas of another model, and for a
+    site that is not written to the residual stream.
+
+    >>> found = direct_effect("tiny", find_atlas("tiny", components=4), threshold=2.0)
+    >>> len(found.table(0)), found.random_KM2.shape[1]
+    (20, 10)
+    """
+    return direct.direct_effect(loaded_of(model, report), atlas, threshold, seed, report)
 
 
 def inhibit(atlas: Atlas, *networks: int, threshold: float = DEFAULT_THRESHOLD) -> Edit:

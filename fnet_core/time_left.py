@@ -6,6 +6,7 @@ The tables give the relative lengths of stages, in the order in which they come.
 Stages = dict[str, float]
 
 LISTENING: Stages = {"loading": 3.0, "capturing": 1.0}
+LOGITS: Stages = {"loading": 3.0, "capturing": 4.0, "reading out": 3.0}
 MEASURING: Stages = {"loading": 1.0, "measuring": 12.0}
 RANKING: Stages = {"loading": 1.0, "ranking": 12.0}
 WRITING: Stages = {"loading": 1.0, "writing": 4.0}

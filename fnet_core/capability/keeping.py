@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from fnet_core.capability.battery import CHANCE, Battery
-from fnet_core.capability.lesions import found_in
 from fnet_core.capability.profiles import profile
 from fnet_core.checks import check_range, check_seed
 from fnet_core.choices import DEFAULT_THRESHOLD, LESION_DRAWS
@@ -29,6 +28,7 @@ from fnet_core.interventions.measuring import edit_changes, perplexity
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.running import Running, running
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.origin import found_in
 from fnet_core.progress import Report, part_of, silent
 from fnet_core.storage import artifacts, memo
 from fnet_core.storage.memo import Kind

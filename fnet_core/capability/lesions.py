@@ -33,6 +33,7 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths
 from fnet_core.models.running import Running, running
 from fnet_core.networks.atlas import Atlas
+from fnet_core.networks.origin import found_in
 from fnet_core.progress import Report, part_of, silent
 from fnet_core.storage import artifacts, memo
 from fnet_core.storage.memo import Kind
@@ -253,14 +254,6 @@ class LesionRequest:
 def edits_digest(edits: dict[int, Edit]) -> str:
     """What tells one set of lesions from another."""
     return artifacts.digest([[k, edit_changes([edit])] for k, edit in edits.items()])
-
-
-def found_in(atlas: Atlas) -> Running | None:
-    """The model of an atlas as it ran when the networks were found; None for an atlas that does not say."""
-    names = ("model", "model_digest", "device", "dtype")
-    if not all(isinstance(atlas.recipe.get(name), str) for name in names):
-        return None
-    return Running(*(atlas.recipe[name] for name in names))
 
 
 def lesion_recipe(atlas: Atlas, battery: Battery, request: LesionRequest) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ LONGEST_NAME = 80
 
 COMPUTED = (
     *("atlas", "fingerprint", "pair", "recurrence", "singles", "perplexity", "prune-scores", "layer-factors"),
-    *("asked", "capabilities", "lesions", "preservation", "fingerprint-index"),
+    *("asked", "capabilities", "lesions", "preservation", "fingerprint-index", "logits"),
 )
 """Kinds that can be computed again."""
 MADE = ("atlas-upload", "fingerprint-upload", "plan", "edits", "labels")
