@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.territories import alike_side_by_side
+from fnet_core.networks.links import links
 from fnet_core.plotting.style import (
     ACCENT,
     GREY,
@@ -30,6 +30,10 @@ from fnet_core.plotting.style import (
     threshold_scale,
 )
 
+MOST_CLICKABLE = 100
+"""The most networks of a connectivity matrix whose cells can be clicked, a point in each."""
+_UNSEEN = {"size": 10, "symbol": "square", "color": "rgba(0,0,0,0)"}
+"""The marker of points that are there to be clicked."""
 MAX_PARCELS = 12
 """The most networks that a parcellation colours; the others are grey."""
 
@@ -72,7 +76,10 @@ def network_map(atlas: Atlas, network: int, threshold: float) -> go.Figure:
 def layers_by_network(
     atlas: Atlas, threshold: float, selected: int | None = None, networks: Sequence[int] | None = None
 ) -> go.Figure:
-    """The share of each layer's neurons that are key neurons of each network; the selected one is framed."""
+    """The share of each layer's neurons that are key neurons of each network; the selected one is framed.
+
+    Unless there are too many cells a second trace has a point in each, with its network as customdata, for clicks.
+    """
     shown = np.arange(len(atlas)) if networks is None else np.asarray(networks)
     counts_LK = atlas.key_counts(threshold)[shown].T
     share_LK = 100.0 * counts_LK / np.array(atlas.widths_L)[:, None]
@@ -89,6 +96,22 @@ def layers_by_network(
             colorbar=colorbar("% of layer"),
         )
     )
+    if share_LK.size <= MOST_CLICKABLE**2:
+        layer_C, column_C = np.indices(share_LK.shape).reshape(2, -1)
+        figure.add_scatter(
+            x=[str(k) for k in shown[column_C]],
+            y=layer_C,
+            mode="markers",
+            marker=_UNSEEN,
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
+            customdata=[
+                [int(shown[k]), f"{counts_LK[i, k]:,}", f"{share_LK[i, k]:.1f}"]
+                for i, k in zip(layer_C, column_C, strict=True)
+            ],
+            hovertemplate="network %{x}, layer %{y}<br><b>%{customdata[1]} key neurons</b>, %{customdata[2]} % of the "
+            "layer<extra></extra>",
+        )
     if selected is not None and selected in shown:
         column = int(np.flatnonzero(shown == selected)[0])
         figure.add_shape(
@@ -99,7 +122,8 @@ def layers_by_network(
             y1=atlas.layer_count - 0.5,
             line={"color": colour_of(atlas, selected), "width": 2.5},
         )
-    figure.update_xaxes(type="category", nticks=20)
+    figure.update_xaxes(type="category", nticks=20, range=[-0.5, len(shown) - 0.5])
+    figure.update_yaxes(range=[-0.5, atlas.layer_count - 0.5])
     return finish(figure, "All networks by layer", "network", "layer", height=430)
 
 
@@ -191,15 +215,16 @@ _MOST_TICKS = 20
 
 
 def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[int] | None = None) -> go.Figure:
-    """The correlation of every two networks' time courses, networks with alike ones side by side."""
-    shown = np.arange(len(atlas)) if networks is None else np.asarray(networks)
-    r_KK = atlas.connectivity()[np.ix_(shown, shown)]
-    order_K = alike_side_by_side(r_KK)
-    shown, r_KK = shown[order_K], r_KK[np.ix_(order_K, order_K)]
-    np.fill_diagonal(r_KK, np.nan)
+    """The correlation of every two networks' time courses, networks with alike ones side by side.
+
+    Up to MOST_CLICKABLE networks a second trace has a point in every cell, with its row's and its column's network as
+    customdata, for clicks.
+    """
+    found = links(atlas, networks=networks)
+    shown, r_KK = found.order_K, found.r_KK
     strongest = np.nanmax(np.abs(r_KK)) if np.isfinite(r_KK).any() else 1.0
     limit = float(min(1.0, max(0.1, np.ceil(10 * strongest) / 10)))
-    names = [f"{k} · {atlas.labels[k]}" for k in shown]
+    names = [f"{k} · {atlas.labels[k].replace('<', '&lt;')}" for k in shown]
     figure = go.Figure(
         go.Heatmap(
             z=r_KK.astype(np.float32),
@@ -213,10 +238,12 @@ def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[i
             colorbar=colorbar("r"),
         )
     )
+    if len(shown) <= MOST_CLICKABLE:
+        _cells(figure, shown, names, r_KK)
     labelled = slice(None, None, -(-len(shown) // _MOST_TICKS))
     ticks = {"type": "category", "tickvals": names[labelled], "ticktext": [str(k) for k in shown[labelled]]}
-    figure.update_xaxes(ticks, constrain="domain")
-    figure.update_yaxes(ticks, scaleanchor="x", constrain="domain")
+    figure.update_xaxes(ticks, constrain="domain", range=[-0.5, len(shown) - 0.5])
+    figure.update_yaxes(ticks, scaleanchor="x", constrain="domain", range=[-0.5, len(shown) - 0.5])
     if selected is not None and selected in shown:
         at = int(np.flatnonzero(shown == selected)[0])
         line = {"color": colour_of(atlas, selected), "width": 2}
@@ -224,6 +251,21 @@ def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[i
         figure.add_shape(type="rect", x0=at - 0.5, x1=at + 0.5, y0=-0.5, y1=end, line=line)
         figure.add_shape(type="rect", x0=-0.5, x1=end, y0=at - 0.5, y1=at + 0.5, line=line)
     return finish(figure, "Connectivity of networks", "network", "network", height=560)
+
+
+def _cells(figure: go.Figure, shown: np.ndarray, names: list[str], r_KK: np.ndarray) -> None:
+    """A point that nobody sees in every cell beside the diagonal, for clicks."""
+    cells = np.argwhere(~np.eye(len(shown), dtype=bool))
+    figure.add_scatter(
+        x=[names[column] for _, column in cells],
+        y=[names[row] for row, _ in cells],
+        mode="markers",
+        marker=_UNSEEN,
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=[[int(shown[row]), int(shown[column]), f"{r_KK[row, column]:+.2f}"] for row, column in cells],
+        hovertemplate="network %{x}<br>network %{y}<br><b>r = %{customdata[2]}</b><extra></extra>",
+    )
 
 
 def recurrence(atlas: Atlas, network: int) -> go.Figure:
