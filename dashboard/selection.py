@@ -5,6 +5,7 @@ leads and the URL follows, unless the address itself was changed (back button, e
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -31,6 +32,10 @@ class Selection:
     """The open tab of the Networks page; None is the first."""
     passage: int | None = None
     """The passage that its text shows; None is the one where the network works most."""
+    linked: float | None = None
+    """abs(r) from which on the graph of networks has a link; None for one that gives a readable graph."""
+    beside: int | None = None
+    """The network that is held against the selected one."""
     job: str | None = None
     a: str | None = None
     """One side of a comparison, see `fingerprints.parse`; `b` is the other."""
@@ -41,6 +46,10 @@ class Selection:
     """The matched pair of networks that is looked at, 0 for the strongest."""
     audit: str | None = None
     """The audit that is shown, see `audit.kept`."""
+    edit: str | None = None
+    """What the Intervene page asks for, see `intervene.address`."""
+    pinned: str | None = None
+    """The edits that its results stand beside, written alike."""
     prune: str | None = None
     """What the Prune page asks for, see `prune.state`."""
     edits: str | None = None
@@ -98,7 +107,14 @@ def _write_url() -> None:
 def _parse(in_url: dict[str, str]) -> Selection:
     """The selection that URL values mean; what means nothing keeps its default and leaves a sentence."""
     wanted: dict[str, Any] = {name: in_url[name] for name in _TEXTS if in_url.get(name)}
-    readers = (("network", _network), ("pair", _pair), ("threshold", _threshold), ("passage", _passage))
+    readers: tuple[tuple[str, Callable[[str], float]], ...] = (
+        ("network", _network),
+        ("pair", _pair),
+        ("threshold", _threshold),
+        ("passage", _passage),
+        ("beside", _network),
+        ("linked", _linked),
+    )
     for name, read in readers:
         if name in in_url:
             try:
@@ -127,18 +143,24 @@ def _whole(text: str, what: str) -> int:
 
 
 def _threshold(text: str) -> float:
+    return round(_number(text, "threshold", LOWEST, HIGHEST), 1)
+
+
+def _linked(text: str) -> float:
+    return round(_number(text, "links from a correlation of", 0.0, 0.95), 2)
+
+
+def _number(text: str, what: str, low: float, high: float) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not LOWEST <= value <= HIGHEST:
-        raise RequestError(
-            f"The address asks for threshold '{text[:40]}'; choose a number from {LOWEST:g} to {HIGHEST:g}."
-        )
-    return round(value, 1)
+    if not low <= value <= high:
+        raise RequestError(f"The address asks for {what} '{text[:40]}'; choose a number from {low:g} to {high:g}.")
+    return value
 
 
 _PROBLEM = "selection_problem"
 _NAMES = [field.name for field in fields(Selection)]
-_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "audit", "prune", "edits", "plan")
+_TEXTS = ("model", "atlas", "view", "job", "a", "b", "compared", "audit", "edit", "pinned", "prune", "edits", "plan")
 _DEFAULTS = asdict(Selection())

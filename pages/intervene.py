@@ -79,6 +79,7 @@ def page() -> None:
         notices.error(str(error))
     with left:
         controls.draw(key, atlas)
+    state.write()
     with right:
         results.draw(key, atlas)
 

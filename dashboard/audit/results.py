@@ -5,13 +5,14 @@ import shlex
 
 import streamlit as st
 
-from dashboard import charts, fingerprints, notices, selection, words
+from dashboard import charts, commands, fingerprints, notices, selection, words
 from dashboard.audit.kept import Members
 from fnet_core.lineage.audit import Audit
 from fnet_core.plotting import audit as figures
 from fnet_core.plotting.lineage import untitled
 from fnet_core.reporting.audit import report_html
 from fnet_core.reporting.comparison import NO_PROOF
+from fnet_core.reporting.recipes import PLACES
 
 MATRIX, TABLE, _OPEN = "audit_matrix", "audit_table", "audit_open"
 
@@ -168,9 +169,7 @@ def _save(found: Audit) -> None:
         )
         charts.download_csv("Pairs (CSV)", found.table(), "audit.csv", key="audit_csv", icon=":material/table:")
     names = shlex.join(found.labels)
-    st.subheader("On the command line", anchor=False)
-    st.code(f"fnet audit {names} --html audit.html", language="bash", wrap_lines=True)
-    st.caption("Models stand here by their own names: where one is a folder or a file, write its place.")
+    commands.draw([f"fnet audit {names} --html audit.html"], [PLACES])
 
 
 def _compare(members: Members, a: int, b: int) -> None:

@@ -6,6 +6,7 @@ import re
 import streamlit as st
 
 from dashboard import charts, fingerprints, words
+from dashboard import commands as command_lines
 from fnet_core.lineage.comparison import Comparison
 from fnet_core.reporting.comparison import beyond_the_commands, commands, report_html
 
@@ -67,9 +68,7 @@ def draw(found: Comparison, compared: str) -> None:
             "the passages, and how it was made, and no weights. Anybody can compare with it here or on the command "
             "line."
         )
-    st.subheader("On the command line", anchor=False)
-    st.code("\n".join(commands(found)), language="bash", wrap_lines=True)
-    st.caption(words.plain(" ".join(beyond_the_commands(found))))
+    command_lines.draw(commands(found), beyond_the_commands(found))
 
 
 def _plain(name: str) -> str:

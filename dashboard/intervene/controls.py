@@ -137,7 +137,7 @@ def _row(atlas: Atlas, network: int | str) -> None:
             on_change=lambda: state.set_gain(network, float(st.session_state[box])),
         )
         cross.button(
-            "",
+            f"Do not edit {'all networks' if isinstance(network, str) else f'network {network}'}",
             key=f"remove_{network}",
             icon=":material/close:",
             type="tertiary",
@@ -209,12 +209,18 @@ def checked(key: str, networks: Sequence[int] | None = None, controls: int | Non
         return None
 
 
-def changed_since(key: str, job: Job) -> bool:
-    """Whether the controls ask for something else than the job answers."""
+def request_or_none(key: str) -> EditRequest | None:
+    """What the controls ask for; None where something in them is wrong, which is said beside them."""
     try:
-        return state.request(key).key() != job.key
+        return state.request(key)
     except RequestError:
-        return False
+        return None
+
+
+def changed_since(key: str, job: Job | None) -> bool:
+    """Whether the controls ask for something else than the job answers."""
+    request = request_or_none(key)
+    return job is not None and request is not None and request.key() != job.key
 
 
 def submit(key: str) -> None:
@@ -222,6 +228,7 @@ def submit(key: str) -> None:
     request = checked(key)
     if request is None:
         return
+    state.keep()
 
     def compute(loaded: LoadedModel, report: JobReport, publish: Callable[[Intervention], None]) -> Intervention:
         measured = partial(

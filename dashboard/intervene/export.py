@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from dashboard import charts, exports, jobs, model_access, notices, words
+from dashboard import charts, commands, exports, jobs, model_access, notices, words
 from dashboard.intervene import controls, state
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import BAKING
@@ -15,6 +15,7 @@ from fnet_core.interventions.baking import FOLDABLE, bake
 from fnet_core.interventions.edits import edits_text
 from fnet_core.models.saving import destination
 from fnet_core.networks.atlas import Atlas
+from fnet_core.reporting.recipes import edit_commands
 
 _UPLOAD, _FOLDER, _PROBLEM = "edits_upload", "bake_folder", "export_problem"
 
@@ -36,6 +37,7 @@ def draw(key: str, atlas: Atlas, found: Outcome | None) -> None:
         )
     with model:
         _baking(key, atlas)
+    _commands(key, atlas)
 
 
 def _downloads(key: str, found: Outcome | None) -> None:
@@ -77,6 +79,13 @@ def _downloads(key: str, found: Outcome | None) -> None:
     )
     if found is None:
         st.caption("The result can be saved when a run is done.")
+
+
+def _commands(key: str, atlas: Atlas) -> None:
+    """How the command line makes what the controls ask for; nothing while that is wrong."""
+    if request := controls.request_or_none(key):
+        made = edit_commands(atlas, request.gains, request.threshold, request.yardstick, request.controls, request.seed)
+        commands.draw(made.lines, made.beyond)
 
 
 def _result(found: Outcome) -> dict:

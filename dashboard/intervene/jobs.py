@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard import jobs, owner, words
+from dashboard.intervene.address import Gains
 from dashboard.jobs import Compute
 from fnet_core import time_left
 from fnet_core.evaluation.yardstick import Yardstick
@@ -24,7 +25,6 @@ _STAGES = {
     BAKING: time_left.BAKING,
     KEEPING: time_left.KEEPING,
 }
-Gains = dict[int | str, float]
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,6 @@ def current(kind: str, atlas: str) -> Job | None:
         return job
     active = (job for job in manager().active(kind, owner.current()) if job.key.startswith(f"{atlas}:"))
     return next(active, None)
-
-
-def requested(atlas: str) -> EditRequest | None:
-    """What the job in the address was asked for, so that a copied link restores the edits."""
-    job = jobs.in_address()
-    request = jobs.request_of(job) if job and job.kind in _STAGES else None
-    return request if request and request.atlas == atlas else None
 
 
 def ended(job: Job | None) -> None:

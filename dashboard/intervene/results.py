@@ -3,13 +3,14 @@
 import streamlit as st
 
 from dashboard import charts, coloured_text, jobs, notices, stepper, words
-from dashboard.intervene import controls, export, keeping, sweeps, writing
+from dashboard.intervene import controls, export, keeping, pins, state, sweeps, writing
 from dashboard.intervene import jobs as intervene_jobs
 from dashboard.intervene.jobs import INTERVENTION
 from dashboard.jobs import Outcome
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.interventions import tables
 from fnet_core.interventions.measuring import Intervention
+from fnet_core.jobs import Job
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import interventions
 
@@ -32,17 +33,8 @@ def draw(key: str, atlas: Atlas) -> None:
     if jobs.under_way(job):
         jobs.live_result(job.id, _perplexities)
     else:
-        intervene_jobs.ended(job)
-        if job and job.state == "done" and (found := jobs.outcome(job)):
-            _perplexities(found)
-            if controls.changed_since(key, job):
-                st.caption(":material/edit: The controls were changed since; press 'Run' to measure them.")
-        elif job is None:
-            notices.info(
-                "Press 'Run': the model reads the text untouched, edited, and with random neurons changed instead. The "
-                "first numbers come within seconds.",
-                icon=":material/play_arrow:",
-            )
+        found = _finished(key, atlas, job)
+    pins.draw(key, atlas, found, _perplexities)
     views = {
         "Passages": lambda: _passages(found),
         "Text": lambda: _text(found),
@@ -56,6 +48,29 @@ def draw(key: str, atlas: Atlas) -> None:
         if tab.open:
             with tab:
                 view()
+
+
+def _finished(key: str, atlas: Atlas, job: Job | None) -> Outcome | None:
+    """The result that is shown: what the store has of the controls, or else what the session measured last."""
+    intervene_jobs.ended(job)
+    measured = jobs.outcome(job) if job and job.state == "done" else None
+    if measured is None or controls.changed_since(key, job):
+        request = controls.request_or_none(key)
+        if request and (kept := state.known(atlas, request)):
+            found = Outcome(request, kept)
+            _perplexities(found)
+            return found
+    if measured:
+        _perplexities(measured)
+        if controls.changed_since(key, job):
+            st.caption(":material/edit: The controls were changed since; press 'Run' to measure them.")
+    elif job is None:
+        notices.info(
+            "Press 'Run': the model reads the text untouched, edited, and with random neurons changed instead. The "
+            "first numbers come within seconds.",
+            icon=":material/play_arrow:",
+        )
+    return measured
 
 
 def _perplexities(outcome: Outcome) -> None:

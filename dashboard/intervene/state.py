@@ -1,40 +1,51 @@
-"""The edits on the Intervene page: a gain per network, or edits loaded from a file, and the request they make."""
+"""The edits on the Intervene page: a gain per network, or edits loaded from a file, and the request they make.
+
+They stand in the address (`address.py`), so that a link shows what it showed, on a server that was started anew too.
+"""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
-from dashboard import atlases, selection
-from dashboard.intervene.jobs import EditRequest, Gains, requested
+from dashboard import atlases, model_access, selection
+from dashboard.intervene import address
+from dashboard.intervene.address import ALL, Asked
+from dashboard.intervene.jobs import EditRequest, Gains
 from fnet_core import texts
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
-from fnet_core.interventions.edits import Edit, edit_networks, parse_edits
+from fnet_core.interventions.edits import Edit, edit_networks, edits_text, parse_edits
+from fnet_core.interventions.known import known_intervention
+from fnet_core.interventions.measuring import Intervention
 from fnet_core.networks.atlas import Atlas
 from fnet_core.storage import library
 from fnet_core.storage.contents import text_of
 
-ALL = "all"
-"""The row that stands for every network at once."""
+__all__ = ["ALL"]
+
 SLIDER_TOP = 2.0
 BUNDLED, PASTE = "Bundled passages", "Pasted text"
 _ATLAS, _GAINS, _LOADED, _DEFAULT = "intervene_atlas", "intervene_gains", "intervene_loaded", "intervene_default"
 _OPENED = "intervene_opened"
+_READ, _KNOWN = "intervene_read", "intervene_known"
 _SETTINGS = {
-    "intervene_controls": 5,
-    "intervene_seed": 0,
-    "intervene_definition": "token",
-    "intervene_window": None,
+    "intervene_controls": Asked.controls,
+    "intervene_seed": Asked.seed,
+    "intervene_definition": Asked.definition,
+    "intervene_window": Asked.window,
     "intervene_source": BUNDLED,
-    "intervene_passages": 8,
+    "intervene_passages": Asked.passages,
     "intervene_pasted": "",
 }
 
 
 def start(key: str, atlas: Atlas) -> None:
-    """Fill the session for this atlas: from the job in the address, or with the selected network inhibited.
+    """Fill the session for this atlas: with what the address asks for, or with the selected network inhibited.
 
-    Edits of the library that the address names take the place of the rows; `RequestError` where they are gone.
+    Edits of the library that the address names take the place of the rows. `RequestError` for what it asks for and does
+    not exist; the rest is there then.
     """
     state = st.session_state
     if state.get(_ATLAS, key) != key and state.get(_OPENED) == selection.current().edits:
@@ -59,18 +70,28 @@ def _forget_opened() -> None:
 
 
 def _fill(key: str, atlas: Atlas) -> None:
-    state = st.session_state
+    state, written = st.session_state, selection.current().edit
     for name, value in _SETTINGS.items():
         state.setdefault(name, value)
-    if state.get(_ATLAS) != key:
+    other = state.get(_ATLAS) != key
+    if other:
         state[_ATLAS], state[_GAINS], state[_DEFAULT] = key, {}, None
         state.pop(_LOADED, None)
-        if request := requested(key):
-            _restore(request)
-            return
-    elif state[_GAINS] != {state[_DEFAULT]: 0.0}:
-        return
-    network = selection.current().network
+    follows = other or state[_GAINS] == {state[_DEFAULT]: 0.0}
+    if _READ not in state or state[_READ] != written:
+        state[_READ] = written
+        try:
+            follows = _restore(address.parsed(written or ""), atlas)
+        except RequestError:
+            _follow(atlas)
+            raise
+    if follows:
+        _follow(atlas)
+
+
+def _follow(atlas: Atlas) -> None:
+    """Inhibit the selected network, for as long as nothing else is asked for."""
+    network, state = selection.current().network, st.session_state
     try:
         atlas.layers_of(network)
     except RequestError:
@@ -81,20 +102,110 @@ def _fill(key: str, atlas: Atlas) -> None:
         state[_GAINS], state[_DEFAULT] = {network: 0.0}, network
 
 
-def _restore(request: EditRequest) -> None:
+def _restore(asked: Asked, atlas: Atlas) -> bool:
+    """Put what an address asks for in the session, all else at its default; whether it leaves the edit open.
+
+    RequestError for a network, a text or a file that is not there.
+    """
     state = st.session_state
-    state[_GAINS] = dict(request.gains)
-    state["intervene_controls"], state["intervene_seed"] = request.controls, request.seed
-    state["intervene_definition"] = request.yardstick.definition
-    state["intervene_window"] = request.yardstick.window
-    passages = request.yardstick.passages
-    if passages == texts.bundled("score")[: len(passages)]:
-        state["intervene_passages"] = len(passages)
+    state.update(_SETTINGS)
+    state.pop(_LOADED, None)
+    state.pop(_OPENED, None)
+    gains = dict(asked.gains or ())
+    if missing := [network for network in gains if not isinstance(network, str) and network >= len(atlas)]:
+        raise RequestError(f"There is no network {missing[0]}; this atlas has 0 to {len(atlas) - 1}.")
+    for name in ("controls", "seed", "definition", "window", "passages"):
+        state[f"intervene_{name}"] = getattr(asked, name)
+    if asked.text is not None:
+        state["intervene_pasted"], state["intervene_source"] = address.kept(asked.text), PASTE
+    if asked.edits is not None:
+        state[_LOADED] = parse_edits(address.kept(asked.edits))
+    state[_GAINS], state[_DEFAULT] = gains, None
+    return asked.gains is None
+
+
+def write() -> None:
+    """Put what the controls say in the address."""
+    text = asked().written()
+    if text != selection.current().edit:
+        selection.choose(edit=text)
+    st.session_state[_READ] = text
+
+
+def asked() -> Asked:
+    """What the controls say, as the address has it."""
+    state, found = st.session_state, loaded()
+    default = state[_DEFAULT] is not None and state[_GAINS] == {state[_DEFAULT]: 0.0}
+    return Asked(
+        None if default or found else tuple(state[_GAINS].items()),
+        state["intervene_controls"],
+        state["intervene_seed"],
+        state["intervene_definition"],
+        state["intervene_window"],
+        state["intervene_passages"],
+        address.digest(state["intervene_pasted"]) if _own_text() else None,
+        address.digest(edits_text(*found)) if found and not selection.current().edits else None,
+    )
+
+
+def _own_text() -> bool:
+    return st.session_state["intervene_source"] == PASTE and bool(st.session_state["intervene_pasted"].strip())
+
+
+def keep() -> None:
+    """Keep what the address names by its digest alone, once it is measured."""
+    if _own_text():
+        address.keep(st.session_state["intervene_pasted"])
+    if found := loaded():
+        address.keep(edits_text(*found))
+
+
+def pin() -> None:
+    """Pin what the controls ask for: it is shown beside what is measured next."""
+    keep()
+    own, found = asked(), loaded()
+    gains = None if found else tuple(st.session_state[_GAINS].items())
+    edits = address.digest(edits_text(*found)) if found else None
+    threshold = selection.current().threshold
+    selection.choose(pinned=replace(own, gains=gains, edits=edits, threshold=threshold).written())
+
+
+def pinned(key: str, atlas: Atlas) -> EditRequest | None:
+    """What is pinned, as a request; None where nothing is; RequestError for what means nothing here."""
+    written = selection.current().pinned
+    if written is None:
+        return None
+    own = address.parsed(written)
+    threshold = selection.current().threshold if own.threshold is None else own.threshold
+    gains, recipe = dict(own.gains or ()), atlas.recipe
+    if own.edits is not None:
+        found, recipe = parse_edits(address.kept(own.edits))
     else:
-        state["intervene_source"] = PASTE
-        state["intervene_pasted"] = "\n\n".join(passage.text for passage in passages)
-    if not request.gains:
-        state[_LOADED] = (request.edits, request.recipe)
+        rows = [edit_of(atlas, network, threshold, gain) for network, gain in gains.items()]
+        found = tuple(edit for edit in rows if edit.gain != 1.0)
+    measured = texts.bundled("score")[: own.passages]
+    if own.text is not None:
+        measured = texts.from_text(address.kept(own.text))
+    yardstick = Yardstick(measured, own.definition, own.window)
+    model = selection.current().model or atlas.model_name
+    return EditRequest(model, key, gains, found, recipe, threshold, yardstick, own.controls, own.seed)
+
+
+def known(atlas: Atlas, request: EditRequest) -> Intervention | None:
+    """What the store has of a request, remembered while the page asks the same; None unless it has all of it."""
+    if request.model != atlas.model_name or request.recipe.get("model_digest") != atlas.recipe.get("model_digest"):
+        return None
+    remembered: dict[str, Any] = st.session_state.setdefault(_KNOWN, {})
+    if request.key() not in remembered:
+        found = known_intervention(
+            atlas, request.edits, request.yardstick, request.controls, request.seed, roots=model_access.roots()
+        )
+        if found is None:
+            return None
+        while len(remembered) > 3:
+            remembered.pop(next(iter(remembered)))
+        remembered[request.key()] = found
+    return remembered[request.key()]
 
 
 def gains() -> Gains:
@@ -147,17 +258,17 @@ def on_slider(gain: float) -> float:
     return 1.0 if math.isnan(gain) else min(max(gain, 0.0), SLIDER_TOP)
 
 
-def edit_of(atlas: Atlas, network: int | str, threshold: float) -> Edit:
+def edit_of(atlas: Atlas, network: int | str, threshold: float, gain: float) -> Edit:
     """The edit of one row; `RequestError` for a gain that is none and a network without key neurons."""
     chosen = range(len(atlas)) if isinstance(network, str) else [network]
-    return edit_networks(atlas, chosen, threshold, gain=gains()[network])
+    return edit_networks(atlas, chosen, threshold, gain=gain)
 
 
 def edits(atlas: Atlas, threshold: float) -> tuple[Edit, ...]:
     """The edits that change something; `RequestError` if a row is wrong."""
     if found := loaded():
         return found[0]
-    rows = [edit_of(atlas, network, threshold) for network in gains()]
+    rows = [edit_of(atlas, network, threshold, gain) for network, gain in gains().items()]
     return tuple(edit for edit in rows if edit.gain != 1.0)
 
 

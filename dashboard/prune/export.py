@@ -4,7 +4,7 @@ import re
 
 import streamlit as st
 
-from dashboard import exports, jobs, model_access, notices
+from dashboard import commands, exports, jobs, model_access, notices
 from dashboard.jobs import Outcome
 from dashboard.prune import capabilities
 from dashboard.prune import jobs as prune_jobs
@@ -18,6 +18,7 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.models.saving import destination
 from fnet_core.pruning.export import export
 from fnet_core.pruning.plan import PrunePlan
+from fnet_core.reporting.recipes import prune_commands
 from fnet_core.storage.atomic import new_folder
 
 _FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
@@ -44,6 +45,8 @@ def draw(request: PruneRequest, plan: PrunePlan, perplexities: dict[str, Perplex
             on_click="ignore",
         )
         notices.keep_in_library("plan", text, "keep_plan")
+    made = prune_commands(request.model, request.plan, request.score_request(), request.yardstick)
+    commands.draw(made.lines, made.beyond)
 
 
 def _stem(request: PruneRequest) -> str:

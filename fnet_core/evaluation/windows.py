@@ -109,7 +109,12 @@ def window_and_stride(
     loaded: LoadedModel, definition: Definition, window: int | None, stride: int | None
 ) -> tuple[int, int]:
     """Window and stride in tokens where the caller leaves them open."""
-    window = min(DEFAULT_WINDOW, loaded.max_tokens) if window is None else window
+    return fitting_window(loaded.max_tokens, definition, window, stride)
+
+
+def fitting_window(most: int | None, definition: Definition, window: int | None, stride: int | None) -> tuple[int, int]:
+    """`window_and_stride` of a model that reads `most` tokens at once; None where nothing limits it."""
+    window = min(DEFAULT_WINDOW, most or DEFAULT_WINDOW) if window is None else window
     return window, window if stride is None or definition != "token" else stride
 
 

@@ -9,7 +9,7 @@ from fnet_core.evaluation.perplexity import PERPLEXITIES, PerplexityResult, meas
 from fnet_core.evaluation.request import Yardstick
 from fnet_core.evaluation.windows import window_and_stride
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.running import running
+from fnet_core.models.running import Running, running
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo
 
@@ -22,7 +22,12 @@ UNCHANGED: tuple[()] = ()
 def perplexity_recipe(loaded: LoadedModel, yardstick: Yardstick, changes: Any) -> dict[str, Any]:
     """Everything that decides one perplexity, JSON-able; `changes` says as JSON what is done to the model."""
     window, stride = window_and_stride(loaded, yardstick.definition, yardstick.window, yardstick.stride)
-    return running(loaded).recipe("torch", "transformers") | {
+    return recipe_of(running(loaded), yardstick, window, stride, changes)
+
+
+def recipe_of(model: Running, yardstick: Yardstick, window: int, stride: int, changes: Any) -> dict[str, Any]:
+    """`perplexity_recipe` of a model that need not be loaded, with the window and stride that it would have."""
+    return model.recipe("torch", "transformers") | {
         "yardstick": yardstick.to_dict() | {"window": window, "stride": stride},
         "edits": changes,
         "method_version": METHOD_VERSION,
