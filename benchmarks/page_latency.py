@@ -5,8 +5,8 @@
 The dashboard is started on a free port and driven in Chromium, on the model's atlas of the bundled passages (found
 first if the store lacks it). A move's time runs from the key press or click in the browser until what it must change is
 there and Streamlit has ended its run. Moves: the threshold by a step, the next network, a row of the scan's, a tab, a
-page, and a pruning ratio that was measured before (`--no-prune` leaves it out: its two ratios are measured first, which
-takes minutes on an empty store).
+sentence that was typed until it is painted (the model being loaded), a page, and a pruning ratio that was measured
+before (`--no-prune` leaves it out: its two ratios are measured first, which takes minutes on an empty store).
 """
 
 import argparse
@@ -136,6 +136,22 @@ def tabs(page: Page, times: int) -> list[float]:
     return found
 
 
+def sentences(page: Page, times: int) -> list[float]:
+    """A sentence of one's own, from the press of Listen until the network's activity is painted into it."""
+    page.get_by_role("tab", name="In text", exact=True).click()
+    settled(page)
+    page.get_by_text("Your own text", exact=True).first.click()
+    settled(page)
+    found = []
+    for step in range(times):
+        told = f"She locked the door behind her and counted {step + 2} boats in the harbour."
+        page.locator(".st-key-own_text textarea").fill(told)
+        button = page.locator(".st-key-listen button").first
+        found.append(timed_move(page, button.click, ".st-key-coloured_text", rf"counted\s*{step + 2}\s*boats"))
+        page.wait_for_timeout(200)
+    return found
+
+
 def pages(page: Page, times: int) -> list[float]:
     """The navigation, from page to page."""
     found = []
@@ -249,6 +265,7 @@ def main() -> None:
             ("next network", networks),
             ("network in the scan", scan_picks),
             ("tab", tabs),
+            ("typed sentence", sentences),
             ("page", pages),
         ):
             move(page, 3)

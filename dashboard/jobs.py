@@ -18,7 +18,7 @@ from fnet_core.time_left import Stages
 _FOLLOWED = "followed_jobs"
 _PAGES = {
     "pages/model.py": ("load",),
-    "pages/networks.py": ("atlas", "recurrence", "listening", "lesions"),
+    "pages/networks.py": ("atlas", "recurrence", "listening", "lesions", "logits"),
     "pages/intervene.py": ("intervention", "writing", "doses", "ranking", "baking", "keeping"),
     "pages/compare.py": ("comparison", "parting"),
     "pages/audit.py": ("audit",),

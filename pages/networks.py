@@ -29,6 +29,14 @@ def summary(key: str) -> None:
             st.caption(words.plain(sentence))
 
 
+def shown(key: str | None) -> bool:
+    """Whether the atlas in the address is there to be shown."""
+    try:
+        return bool(key and atlases.load(key))
+    except RequestError:
+        return False
+
+
 frame.draw(
     "Networks",
     "A functional network is a set of neurons that rise and fall together while the model reads.",
@@ -41,7 +49,7 @@ if jobs.under_way(job) and job.id != selection.current().job and not selection.c
 if path := jobs.take_result(job):
     selection.choose(atlas=Path(path).stem, network=0)
 
-form.draw(busy=jobs.under_way(job))
+form.draw(busy=jobs.under_way(job), folded=shown(selection.current().atlas))
 if sentence := st.session_state.get(form.PROBLEM):
     notices.error(sentence)
 early = provisional.show(job)

@@ -22,11 +22,11 @@ _DEFAULTS = {
 }
 
 
-def draw(busy: bool) -> None:
-    """The row of controls with the button that starts the work."""
+def draw(busy: bool, folded: bool = False) -> None:
+    """The row of controls with the button that starts the work; `folded` into a line where networks are shown."""
     for name, value in _DEFAULTS.items():
         st.session_state.setdefault(name, value)
-    with st.container(border=True, key="request_form"):
+    with st.expander("Find other networks", icon=":material/hub:") if folded else st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             _model_picker()
             source = texts.kind_picker(_TEXT_WIDTH)

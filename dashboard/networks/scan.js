@@ -19,8 +19,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     canvas, data,
     pending: data.selected,
     tip: find(".tip"),
-    neurons: layersOf(data.neurons, Int32Array, data.widths),
-    z: layersOf(data.z, Float32Array, data.widths),
+    neurons: data.layer && data.layer === scan.fetched ? scan.neurons : layersOf(data.neurons, Int32Array, data.widths),
+    z: data.layer && data.layer === scan.fetched ? scan.z : layersOf(data.z, Float32Array, data.widths),
     choose: network => setTriggerValue("network", network),
     buttons: { all: find(".all"), one: find(".one") },
   })
@@ -45,9 +45,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function layersOf(text, Kind, widths) {
   if (!text) return null
   const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0))
-  const all = new Kind(bytes.buffer)
+  return parted(new Kind(bytes.buffer), widths)
+}
+
+function parted(all, widths) {
   let start = 0
   return widths.map(width => all.subarray(start, (start += width)))
+}
+
+// Every neuron of a large model is fetched when somebody points for the first time.
+async function fetchLayer(scan) {
+  const { layer, widths } = scan.data
+  if (!layer || scan.fetched === layer || scan.fetching === layer) return
+  scan.fetching = layer
+  const buffer = await fetch(layer).then(answer => (answer.ok ? answer.arrayBuffer() : null), () => null)
+  if (scan.fetching === layer) scan.fetching = null
+  if (!buffer || scan.data.layer !== layer) return
+  const count = widths.reduce((sum, width) => sum + width, 0)
+  scan.neurons = parted(new Int32Array(buffer, 0, count), widths)
+  scan.z = parted(new Int16Array(buffer, 4 * count, count), widths)
+  scan.fetched = layer
 }
 
 function show(scan, alone) {
@@ -172,9 +189,11 @@ function point(scan, event) {
   const at = under(scan, event)
   scan.canvas.style.cursor = at ? "pointer" : "default"
   if (!at) return leave(scan)
+  fetchLayer(scan)
   const [network, core] = at.run
   const layer = scan.neurons ? ` · neuron ${scan.neurons[at.layer][at.place].toLocaleString("en")}` : ""
-  const z = scan.z ? ` · z = ${scan.z[at.layer][at.place].toFixed(1)}` : ""
+  const value = scan.z ? scan.z[at.layer][at.place] / (scan.z[at.layer] instanceof Int16Array ? 100 : 1) : 0
+  const z = scan.z ? ` · z = ${value.toFixed(1)}` : ""
   scan.tip.querySelector("b").textContent = `Network ${network}: ${scan.data.labels[network]}`
   scan.tip.querySelector("span").textContent =
     `layer ${at.layer}${layer}${z}` + (at.core ? "" : " (below the threshold)")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit import runtime
 
 from dashboard import atlases, selection
 from fnet_core.networks.atlas import Atlas
@@ -20,7 +21,7 @@ from fnet_core.plotting.style import channels
 
 KEY = "scan"
 MOST_NEURONS = 400_000
-"""Up to so many neurons the page gets each one's number and z-value; of larger models the territories alone."""
+"""Up to so many neurons the page gets each one's number and z-value at once; of larger models once a person points."""
 
 _HERE = Path(__file__).parent
 _HTML = """
@@ -52,14 +53,13 @@ def draw(key: str, atlas: Atlas, network: int, threshold: float, choose: Callabl
 
     _scan(
         key=KEY,
-        data=_sent(key, threshold) | _selected(atlas, _ordered(key, threshold), network),
+        data=_sent(key, threshold) | _selected(atlas, _ordered(key, threshold), network) | _layer(key, threshold),
         on_network_change=picked,
     )
     st.caption(
         "Each row is a layer. Its neurons stand with the network in which they are strongest: key neurons in full "
         "colour, those below the threshold pale. Networks that work at the same tokens are neighbours. Point for a "
         "neuron, click for its network."
-        + ("" if sum(atlas.widths_L) <= MOST_NEURONS else " The model is large: pointing tells the network alone.")
     )
 
 
@@ -87,6 +87,24 @@ def _sent(key: str, threshold: float) -> dict[str, Any]:
         "neurons": _packed(ordered.neurons, np.int32) if each else None,
         "z": _packed(ordered.z, np.float32) if each else None,
     }
+
+
+def _layer(key: str, threshold: float) -> dict[str, str | None]:
+    """Where the page of a large model finds every neuron's number and z-value; it is registered at every run."""
+    if sum(atlases.load(key).widths_L) <= MOST_NEURONS:
+        return {"layer": None}
+    files = runtime.get_instance().media_file_mgr
+    address = files.add(_every_neuron(key, threshold), "application/octet-stream", f"{KEY}.{key}.{threshold}")
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return {"layer": f"/{base}{address}" if base else address}
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _every_neuron(key: str, threshold: float) -> bytes:
+    """All layers' neurons in the order of the scan, int32, and behind them their z-values in hundredths, int16."""
+    ordered = _ordered(key, threshold)
+    z_N = np.clip(np.round(100 * np.concatenate(ordered.z)), -32_768, 32_767)
+    return np.concatenate(ordered.neurons).astype(np.int32).tobytes() + z_N.astype(np.int16).tobytes()
 
 
 def _selected(atlas: Atlas, ordered: Territories, network: int) -> dict[str, Any]:

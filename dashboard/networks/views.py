@@ -1,19 +1,31 @@
 """The views of one network, a tab each; only the open tab is drawn."""
 
 import json
+from functools import partial
 
 import streamlit as st
 
-from dashboard import atlases, charts, coloured_text, notices, selection, stepper, words
-from dashboard.networks import capabilities, contexts, elsewhere, halves, own_text
+from dashboard import atlases, charts, coloured_text, commands, notices, selection, stepper, words
+from dashboard.networks import (
+    beside,
+    capabilities,
+    connections,
+    contexts,
+    elsewhere,
+    halves,
+    neurons,
+    own_text,
+    picking,
+    promoted,
+)
 from dashboard.networks.switch import switch
-from dashboard.networks.table import networks_of_layer
 from fnet_core.networks.atlas import Atlas
-from fnet_core.plotting import networks
+from fnet_core.plotting import flow, networks
+from fnet_core.reporting.recipes import atlas_commands
 
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
-_VIEW, _SEEN = "view", "view_in_address"
+_VIEW, _SEEN, _FLOW, _LAYERS = "view", "view_in_address", "layer_flow", "layers_by_network"
 _HALVES, _OTHER = "Two halves of the text", "Another atlas"
 
 
@@ -30,7 +42,7 @@ def spatial_map(atlas: Atlas, network: int, threshold: float) -> None:
 
 
 def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
-    """The network's key neurons per layer, beside those of all networks."""
+    """Where in depth the network lies, how all of them share out the layers, and every network's layers."""
     own, everyone = st.columns([1, 2])
     with own:
         charts.draw(
@@ -40,12 +52,24 @@ def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
             "input, the top layer decides on the next token.",
         )
     with everyone:
-        charts.draw(
-            networks.layers_by_network(atlas, threshold, network, _neighbours(atlas, network)),
-            "layers_by_network",
-            "Every network at once: the stronger the colour, the larger the share of that layer's neurons "
-            "that are its key neurons. The frame marks the selected network.",
-        )
+        if atlas.scope == "model":
+            charts.draw(
+                flow.flow(atlas, threshold, network),
+                _FLOW,
+                "How the networks share out the layers, from the input to the output: each key neuron of a layer "
+                "counted for the network in which it is strongest. The selected network is lit, networks that work at "
+                "the same tokens are neighbours. Click a band to select its network.",
+                partial(picking.network_at, _FLOW),
+            )
+        else:
+            st.caption("Each network of this atlas lives in one part of the depth, so none flows through the model.")
+    charts.draw(
+        networks.layers_by_network(atlas, threshold, network, connections.neighbours(atlas, network)),
+        _LAYERS,
+        "Every network at once: the stronger the colour, the larger the share of that layer's neurons "
+        "that are its key neurons. The frame marks the selected network; a click on a cell selects its own.",
+        partial(picking.network_at, _LAYERS),
+    )
 
 
 def in_text(atlas: Atlas, network: int, threshold: float) -> None:
@@ -104,6 +128,12 @@ def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:
         st.caption(f"Columns: network, label, layer, neuron, z, for |z| above {threshold:.1f}.")
 
 
+def driven(atlas: Atlas, network: int, threshold: float) -> None:
+    """What drives the network, and what it writes."""
+    contexts.draw(atlas, network, threshold)
+    promoted.draw(atlas, network, threshold)
+
+
 def parcellation(atlas: Atlas, network: int, threshold: float) -> None:
     """Every neuron in the colour of its strongest network."""
     charts.draw(
@@ -112,18 +142,6 @@ def parcellation(atlas: Atlas, network: int, threshold: float) -> None:
         "Every neuron in the colour of the network in which its |z| is largest, if that is above the "
         f"threshold. The first {networks.MAX_PARCELS} networks and the selected one have colours, the others are "
         "grey; neurons without a colour belong to none.",
-    )
-
-
-def connectivity(atlas: Atlas, network: int, threshold: float) -> None:
-    """Which networks work at the same tokens."""
-    figure, words_beside = st.columns([7, 3], vertical_alignment="center")
-    with figure:
-        charts.draw(networks.connectivity(atlas, network, _neighbours(atlas, network)), "connectivity")
-    words_beside.caption(
-        "Which networks rise and fall together over the text: the correlation r of their time courses within "
-        "passages, averaged. Networks that work alike stand side by side. Red pairs work at the same tokens, blue "
-        "pairs take turns. The lines mark the selected network."
     )
 
 
@@ -169,16 +187,20 @@ def recipe(atlas: Atlas, network: int, threshold: float) -> None:
         st.caption("Everything that decided this result. On the same kind of machine it gives the same atlas again.")
         text = json.dumps(atlas.recipe, indent=2, ensure_ascii=False)
         st.code(text, language="json", height=420, wrap_lines=True)
+    made_again = atlas_commands(atlas, threshold)
+    commands.draw(made_again.lines, made_again.beyond)
 
 
 TABS = {
     "In text": in_text,
-    "Contexts": contexts.draw,
+    "Contexts": driven,
     "By layer": by_layer,
     "Map": spatial_map,
+    "Neurons": neurons.draw,
     "Key neurons": key_neurons,
     "Parcellation": parcellation,
-    "Connectivity": connectivity,
+    "Connectivity": connections.draw,
+    "Side by side": beside.draw,
     "Capabilities": capabilities.draw,
     "Recurrence": recurrence,
     "Recipe": recipe,
@@ -230,10 +252,3 @@ def _passage_picker(atlas: Atlas, network: int) -> int:
 
 def _show_passage(passage: int | None) -> None:
     selection.choose(passage=passage)
-
-
-def _neighbours(atlas: Atlas, network: int) -> list[int] | None:
-    """The networks to draw beside this one: all, or its layer's when each network lives in one layer."""
-    if atlas.scope == "model":
-        return None
-    return networks_of_layer(atlas, atlas.layers_of(network).start)
