@@ -15,9 +15,10 @@ import resource
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time
 
 import numpy as np
 
@@ -28,14 +29,14 @@ from fnet_core.lineage.comparison import compare
 from fnet_core.lineage.fingerprint import Fingerprint, ModelIdentity
 from fnet_core.lineage.grid import grid_positions, points_of
 from fnet_core.lineage.independence import layer_z
-from fnet_core.lineage.index import known_in
+from fnet_core.lineage.index import INDICES, known_in
 from fnet_core.lineage.nearest import Vectors, vector_of
 from fnet_core.lineage.request import FingerprintRequest
 from fnet_core.lineage.signatures import LayerSignals, Signatures
-from fnet_core.storage import artifacts
+from fnet_core.storage import artifacts, memo
 
 NETWORKS = 64
-DISTINCT = 500
+DISTINCT = 100
 """Files of a folder that differ."""
 SHARED, OWN, NOISE = 0.55, 1.0, 0.95
 """Weights of what all models share, of what a family has, and of what a child adds."""
@@ -173,41 +174,45 @@ def nearest(count: int, children: int, index: str | None) -> dict[str, float | i
 
 
 def folder_scan(count: int, children: int) -> dict[str, float | int]:
-    """A folder of so many files: each read whole, the index made, and read again; the rest of a scan is the same.
+    """A folder of so many files: what reading one costs, and a scan once all are in the index.
 
-    At most `DISTINCT` files differ; the others are further names of these.
+    Beyond `DISTINCT` they are further names of the first ones, and stand in the index without having been read.
     """
     with tempfile.TemporaryDirectory() as place, patched_home(place):
         folder = Path(place) / "known"
         folder.mkdir()
-        for number in range(count):
-            path = folder / f"{number:07}.safetensors"
-            if number < DISTINCT:
-                family, child = divmod(number, children + 1)
-                made_up(path.stem, family, child).save(path)
-            else:
-                os.link(folder / f"{number % DISTINCT:07}.safetensors", path)
-        some = sorted(folder.iterdir())[: min(count, DISTINCT)]
-        result: dict[str, float | int] = {"files": count, "file_MB": round(some[0].stat().st_size / 1e6, 2)}
-        result["read_whole_seconds_each"] = _wall(lambda: [Fingerprint.load(path) for path in some]) / len(some)
-        result["first_scan_seconds"] = _wall(lambda: known_in(folder, vectors=True))
-        result["later_scan_seconds"] = _wall(lambda: known_in(folder, vectors=True))
+        some = [folder / f"{number:07}.safetensors" for number in range(min(count, DISTINCT))]
+        for number, path in enumerate(some):
+            made_up(path.stem, *divmod(number, children + 1)).save(path)
+        result: dict[str, float | int] = {"file_MB": some[0].stat().st_size / 1e6}
+        result["read_seconds_each"] = seconds_of(lambda: [Fingerprint.load(path) for path in some], 1) / len(some)
+        result["read_and_reduce_seconds_each"] = seconds_of(lambda: known_in(folder, vectors=True), 1) / len(some)
+        for number in range(len(some), count):
+            os.link(some[number % len(some)], folder / f"{number:07}.safetensors")
+        _spread_index(folder, count)
+        result |= {"files": count, "indexed_seconds": seconds_of(lambda: known_in(folder, vectors=True), 3)}
         found = known_in(folder, vectors=True)
+        assert len(found.subjects) == count
         vectors_FD = np.stack([subject.vector_D for subject in found.subjects if subject.vector_D is not None])
-
-        def query() -> None:
-            Vectors.of([subject.label for subject in found.subjects], vectors_FD).nearest(vectors_FD[:1], 20)
-
-        result["query_seconds"] = _wall(query)
-        result["index_MB"] = round(artifacts.list_artifacts("fingerprint-index")[0].stat().st_size / 1e6, 1)
+        labels = [subject.label for subject in found.subjects]
+        result["query_seconds"] = seconds_of(lambda: Vectors.of(labels, vectors_FD).nearest(vectors_FD[:1], 20), 3)
+        result["index_MB"] = artifacts.list_artifacts(INDICES.name)[0].stat().st_size / 1e6
     return result
 
 
-def _wall(work: Callable[[], object]) -> float:
-    """Seconds that pass, for reading files is not only the processor's time."""
-    start = perf_counter()
-    work()
-    return perf_counter() - start
+def _spread_index(folder: Path, count: int) -> None:
+    """Put every file of a folder into its index by the line of the file that it is another name of."""
+    (path,) = artifacts.list_artifacts(INDICES.name)
+    index = INDICES.load(path)
+    at = [number % len(index.lines) for number in range(count)]
+    names = [f"{number:07}.safetensors" for number in range(count)]
+    lines = tuple(
+        replace(index.lines[place], name=name, identity=artifacts.digest(artifacts.identity(folder / name)))
+        for place, name in zip(at, names, strict=True)
+    )
+    memo.keep(
+        INDICES, index.recipe, replace(index, lines=lines, vectors_FD=index.vectors_FD[at], known_F=index.known_F[at])
+    )
 
 
 @contextmanager

@@ -22,6 +22,8 @@ def test_families_a_failure_and_the_files_in_the_library(server: str, page: Page
     models = page.locator(".st-key-audit_models input")
     models.fill("lost-model")
     models.press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.locator(".st-key-audit_models").get_by_text("lost-model", exact=True)).to_be_visible()
     page.locator(".st-key-audit_upload input[type=file]").set_input_files([*files, broken])
     expect(page.get_by_role("alert").get_by_text("broken.safetensors is not a safetensors file")).to_be_visible()
     expect(page.get_by_text("4 models, 6 pairs")).to_be_visible()
@@ -35,4 +37,4 @@ def test_families_a_failure_and_the_files_in_the_library(server: str, page: Page
     shown.goto(page.url)  # the address is the audit
     expect(shown.get_by_role("tab", name="Models")).to_be_visible()
     shown.goto(f"{server}/library")
-    expect(shown.get_by_role("tab", name="Fingerprints (3)")).to_be_visible()
+    expect(shown.get_by_role("tab", name=re.compile(r"^Fingerprints \([1-9]"))).to_be_visible()
