@@ -19,14 +19,14 @@ _PAGES = {"atlas": "Networks", "fingerprint": "Compare", "edits": "Intervene", "
 """Where a thing of each shelf is opened."""
 
 _COLUMNS = {
-    "name": st.column_config.TextColumn("Name", width="small"),
-    "model": st.column_config.TextColumn("Model", width="medium"),
-    "what": st.column_config.TextColumn("What it is", width="large"),
-    "made": st.column_config.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm", width="small"),
-    "size": st.column_config.TextColumn("Size", width="small"),
+    "name": st.column_config.TextColumn("Name", width=160),
+    "model": st.column_config.TextColumn("Model", width=150),
+    "what": st.column_config.TextColumn("What it is", width=330),
+    "made": st.column_config.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm", width=125),
+    "size": st.column_config.TextColumn("Size", width=70),
     "source": st.column_config.TextColumn(
         "From",
-        width="small",
+        width=115,
         help="What was computed here can be computed again, and goes first when the library is full. What was saved, "
         "imported or named never goes by itself.",
     ),
@@ -58,8 +58,8 @@ def _shelf(shelf: str, title: str, entries: list[Entry]) -> None:
     contents = [_contents(str(entry.path), entry.made, entry) for entry in entries]
     rows = [
         {
-            "name": entry.name,
-            "model": found.model,
+            "name": entry.name or "",
+            "model": words.without_places(found.model),
             "what": found.what,
             "made": datetime.fromtimestamp(entry.made),
             "size": words.size(entry.size),
