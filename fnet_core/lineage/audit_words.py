@@ -82,7 +82,10 @@ def _basis(pairs: int, verdicts: int, neurons: int) -> str:
     told = "the pair" if pairs == 1 else many
     if not neurons:
         return f"{told} {_are(verdicts)} judged derived."
-    unconfirmed = "for which there is no verdict because the fingerprint does not confirm it."
+    unconfirmed = (
+        "for which there is no verdict because the fingerprint does not confirm it; models that began from the same "
+        "random weights and were hardly trained show it too."
+    )
     if not verdicts:
         return f"the independence test alone says so of {told}, {unconfirmed}"
     return (

@@ -73,6 +73,13 @@ class Joint:
     """What to do, where the test changed the outcome; empty where the fingerprint's own advice stands."""
 
 
+TURNED = (
+    "Take both fingerprints of the MLP neurons too (fnet compare A B --site mlp): turning the residual stream takes "
+    "away the networks that are found in it, and leaves those."
+)
+"""What to do where neurons are common and networks are not."""
+
+
 def combine(standing: Standing, clause: str, test: ApartTest | None, untested: str) -> Joint:
     """The outcome of both.
 
@@ -97,7 +104,7 @@ def combine(standing: Standing, clause: str, test: ApartTest | None, untested: s
         reason, advice = _disagreement(standing, said)
     elif finding == "contradicted":
         reason = f"{said}, but the fingerprint does not confirm it, and derived needs both."
-        advice = "Look at which layers match, and ask for the training history of both."
+        advice = f"{TURNED} Look at which layers match, and ask for the training history of both."
     else:
         reason, advice = f"{said}.", ""
     return Joint(
@@ -114,8 +121,8 @@ def _disagreement(standing: Standing, said: str) -> tuple[str, str]:
         )
     return (
         f"{said}, so test and fingerprint disagree: models that share some layers, or began from the same weights and "
-        "were trained long after, share neurons and respond in other ways.",
-        "Look at which layers match, and ask for the training history of both.",
+        "were trained apart, share neurons and respond in other ways.",
+        f"{TURNED} Look at which layers match, and ask for the training history of both.",
     )
 
 

@@ -55,6 +55,10 @@ LEAST_PASSAGES = 4
 ALIKE, UNLIKE = 0.8, 0.5
 """Second opinions at or above the one are said to see a relation, below the other none. They decide nothing."""
 
+UNTURNED = 0.99
+"""Layer similarity at or above which the residual streams of two models with common neurons may be turned copies: a
+rotation leaves it at 1.00, models trained apart reach 0.93 and one trained towards another 0.97."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -350,6 +354,7 @@ def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> tuple[SecondOpini
             return SecondOpinion(name, value, why_unlike)
         return SecondOpinion(name, value)
 
+    turned = evidence.test is not None and evidence.test.contradicted and (evidence.cka or 0.0) >= UNTURNED
     return (
         opinion(
             "attention-weight curves",
@@ -361,7 +366,9 @@ def _second_opinions(evidence: Evidence, cuts: Cuts | None) -> tuple[SecondOpini
         opinion(
             "layer similarity (CKA, middle layers)",
             evidence.cka,
-            "a few directions with large activations, which independent models share, are known to dominate it",
+            "a rotation of the residual stream leaves it as it is, and the neurons, and takes the networks away"
+            if turned
+            else "a few directions with large activations, which independent models share, are known to dominate it",
             "dropped layers shift the middle, and a few large directions that changed are known to dominate it",
         ),
     )

@@ -87,6 +87,20 @@ def test_neurons_in_another_order_or_scale_change_nothing(llama, name):
     assert compare(before, after).score > 0.95
 
 
+def test_a_turned_residual_stream_leaves_the_networks_of_mlp_neurons(llama):
+    """Networks are sets of the stream's dimensions, which a rotation mixes; neurons are what they were."""
+    changed = copy.deepcopy(llama.model)
+    symmetries.rotate_residual(changed, torch.Generator().manual_seed(5))
+    score = {}
+    for site in ("residual", "mlp"):
+        before = take(llama, components=4, site=site)
+        after = take(replace(llama, model=changed, name="turned", digest="1" * 64), components=4, site=site)
+        score[site] = (found := compare(before, after)).score
+        assert found.layers.middle == pytest.approx(1, abs=1e-3)
+        assert found.independence is None or found.independence.p == found.independence.floor
+    assert score["mlp"] > 0.95 and score["residual"] < 0.8
+
+
 def test_against_itself_and_against_other_weights(llama, taken):
     assert compare(taken, taken).score == pytest.approx(1)
     other = take(replace(llama, model=tiny_model("llama", 9, **LONG)))

@@ -42,6 +42,8 @@ def test_every_combination(standing, finding):
         assert part in found.statement
     if (standing, finding) in (("derived", "consistent"), ("independent", "contradicted")):
         assert "disagree" in found.reasons[0] and ", but " in found.statement
+    turned = finding == "contradicted" and standing != "derived"  # common neurons and other networks
+    assert turned == any("--site mlp" in line for line in found.advice)
 
 
 @pytest.mark.parametrize("standing", ["derived", "independent", "between", "unread", "unknown"])

@@ -7,6 +7,7 @@ import pytest
 from support.fingerprints import SURE, hand_reference
 
 from fnet_core.errors import RequestError
+from fnet_core.lineage.joint import ApartTest
 from fnet_core.lineage.verdict import INTERVAL_NOTE, MARGIN, judge, load_reference
 
 REFERENCE = hand_reference("p1")
@@ -111,6 +112,11 @@ def test_disagreement_of_second_opinions_is_explained():
     apart = judge(replace(SURE, score=0.2, interval=(0.19, 0.21), weight_curves=0.83, cka=0.78), REFERENCE)
     assert "0.83, which disagrees with the networks; independent models of one design" in apart.reasons[-2]
     assert apart.reasons[-1].endswith("0.78.")
+    common = ApartTest(0.001, True, 0.001, 999, 30, 30, 40, 2)
+    for cka, test, why in ((1.0, common, "a rotation"), (1.0, None, "a few"), (0.97, common, "a few")):
+        found = judge(replace(SURE, score=0.2, interval=(0.19, 0.21), cka=cka, test=test), REFERENCE)
+        assert f"which disagrees with the networks; {why}" in found.reasons[-1]
+        assert found.outcome == ("inconclusive" if test else "independent")
     near = judge(replace(SURE, weight_curves=None, cka=0.3), REFERENCE)
     assert "does not vary" in near.reasons[-2] and "0.30, which disagrees" in near.reasons[-1]
     assert not any("disagrees" in reason for reason in judge(SURE, REFERENCE).reasons)
