@@ -22,7 +22,8 @@ def _compared(key: str, other: str) -> Recurrence:
 
 def draw(key: str, atlas: Atlas, network: int) -> None:
     """The atlas to hold this one against, and the figure with its sentence."""
-    others = {line.key: line for line in atlases.saved(LISTED)[0] if line.key != key}
+    lines = [line for line in atlases.saved(LISTED)[0] if line.key != key]
+    others = {line.key: line for line in sorted(lines, key=lambda line: line.model != atlas.model_name)}
     if not others:
         st.caption("There is no other atlas yet. Find one on other text, at another site or of a copy of this model.")
         return
@@ -32,8 +33,8 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
         format_func=lambda each: _named(others[each]),
         key="recurrence_other",
         persist_state="session",
-        help="The newest atlases on this machine. Both must have the same neurons in the same layers; of a pruned copy "
-        "those that it kept are compared.",
+        help="The newest atlases on this machine, those of the same model first. Both must have the same neurons in "
+        "the same layers; of a pruned copy those that it kept are compared.",
     )
     try:
         found = _compared(key, own)

@@ -20,13 +20,13 @@ def explorer(key: str) -> None:
     except RequestError as error:
         notices.error(str(error))
         selection.choose(network=0)
-    left, right = st.columns([10, 11], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with right:
         beyond = _head(key, atlas)
         network = selection.current().network
         scan.draw(key, atlas, network, beyond)
     with left:
-        box, save = st.columns([4, 1], gap="small")
+        box, save = st.columns([3, 1], gap="small")
         with save:
             files.draw(key, beyond)
         with box:

@@ -13,9 +13,9 @@ from fnet_core.networks.recurrence import LEVELS, STABLE, TRUSTED, Recurrence
 _TABLE, _LAYER = "network_table", "network_layer"
 
 _COLUMNS = {
-    "network": st.column_config.NumberColumn("#", width=36, help="The network's number, largest variance first."),
+    "network": st.column_config.NumberColumn("#", width=32, help="The network's number, largest variance first."),
     "label": st.column_config.TextColumn(
-        "Label", width=106, help="The words at which the network is most active, strongest first."
+        "Label", width=98, help="The words at which the network is most active, strongest first."
     ),
     "mark": st.column_config.TextColumn(
         "Said", width=34, help="What a person said: ✓ the label fits, ✗ it does not, ✎ there is a note."
@@ -23,31 +23,31 @@ _COLUMNS = {
     "variance": st.column_config.NumberColumn(
         "Variance",
         format="%.2f %%",
-        width=64,
+        width=60,
         help="How much of all neurons' activity the network accounts for. The neurons are many, so even a "
         "large network has a small share.",
     ),
     "stability": st.column_config.NumberColumn(
         "Stable",
         format="%.2f",
-        width=52,
+        width=50,
         help="How well the random restarts agree on this network (ICASSO's I_q). Near 1: the same network is "
         f"found every time. Below {STABLE:g}: do not build on it.",
     ),
     "recurrence": st.column_config.NumberColumn(
         "Recurs",
         format="%.2f",
-        width=52,
+        width=50,
         help="How alike the network's maps are in two halves of the text (abs r): see the tab "
         f"Recurrence. From {TRUSTED:g} a network is trusted; do not build on one below it.",
     ),
     "key_neurons": st.column_config.NumberColumn(
         "Neurons",
         format="localized",
-        width=64,
+        width=60,
         help="Key neurons: those whose weight in the network lies beyond the threshold, |z| above it.",
     ),
-    "layers": st.column_config.NumberColumn("Layers", width=50, help="In how many layers the network has key neurons."),
+    "layers": st.column_config.NumberColumn("Layers", width=48, help="In how many layers the network has key neurons."),
 }
 
 

@@ -43,7 +43,7 @@ def coming_back(found: Recurrence, selected: int | None = None, trusted_K: np.nd
                 "color": rgba(colour, 1.0),
                 "symbol": [symbol if own else f"{symbol}-open" for own in trusted_K],
                 "size": [13 if network == selected else 8 for network in range(len(found))],
-                "line": {"width": 1.5},
+                "line": {"width": 1.5, "color": rgba(colour, 1.0)},
                 "opacity": 1.0,
             },
             hovertemplate="%{customdata[0]}, %{customdata[1]}<br><b>%{y:.2f}</b> (" + name + ")<extra></extra>",
@@ -64,7 +64,8 @@ def coming_back(found: Recurrence, selected: int | None = None, trusted_K: np.nd
     )
     figure.add_hline(y=0, line={"color": rgba(GREY, 0.4), "width": 1})
     figure.update_yaxes(range=[-0.03, 1.03])
-    figure.update_xaxes(range=[-0.7, len(found) - 0.3])
+    step = 1 if len(found) < 12 else 5 * max(1, len(found) // 40)
+    figure.update_xaxes(range=[-0.7, 1.12 * len(found)], tickvals=list(range(0, len(found), step)))
     return legend_above(finish(figure, "Does each network come back?", "network", "agreement (0 to 1)", height=380))
 
 
