@@ -15,7 +15,7 @@ from fnet_core.storage.contents import Contents, contents_of, file_name, text_of
 from fnet_core.storage.library import Entry, Library
 
 SHELF, PROBLEM, _OPENED = "library_shelf", "library_problem", "library_opened"
-_PAGES = {"atlas": "Networks", "fingerprint": "Compare", "edits": "Intervene", "plan": "Prune"}
+_PAGES = {"atlas": "Networks", "fingerprint": "Compare", "edits": "Intervene", "plan": "Prune", "labels": "Networks"}
 """Where a thing of each shelf is opened."""
 
 _COLUMNS = {
@@ -162,6 +162,11 @@ def _chosen(entry: Entry) -> dict[str, Any]:
     if entry.shelf == "plan":
         return {"model": model, "plan": entry.key, "prune": None}
     key: str | None = f"{atlases.IMPORTED}{entry.key}" if entry.kind == atlases.UPLOADS else entry.key
+    if entry.shelf == "labels" and not atlases.file_of(entry.key).is_file():
+        raise RequestError(
+            f"The networks of {model or 'the model'} that these labels are on are not here; find them again on the "
+            "Networks page, and the labels stand on them."
+        )
     if entry.shelf == "edits":
         _, recipe = parse_edits(text_of(entry))
         key = atlases.key_of(recipe)

@@ -138,6 +138,8 @@ _SAID: dict[str, Callable[[Header], str]] = {
     "atlas-upload": _atlas,
     "fingerprint": _fingerprint,
     "fingerprint-upload": _fingerprint,
+    "labels": lambda header: f"what was written on {_count(len(header['networks']), 'network')}",
+    "logits": lambda header: f"tokens made likelier by {_count(len(header['networks']), 'network')}",
     "plan": _plan,
     "edits": _edits,
     "pair": _pair,
@@ -158,6 +160,8 @@ _SAID: dict[str, Callable[[Header], str]] = {
 }
 _PLAIN = {
     "pair": "comparison of two fingerprints",
+    "labels": "what was written on networks",
+    "logits": "tokens made likelier by networks",
     "recurrence": "recurrence of networks",
     "prune-scores": "scores for pruning",
     "layer-factors": "networks of layers, for pruning",

@@ -10,6 +10,7 @@ from support.pages import page, said, save_atlas
 from dashboard import atlases, fingerprints
 from fnet_core.interventions.edits import Edit, edit_networks, edits_text
 from fnet_core.lineage.fingerprint import KIND
+from fnet_core.networks import annotations
 from fnet_core.networks.example import EXAMPLE, example_atlas
 from fnet_core.storage import artifacts, library
 from fnet_core.storage.contents import contents_of
@@ -99,6 +100,15 @@ def test_a_plan_is_opened_on_the_prune_page():
     chosen = at.session_state["selection"]
     assert (chosen.model, chosen.plan) == ("tiny", entry.key)
     assert chosen.prune == "method:wanda-sp,percent:30,first:0,last:1,even:1,seed:3"
+
+
+def test_labels_are_opened_with_their_atlas():
+    key = save_atlas()
+    annotations.changed(hand_atlas(), 1, label="rain")
+    at = opens(page("library"), "labels")
+    assert at.session_state["selection"].atlas == key and "3 networks" in said(at)
+    artifacts.artifact_path("atlas", key).unlink()
+    assert "find them again on the Networks page" in opens(page("library"), "labels").error[0].value
 
 
 def test_edits_whose_networks_are_not_here_say_what_to_do():

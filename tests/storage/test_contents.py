@@ -11,6 +11,7 @@ from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import Edit, edits_text
 from fnet_core.lineage.pairs import evidence_or_why
 from fnet_core.lineage.subjects import Subject, subject_of
+from fnet_core.networks import annotations
 from fnet_core.storage import artifacts, contents, library
 from fnet_core.storage.contents import Contents, contents_of, file_name
 
@@ -28,6 +29,7 @@ HEADERS = [
     ("layer-factors", {"layers": 30, "recipe": {"components": 32}}, "32 in each of 30 layers"),
     ("lesions", {"networks": [0, 7], "capabilities": ["quotes"]}, "answers under lesions, 2 networks, 1 capability"),
     ("preservation", {"capabilities": ["a", "b"]}, "what is left with the networks alone, 2 capabilities"),
+    ("logits", {"networks": [4]}, "tokens made likelier by 1 network"),
     ("singles", {"recipe": {"count": 6}}, "networks of single texts, 6 texts"),
 ]
 
@@ -85,6 +87,13 @@ def test_edits_and_plans_say_what_they_do():
     assert file_name(entry("plan"), contents_of(entry("plan"))).startswith("plan-tiny-20-of-neurons-by-wanda-sp")
     library.rename(entry("plan"), "the / best one")
     assert file_name(entry("plan"), contents_of(entry("plan"))) == "the-best-one.json"
+
+
+def test_labels_say_what_they_are_on():
+    atlas = hand_atlas()
+    atlas.save(artifacts.artifact_path("atlas", atlas.key))
+    annotations.changed(atlas, 1, label="rain")
+    assert contents_of(entry("labels")) == Contents("hand-made", "what was written on 1 network")
 
 
 @pytest.mark.parametrize(("kind", "header", "what"), HEADERS)
