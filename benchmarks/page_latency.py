@@ -1,6 +1,6 @@
 """How long a person waits in the browser: median and 95th percentile of each move, in milliseconds.
 
-    python -m benchmarks.page_latency [MODEL] [--times 25] [--no-prune]
+    python -m benchmarks.page_latency [MODEL] [--times 25] [--no-prune] [--moves NAME ...]
 
 The dashboard is started on a free port and driven in Chromium, on the model's atlas of the bundled passages (found
 first if the store lacks it). A move's time runs from the key press or click in the browser until what it must change is
@@ -245,6 +245,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="smollm2-135m")
     parser.add_argument("--times", type=int, default=25)
     parser.add_argument("--no-prune", action="store_true")
+    parser.add_argument("--moves", nargs="+", help='these alone, such as "typed sentence"')
     options = parser.parse_args()
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     key = find_atlas(AtlasRequest(options.model, texts.for_networks())).path.stem
@@ -268,6 +269,8 @@ def main() -> None:
             ("typed sentence", sentences),
             ("page", pages),
         ):
+            if options.moves and name not in options.moves:
+                continue
             move(page, 3)
             settled(page)
             if name == "next network" or name == "network in the scan":

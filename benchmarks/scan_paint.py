@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Response, sync_playwright
 
 from benchmarks.page_latency import dashboard
 from fnet_core.networks.atlas import KIND, Atlas
@@ -79,21 +79,25 @@ def visit(browser: Browser, address: str) -> Iterator[tuple[float, float, float,
         received["socket"] += len(data)
 
     page.on("websocket", lambda socket: socket.on("framereceived", frame))
-    page.on(
-        "response",
-        lambda answer: (
-            received.update(layer=received["layer"] + len(answer.body())) if "/media/" in answer.url else None
-        ),
-    )
+
+    def answered(answer: Response) -> None:
+        if "/media/" in answer.url and "/static/" not in answer.url:
+            received["layer"] += int(answer.headers.get("content-length", 0))
+
+    page.on("response", answered)
     page.goto(address, wait_until="commit")
     scan = page.get_by_role("slider", name="Scan")
     scan.wait_for()
     seconds = scan.evaluate(_PAINTED) / 1000
     painted = received["socket"] / 1e6
     scan.hover(position={"x": 200, "y": 150})
-    page.wait_for_timeout(1500)
-    scan.hover(position={"x": 203, "y": 150})
-    told = page.locator(".tip span").inner_text()
+    told = ""
+    for step in range(60):
+        scan.hover(position={"x": 200 + step % 5, "y": 150})
+        told = page.locator(".tip span").inner_text()
+        if "neuron" in told:
+            break
+        page.wait_for_timeout(500)
     yield seconds, painted, received["layer"] / 1e6, told
     context.close()
 

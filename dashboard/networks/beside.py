@@ -34,7 +34,8 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
         f"**{words.count(found.shared, 'key neuron')} in common** (IoU {found.overlap:.2f}); their maps correlate at "
         f"{_r(found.maps)}, their time courses at {_r(found.courses)}."
     )
-    for column, shown, name in zip(st.columns(2, gap="medium"), (pinned, network), ("Pinned", "Selected"), strict=True):
+    columns = st.container(key="pair_networks").columns(2, gap="medium")
+    for column, shown, name in zip(columns, (pinned, network), ("Pinned", "Selected"), strict=True):
         row = own.iloc[shown]
         with column:
             st.html(heading.of(atlas, shown))
@@ -54,7 +55,7 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
                 },
                 alt=f"Strongest places of network {shown} in the text",
             )
-    depth, course = st.columns(2, gap="medium")
+    depth, course = st.container(key="pair_beside").columns(2, gap="medium")
     with depth:
         charts.draw(figures.layer_profiles(atlas, pinned, network, threshold), "beside_layers")
     with course:

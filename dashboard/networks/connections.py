@@ -25,7 +25,7 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
     said, level = st.columns([3, 1], gap="medium")
     with level:
         found = links(atlas, _least(key, shown), shown)
-    matrix, graph = st.columns(2, gap="medium")
+    matrix, graph = st.container(key="pair_connectivity").columns(2, gap="medium")
     with matrix:
         charts.draw(
             matrices.connectivity(atlas, network, shown), _MATRIX, on_select=partial(picking.network_at, _MATRIX)

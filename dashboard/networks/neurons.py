@@ -42,9 +42,18 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
         if found.of > len(found)
         else f"All {words.count(found.of, 'key neuron')}"
     )
+    held = ""
+    if found.explained:
+        share = 100 * sum(found.explained)
+        held = f" These two directions hold {share:.0f} % of the variance" + (
+            ", since networks are found to be independent of each other: Neighbours shows the groups."
+            if share < 50
+            else "."
+        )
     st.caption(
         f"{drawn}, placed by their z-values in all networks: {WAYS[way].partition(': ')[2]}. Each has the colour of "
         "the network that owns it; those of the selected network are lit. Point for a neuron, click for its network."
+        + held
     )
 
 

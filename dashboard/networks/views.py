@@ -43,7 +43,7 @@ def spatial_map(atlas: Atlas, network: int, threshold: float) -> None:
 
 def by_layer(atlas: Atlas, network: int, threshold: float) -> None:
     """Where in depth the network lies, how all of them share out the layers, and every network's layers."""
-    own, everyone = st.columns([1, 2])
+    own, everyone = st.container(key="pair_layers").columns([1, 2])
     with own:
         charts.draw(
             networks.layer_profile(atlas, network, threshold),

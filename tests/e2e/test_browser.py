@@ -120,6 +120,42 @@ def test_the_scan_tells_and_selects(server: str, page: Page, tmp_path: Path):
     expect(page.get_by_text(f"Network {chosen}", exact=True)).to_be_visible()
 
 
+PLACE = """([key, network, last]) => {
+  const plot = document.querySelector(`.st-key-${key} .js-plotly-plot`)
+  const index = trace => [...(trace.customdata ?? [])].findIndex(told => told[last] === network)
+  const trace = plot._fullData.find(trace => index(trace) >= 0)
+  const at = index(trace)
+  const { xaxis, yaxis } = plot._fullLayout
+  const box = plot.getBoundingClientRect()
+  const place = (axis, value) => axis._offset + axis.l2p(axis.d2l(value))
+  return [box.left + place(xaxis, trace.x[at]), box.top + place(yaxis, trace.y[at])]
+}"""
+"""Where the point of a network is on the screen, in the figure under a key."""
+
+
+def click_point(page: Page, key: str, network: int, last: int = 0) -> None:
+    figure = page.locator(f".st-key-{key} .js-plotly-plot")
+    figure.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)
+    page.mouse.click(*page.evaluate(PLACE, [key, network, last]))
+
+
+def test_a_click_on_a_figure_selects_its_network(server: str, page: Page):
+    made = command_line("atlas", "tiny", "--components", "4", "--passages", "2", "--threshold", "2")
+    address = f"{server}/networks?model=tiny&threshold=2.0&atlas={Path(made['artifact']).stem}"
+    for view, key, last, network in (
+        ("Connectivity", "connectivity_graph", 0, 2),
+        ("Connectivity", "connectivity", 1, 3),
+        ("By layer", "layer_flow", 0, 1),
+        ("By layer", "layers_by_network", 0, 2),
+        ("Neurons", "neuron_map", 0, 0),
+    ):
+        page.goto(f"{address}&view={view.replace(' ', '+')}&network={3 if network == 0 else 0}")
+        click_point(page, key, network, last)
+        expect(page).to_have_url(re.compile(f"network={network}") if network else re.compile(r"^(?!.*network=)"))
+        expect(page.get_by_text(f"Network {network}", exact=True).first).to_be_visible()
+
+
 def test_a_wrong_address_is_a_sentence_in_the_browser(server: str, page: Page):
     page.goto(f"{server}/networks?atlas=nowhere")
     expect(page.get_by_role("alert").get_by_text("There is no saved atlas 'nowhere'")).to_be_visible()
