@@ -152,8 +152,21 @@ class Atlas(Described):
             grid[layer, : len(z)] = z
         return grid
 
+    @cached_property
+    def _counted(self) -> dict[float, np.ndarray]:
+        """What `key_counts` gave for the last thresholds: every map is gone through for it."""
+        return {}
+
     def key_counts(self, threshold: float) -> np.ndarray:
         """Neurons with abs(z) above the threshold per network and layer, (K, L) int64."""
+        known = self._counted.get(threshold)
+        if known is None:
+            for oldest in list(self._counted)[:-7]:
+                self._counted.pop(oldest, None)
+            known = self._counted[threshold] = self._count(threshold)
+        return known.copy()
+
+    def _count(self, threshold: float) -> np.ndarray:
         counts = np.zeros((len(self), self.layer_count), dtype=np.int64)
         first = 0
         for block, maps_KN in enumerate(self.maps):

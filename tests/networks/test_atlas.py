@@ -52,6 +52,20 @@ def test_parcellation_gives_a_neuron_to_its_strongest_network():
     assert hand_atlas("layer").parcellation(3.0)[2].tolist() == [2, 2, -1, -1, -1, -1]
 
 
+def test_counts_are_made_once_for_a_threshold_and_nobody_can_change_them(monkeypatch):
+    atlas = hand_atlas()
+    first = atlas.key_counts(3.0)
+    counted: list[float] = []
+    count = Atlas._count
+    monkeypatch.setattr(Atlas, "_count", lambda self, at: counted.append(at) or count(self, at))
+    first[:] = 99
+    assert atlas.key_counts(3.0).sum() == 6 and counted == []
+    for threshold in np.arange(1.0, 2.0, 0.1):
+        atlas.key_counts(float(threshold))
+    assert len(counted) == 10 and len(atlas._counted) <= 8
+    assert atlas.key_counts(3.0).sum() == 6 and counted[-1] == 3.0
+
+
 def test_connectivity_by_hand():
     connectivity = hand_atlas().connectivity()
     first = np.corrcoef(hand_atlas().courses[0][:, 0], hand_atlas().courses[0][:, 1])[0, 1]
