@@ -178,5 +178,6 @@ def _stem(path: Path) -> str:
 def _is_old_conversion(folder: Path) -> bool:
     """Whether the folder holds a conversion of which not all metadata was compared; by its file it is made again."""
     note = read_card(folder)
-    source = str((note.get("source") or {}).get("file", ""))
-    return source.lower().endswith(".gguf") and note.get("metadata") != COMPARED
+    source = note.get("source")  # of a starter a list
+    file = str(source.get("file", "")) if isinstance(source, dict) else ""
+    return file.lower().endswith(".gguf") and note.get("metadata") != COMPARED

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 from fnet_core.errors import RequestError
 from fnet_core.models import resolving
 from fnet_core.models.cards import available, peek
-from fnet_core.models.folder import weight_files
+from fnet_core.models.folder import weight_files, write_card
 from fnet_core.models.loading import load, model_digest, resolve
 from fnet_core.storage import artifacts
 
@@ -333,3 +333,11 @@ def test_the_meant_folder_too_must_lie_in_the_roots(folder, tmp_path):
     run.mkdir(parents=True)
     (run / "checkpoint-7").symlink_to(folder)
     assert "outside the folders that this server may read" in refusal(run, roots=[tmp_path / "served"])
+
+
+@pytest.mark.parametrize("source", [[{"package": "some-starter==1", "sha256": "00"}], "a sentence", None])
+def test_a_folder_that_fnet_made_is_named_whatever_its_note_says_of_its_source(tmp_path, source):
+    """A starter's source is a list: naming its folder, as deriving from it does, is naming any other."""
+    folder = save_tiny(tmp_path / "made")
+    write_card(folder, {"name": "made", "title": "made", "source": source})
+    assert resolve(str(folder)).path == folder
