@@ -20,6 +20,7 @@ from fnet_core.choices import (
     Definition,
 )
 from fnet_core.derivation import derive as derivations
+from fnet_core.engine.client import Engine, engine_at
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, baseline_perplexity
@@ -73,12 +74,14 @@ def find_atlas(
     *,
     report: Report = silent,
     publish: Callable[[Atlas], None] | None = None,
+    engine: str | None = None,
     **choices: Any,
 ) -> Atlas:
     """The functional networks of a model; `choices` are those of `AtlasRequest`, such as site, scope, components, seed.
 
-    `publish` is called with provisional atlases of the first passages, while the others are read. Raises RequestError
-    for choices that do not exist and texts too short for so many networks.
+    `publish` is called with provisional atlases of the first passages, while the others are read. The workers of
+    `engine`, tcp://HOST:PORT, or of FNET_ENGINE, read them where a model is given by name. Raises RequestError for
+    choices that do not exist, texts too short for so many networks, and an engine that does not answer.
 
     >>> atlas = find_atlas("tiny", components=4)
     >>> len(atlas), atlas.site, atlas.layer_count
@@ -86,7 +89,8 @@ def find_atlas(
     """
     request = finding.AtlasRequest(name_of(model), passages(source), **choices)
     if isinstance(model, str):
-        return annotated(finding.find_atlas(request, report, publish=publish).answer)
+        with engine_at(engine) as workers:
+            return annotated(finding.find_atlas(request, report, publish=publish, engine=workers).answer)
     return annotated(finding.atlas_of(model, request, report, publish=publish).answer)
 
 
@@ -397,21 +401,24 @@ def audit(
     *models: Model | Fingerprint | Path,
     seed: int = 0,
     test: bool = True,
+    engine: str | None = None,
     report: Report = silent,
     **choices: Any,
 ) -> auditing.Audit:
     """Many models against each other: every pair's verdict, p-values corrected for all pairs, families in words.
 
     Models, fingerprints, paths to fingerprint files, and folders that hold models or files, in any mixture; each is
-    fingerprinted once, with `choices` as in `fingerprint`. A model that cannot be read is a failure in the result.
-    Raises RequestError where fewer than two can.
+    fingerprinted once, with `choices` as in `fingerprint`. The workers of `engine`, tcp://HOST:PORT, or of FNET_ENGINE,
+    take the fingerprints of models by name and compare the pairs. A model that cannot be read is a failure in the
+    result. Raises RequestError where fewer than two can, and for an engine that does not answer.
 
     >>> found = audit("tiny", load("tiny"), components=4, threshold=2.0)
     >>> found.pair(0, 1).outcome, len(found.families)
     ('same model', 1)
     """
-    taken = _taken(subjects.spread(models), seed, test, report, choices)
-    return auditing.audit(taken, seed=seed, test=test, report=report)
+    with engine_at(engine) as workers:
+        taken = _taken(subjects.spread(models), seed, test, report, choices, workers)
+        return auditing.audit(taken, seed=seed, test=test, engine=workers, report=report)
 
 
 def scan(
@@ -421,26 +428,30 @@ def scan(
     seed: int = 0,
     test: bool = True,
     nearest: int | None = None,
+    engine: str | None = None,
     report: Report = silent,
     **choices: Any,
 ) -> scanning.Scan:
     """Which of many known fingerprints could be a model's parent: a set with stated coverage, "none" included.
 
     `against` is a folder with fingerprint files, or several fingerprints or files; `choices` are those of
-    `fingerprint`. With `nearest` only so many are compared, which a short vector puts first. Raises RequestError where
-    there is none.
+    `fingerprint`, and `engine` is that of `audit`. With `nearest` only so many are compared, which a short vector puts
+    first. Raises RequestError where there is none.
 
     >>> known = fingerprint("tiny", components=4, threshold=2.0)
     >>> scan("tiny", [known], components=4, threshold=2.0).possible
     ('tiny',)
     """
-    taken = _taken([model], seed, test, report, choices)
-    subjects.check_enough(taken, 1)
-    if isinstance(against, str | Path):
-        known = known_in(against, vectors=nearest is not None, report=report)
-    else:
-        known = _taken(list(against), seed, test, silent, choices)
-    return scanning.scan(taken.subjects[0], known, seed=seed, test=test, nearest=nearest, report=report)
+    with engine_at(engine) as workers:
+        taken = _taken([model], seed, test, report, choices, workers)
+        subjects.check_enough(taken, 1)
+        if isinstance(against, str | Path):
+            known = known_in(against, vectors=nearest is not None, report=report)
+        else:
+            known = _taken(list(against), seed, test, silent, choices)
+        return scanning.scan(
+            taken.subjects[0], known, seed=seed, test=test, nearest=nearest, engine=workers, report=report
+        )
 
 
 def independence(
@@ -482,11 +493,13 @@ def derive(
     return derivations.derive(name_of(model), how, Path(folder), seed=seed, report=report)
 
 
-def _taken(given: Sequence[Any], seed: int, test: bool, report: Report, choices: dict[str, Any]) -> subjects.Taken:
+def _taken(
+    given: Sequence[Any], seed: int, test: bool, report: Report, choices: dict[str, Any], engine: Engine | None = None
+) -> subjects.Taken:
     """The fingerprints of models, fingerprints and files, those that cannot be read apart."""
     texts_of = {name: passages(choices.get(name, name)) for name in ("find", "score")}
     request = FingerprintRequest("", **{"seed": seed} | choices | texts_of)
-    return subjects.take(given, request, report, test=test)
+    return subjects.take(given, request, report, test=test, engine=engine)
 
 
 def _reader(model: Model, report: Report) -> Reader:

@@ -34,6 +34,8 @@ with st.expander("Models to compare", expanded=not shown, icon=":material/deploy
         pairs = words.count(len(chosen) * (len(chosen) - 1) // 2, "pair")
         planned = f"{words.count(len(chosen), 'model')}, {pairs}; what was compared before is there at once."
         st.caption(missing or planned)
+    if engine := audit_jobs.engine_line():
+        st.caption(engine)
 audit_jobs.show(job)
 
 if shown:

@@ -8,6 +8,9 @@ import streamlit as st
 
 from dashboard import fingerprints, jobs, model_access, owner, words
 from dashboard.audit.kept import KIND, Members
+from fnet_core.engine.client import engine_at
+from fnet_core.engine.naming import named
+from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
 from fnet_core.lineage.audit import audit
 from fnet_core.lineage.request import FingerprintRequest
@@ -52,9 +55,10 @@ def submit(chosen: Sequence[Chosen], accept_licence: bool) -> None:
 
         given = [fingerprints.path_of(each.reference) if each.reference else each.name for each in chosen]
         request = FingerprintRequest("")
-        taken = take(given, request, report, told=told, roots=allowed, accept_licence=accept_licence)
-        check_enough(taken)
-        audit(taken, report=report)
+        with engine_at() as engine:
+            taken = take(given, request, report, told=told, engine=engine, roots=allowed, accept_licence=accept_licence)
+            check_enough(taken)
+            audit(taken, engine=engine, report=report)
         names = {str(place): each.name for place, each in zip(given, chosen, strict=True)}
         return Members(
             tuple(_reference(subject) for subject in taken.subjects),
@@ -72,6 +76,15 @@ def submit(chosen: Sequence[Chosen], accept_licence: bool) -> None:
         owner=owner.current(),
     )
     jobs.watch(job)
+
+
+def engine_line() -> str:
+    """Which engine takes the fingerprints, in a sentence, as FNET_ENGINE names it; empty where this machine does."""
+    try:
+        address = named()
+    except RequestError as error:
+        return words.plain(str(error))
+    return words.plain(f"Models are fingerprinted and compared by the engine at {address}.") if address else ""
 
 
 def _reference(subject: Subject) -> str:

@@ -30,6 +30,7 @@ from fnet_core.cli import (
     replay,
     report,
     scan,
+    worker,
 )
 from fnet_core.cli.arguments import Parser
 
@@ -55,6 +56,7 @@ COMMANDS = (
     audit,
     scan,
     derive,
+    worker,
     library,
     dashboard,
     completion,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fnet_core.checks import check_range
 from fnet_core.choices import DEFAULT_THRESHOLD, DEFAULT_WINDOW, DEFINITIONS, MOST_PASSAGES, SITES
+from fnet_core.engine.naming import TLS_VARIABLE, VARIABLE
 from fnet_core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -44,6 +45,17 @@ def add_sides(parser: argparse.ArgumentParser, side: str) -> None:
 def add_licence(parser: argparse.ArgumentParser) -> None:
     """--accept-licence of a command that takes more than one model."""
     parser.add_argument("--accept-licence", action="store_true", help="accept the licence that a model asks to accept")
+
+
+TLS_HELP = f"folder with the certificate that an engine's machines share; the scheduler makes it (also {TLS_VARIABLE})"
+
+
+def add_engine(parser: argparse.ArgumentParser, what: str) -> None:
+    """--engine and --tls of a command that an engine can do `what` for."""
+    parser.add_argument(
+        "--engine", metavar="tcp://HOST:PORT", help=f"let the workers of this engine {what} (also {VARIABLE})"
+    )
+    parser.add_argument("--tls", metavar="FOLDER", help=TLS_HELP)
 
 
 def put_onto_base(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fnet_core.choices import CONTRASTS
 from fnet_core.cli.arguments import (
+    add_engine,
     add_model,
     add_networks,
     add_texts,
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--restarts", type=int, default=10, metavar="R", help="ICA restarts (default 10)")
     parser.add_argument("--contrast", choices=CONTRASTS, default="cube", help="ICA contrast (default cube)")
     add_threshold(parser)
+    add_engine(parser, "read the passages")
     parser.add_argument("--out", metavar="F", help="also save the atlas to this file")
     parser.add_argument("--csv", metavar="F", help="also save the key neurons of every network as CSV")
 
@@ -60,11 +62,15 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     )
     check_outputs(options.out, options.csv)
     check_model(options.model, options)
+    from fnet_core.engine.client import engine_at
     from fnet_core.networks.annotations import annotated
-    from fnet_core.networks.asked import find
+    from fnet_core.networks.asked import find, recalled
     from fnet_core.networks.recurrence import LEVELS
 
-    found = find(request, report, accept_licence=options.accept_licence)
+    found = recalled(request)
+    if found is None:
+        with engine_at(options.engine, options.tls) as engine:
+            found = find(request, report, engine=engine, accept_licence=options.accept_licence)
     atlas, path = found.answer, found.path
     if atlas.halves is None:  # what follows loads torch
         from fnet_core.networks.halves import with_known_recurrence

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.choices import RESAMPLES
-from fnet_core.cli.arguments import add_licence, check_model, check_outputs
+from fnet_core.cli.arguments import add_engine, add_licence, check_model, check_outputs
 from fnet_core.cli.fingerprint import add_protocol, request_of
 from fnet_core.cli.terminal import Table
 from fnet_core.errors import RequestError
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_licence(parser)
     add_comparison(parser)
+    add_engine(parser, "take and compare the fingerprints")
     parser.add_argument("--csv", metavar="F", help="also write a row per pair")
     parser.add_argument("--html", metavar="F", help="also write one self-contained HTML report")
 
@@ -73,13 +74,22 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     given = spread(options.models)
     check_some(given, options, 2)
-    taken = take(given, request, report, test=not options.fingerprint_only, accept_licence=options.accept_licence)
-    check_enough(taken)
-    from fnet_core.lineage.audit import audit
+    from fnet_core.engine.client import engine_at
 
-    found = audit(
-        taken, seed=options.seed, resamples=options.resamples, test=not options.fingerprint_only, report=report
-    )
+    choices = {"test": not options.fingerprint_only, "accept_licence": options.accept_licence}
+    with engine_at(options.engine, options.tls) as engine:
+        taken = take(given, request, report, engine=engine, **choices)
+        check_enough(taken)
+        from fnet_core.lineage.audit import audit
+
+        found = audit(
+            taken,
+            seed=options.seed,
+            resamples=options.resamples,
+            test=not options.fingerprint_only,
+            engine=engine,
+            report=report,
+        )
     lines: list[str | Table] = [_matrix(found)]
     if len(found.pairs) > SHOWN:
         lines.append(f"and {len(found.pairs) - SHOWN:,} pairs more (--csv has them all)")
@@ -106,11 +116,15 @@ def check_some(given: Sequence[str], options: argparse.Namespace, least: int) ->
 
 
 def check_given(name: str, options: argparse.Namespace) -> None:
-    """RequestError for a fingerprint file that is not there, or a model that cannot be used."""
+    """RequestError for a fingerprint file that is not there, or a model that cannot be used; an engine's workers judge
+    what they are to read.
+    """
+    from fnet_core.engine.naming import named
     from fnet_core.lineage.subjects import is_file
 
     if not is_file(name):
-        check_model(name, options)
+        if named(options.engine, options.tls) is None:
+            check_model(name, options)
     elif not Path(name).is_file():
         raise RequestError(f"There is no file {name}; check the path or make it again.")
 

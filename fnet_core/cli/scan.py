@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.checks import check_range
-from fnet_core.cli.arguments import add_licence, check_outputs
+from fnet_core.cli.arguments import add_engine, add_licence, check_outputs
 from fnet_core.cli.audit import INCOMPLETE, add_comparison, check_given, number
 from fnet_core.cli.fingerprint import request_of
 from fnet_core.cli.terminal import Table
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_licence(parser)
     add_comparison(parser)
+    add_engine(parser, "take and compare the fingerprints")
     parser.add_argument("--csv", metavar="F", help="also write a row per known fingerprint")
 
 
@@ -63,21 +64,25 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             f"{options.against} holds no fingerprint file; make some with: fnet fingerprint MODEL --out F."
         )
     test = not options.fingerprint_only
-    taken = take([options.model], request, report, test=test, accept_licence=options.accept_licence)
-    check_enough(taken, 1)
-    from fnet_core.lineage.index import known_in
-    from fnet_core.lineage.scan import scan
+    from fnet_core.engine.client import engine_at
 
-    known = known_in(options.against, vectors=options.nearest is not None, report=report)
-    found = scan(
-        taken.subjects[0],
-        known,
-        seed=options.seed,
-        resamples=options.resamples,
-        test=test,
-        nearest=options.nearest,
-        report=report,
-    )
+    with engine_at(options.engine, options.tls) as engine:
+        taken = take([options.model], request, report, test=test, engine=engine, accept_licence=options.accept_licence)
+        check_enough(taken, 1)
+        from fnet_core.lineage.index import known_in
+        from fnet_core.lineage.scan import scan
+
+        known = known_in(options.against, vectors=options.nearest is not None, report=report)
+        found = scan(
+            taken.subjects[0],
+            known,
+            seed=options.seed,
+            resamples=options.resamples,
+            test=test,
+            nearest=options.nearest,
+            engine=engine,
+            report=report,
+        )
     lines: list[str | Table] = [*found.sentences(), _table(found)]
     if options.csv is not None:
         from fnet_core.storage.artifacts import atomic_file

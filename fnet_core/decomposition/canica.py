@@ -7,6 +7,7 @@ Himberg and Hyvärinen 2004 (ICASSO: clustering of restarts, centrotypes, stabil
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -28,6 +29,9 @@ SKETCH_FACTOR = 4
 
 Enough = Callable[[int, Sequence[Separated]], bool]
 """Called with the number of subjects so far and the networks of each block in them; True when no more are wanted."""
+
+_PER_SUBJECT = 2
+"""How many times K directions are taken of one subject."""
 
 _RANK_TOLERANCE = 1e-5
 """Eigenvalues below this share of the largest are rounding noise of float32 products, not directions."""
@@ -87,6 +91,28 @@ def leading_directions(rows_RN: Tensor, count: int, out_kN: Tensor | None = None
     return torch.matmul(mix, rows_RN, out=None if out_kN is None else out_kN[: len(mix)])
 
 
+@dataclass(frozen=True)
+class Reduced:
+    """What is needed of one subject whose directions were taken elsewhere, block by block."""
+
+    z_TN: Tensor
+    """Float16 on the CPU, as it is kept between the two visits."""
+    directions: tuple[Tensor, ...]
+    """Float32, (k, the block's neurons) each, as `leading_directions` gives them."""
+    varies: tuple[Tensor, ...]
+    """bool, per neuron of the block."""
+
+
+def reduced(z_TN: Tensor, widths: Sequence[int], starts: Sequence[int], components: int) -> Reduced:
+    """What `canica` takes of a subject, (T, N) float32, for blocks that begin at `starts`; on the CPU."""
+    blocks = [z_TN[:, start : start + width] for start, width in zip(starts, widths, strict=True)]
+    return Reduced(
+        z_TN.half().cpu(),
+        tuple(leading_directions(block, _PER_SUBJECT * components).cpu() for block in blocks),
+        tuple(_varies(block).cpu() for block in blocks),
+    )
+
+
 class GroupBasis:
     """The directions that subjects share, merged as they arrive so that memory does not grow with text.
 
@@ -99,7 +125,7 @@ class GroupBasis:
         self._block = block
         self._alive = torch.zeros(neurons, dtype=torch.bool, device=device)
         self._limit = SKETCH_FACTOR * components
-        self._per_subject = 2 * components
+        self._per_subject = _PER_SUBJECT * components
         self._sketch = torch.empty(self._limit + self._per_subject, neurons, device=device)
         self._singular = torch.empty(0, dtype=torch.float64, device=device)
         self._subjects = 0
@@ -109,9 +135,17 @@ class GroupBasis:
 
         `half` merges the same directions, for it stands for a half of the subjects.
         """
+        new = leading_directions(z_TN, self._per_subject, self._sketch[len(self._singular) :])
+        return self._take(new, _varies(z_TN), half)
+
+    def add_reduced(self, directions_kN: Tensor, varies_N: Tensor, half: "GroupBasis | None" = None) -> int:
+        """Merge one subject's directions that were taken elsewhere; the rest as `add`."""
         held = len(self._singular)
-        varies_N = _varies(z_TN)
-        new = leading_directions(z_TN, self._per_subject, self._sketch[held:])
+        new = self._sketch[held : held + len(directions_kN)].copy_(directions_kN)
+        return self._take(new, varies_N.to(new.device), half)
+
+    def _take(self, new: Tensor, varies_N: Tensor, half: "GroupBasis | None") -> int:
+        """Merge the directions that were written behind the sketch."""
         if half is not None:
             behind = len(half._singular)
             half._sketch[behind : behind + len(new)] = new
@@ -227,7 +261,7 @@ def separate(
 
 
 def canica(
-    subjects: Iterable[Tensor],
+    subjects: Iterable[Tensor | Reduced],
     widths: Sequence[int],
     components: int,
     *,
@@ -246,7 +280,8 @@ def canica(
 ) -> list[Networks]:
     """The functional networks of each block of neurons, found across subjects.
 
-    `subjects` yields (T, N) float32 activations, one at a time, z-scored already if `standardized`; `widths` are those
+    `subjects` yields (T, N) float32 activations, one at a time, z-scored already if `standardized`, or what another
+    machine took of them, which gives the same to the bit where that machine rounds alike; `widths` are those
     of the blocks of neurons that are decomposed on their own (one block of all neurons, one per layer, or windows),
     side by side unless `starts` says where each begins; `names` is what messages call them. With `halves` every second
     subject is decomposed on its own as well, and so are the others, from the same reading. `early` may look at what the
@@ -291,20 +326,25 @@ def canica(
                 break
             with clock.stage("reducing"):
                 if not bases:
-                    device = activations_TN.device
+                    first = activations_TN.directions[0] if isinstance(activations_TN, Reduced) else activations_TN
+                    device = first.device
                     bases, *half_bases = (
                         [GroupBasis(components, w, device, name) for w, name in zip(widths, names, strict=True)]
                         for _ in range(3 if halves else 1)
                     )
-                if standardized:
-                    z_TN = activations_TN
-                else:
-                    if buffer.numel() < activations_TN.numel():
-                        buffer = torch.empty_like(activations_TN).flatten()
-                    z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))
                 half = half_bases[len(spill) % 2] if half_bases else [None] * len(bases)
-                blocks = zip(bases, cuts, half, strict=True)
-                varying.append([basis.add(z_TN[:, cut], own) for basis, cut, own in blocks])
+                if isinstance(activations_TN, Reduced):
+                    z_TN = activations_TN.z_TN
+                    known = zip(bases, activations_TN.directions, activations_TN.varies, half, strict=True)
+                    varying.append([basis.add_reduced(k, varies, own) for basis, k, varies, own in known])
+                else:
+                    z_TN = activations_TN
+                    if not standardized:
+                        if buffer.numel() < activations_TN.numel():
+                            buffer = torch.empty_like(activations_TN).flatten()
+                        z_TN = standardize(activations_TN, buffer[: activations_TN.numel()].view(activations_TN.shape))
+                    blocks = zip(bases, cuts, half, strict=True)
+                    varying.append([basis.add(z_TN[:, cut], own) for basis, cut, own in blocks])
             with clock.stage("spilling"):
                 spill.append(z_TN)
             if early is not None:

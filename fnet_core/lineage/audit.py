@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -23,6 +23,9 @@ from fnet_core.lineage.reference import Reference, load_reference
 from fnet_core.lineage.subjects import Failure, Subject, Taken, check_enough
 from fnet_core.lineage.verdict import Verdict
 from fnet_core.progress import Report, silent
+
+if TYPE_CHECKING:
+    from fnet_core.engine.client import Engine
 
 HELD = 8
 """Fingerprints that are held in memory at once; the others are read again from their files."""
@@ -326,13 +329,15 @@ def audit(
     resamples: int = RESAMPLES,
     test: bool = True,
     reference: Reference | None = None,
+    engine: "Engine | None" = None,
     report: Report = silent,
 ) -> Audit:
     """Compare every pair of what was taken, from the store where it has the pair, and find the families.
 
     Verdicts are those of two models alone (`comparison.compare`); p-values are corrected for all pairs that were tested
-    (Holm), and a relation must survive that. `report` gets the stage "comparing" and may raise to stop: what was
-    compared by then is kept. Raises RequestError for fewer than two fingerprints.
+    (Holm), and a relation must survive that. With an `engine` its workers compare what the store lacks.
+    `report` gets the stage "comparing" and may raise to stop: what was compared by then is kept. Raises RequestError
+    for fewer than two fingerprints.
     """
     check_options(seed, resamples)
     check_enough(taken)
@@ -341,9 +346,13 @@ def audit(
     subjects = taken.subjects
     shelf = Shelf()
     places = list(combinations(range(len(subjects)), 2))
+    if engine:
+        from fnet_core.lineage.elsewhere import compare_by
+
+        compare_by(engine, subjects, places, report, seed=seed, resamples=resamples, test=test)
     found: list[PairEvidence | str] = []
     for number, (a, b) in enumerate(places):
-        report("comparing", number / len(places))
+        report("comparing", 1.0 if engine else number / len(places))
         pair_report = _within(report, number, len(places))
         choices = {"seed": seed, "resamples": resamples, "test": test, "report": pair_report}
         found.append(evidence_or_why(subjects[a], subjects[b], shelf, **choices))

@@ -150,15 +150,8 @@ def pair_of(
     RequestError as `compare`.
     """
     check_options(seed, resamples)
-    first, second = sorted((a, b), key=lambda side: side.content)
-    recipe = {
-        "contents": [first.content, second.content],
-        "models": [first.model.name, second.model.name],
-        "seed": seed,
-        "resamples": resamples,
-        "neurons": SAMPLED_NEURONS if test else 0,
-        "versions": [METHOD_VERSION, VERSION],
-    }
+    first, second = _sorted(a, b)
+    recipe = recipe_of(a, b, seed=seed, resamples=resamples, test=test)
 
     def compute() -> PairEvidence:
         found = compare(read(first), read(second), seed=seed, resamples=resamples, test=test, report=report)
@@ -166,6 +159,22 @@ def pair_of(
 
     found = memo.answered(PAIRS, recipe, compute)
     return found if a is first else replace(found, answer=found.answer.swapped())
+
+
+def recipe_of(a: Subject, b: Subject, *, seed: int, resamples: int, test: bool) -> dict[str, Any]:
+    """Everything that decides what two fingerprints give, in either order."""
+    return {
+        "contents": [side.content for side in _sorted(a, b)],
+        "models": [side.model.name for side in _sorted(a, b)],
+        "seed": seed,
+        "resamples": resamples,
+        "neurons": SAMPLED_NEURONS if test else 0,
+        "versions": [METHOD_VERSION, VERSION],
+    }
+
+
+def _sorted(a: Subject, b: Subject) -> list[Subject]:
+    return sorted((a, b), key=lambda side: side.content)
 
 
 def evidence_of(found: Comparison, recipe: dict[str, Any]) -> PairEvidence:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,9 @@ from fnet_core.lineage.reference import Reference, load_reference
 from fnet_core.lineage.signatures import FORMS
 from fnet_core.lineage.subjects import Failure, Subject, Taken
 from fnet_core.progress import Report, silent
+
+if TYPE_CHECKING:
+    from fnet_core.engine.client import Engine
 
 CONFIDENCE = 0.95
 """Of the lower bound on the coverage."""
@@ -198,6 +201,7 @@ def scan(
     test: bool = True,
     nearest: int | None = None,
     reference: Reference | None = None,
+    engine: "Engine | None" = None,
     report: Report = silent,
 ) -> Scan:
     """Compare one model with each known one, from the store where it has the pair, and tell which could be its parent.
@@ -205,8 +209,8 @@ def scan(
     A candidate stays unless its independence test gives a p that models trained apart had and its score is below that
     of every known derived pair; where there is neither, it stays. "None" stays unless a candidate is related as in an
     audit (`AuditPair.basis`), p-values corrected for all candidates. With `nearest` only so many are compared, those
-    that a short vector puts first, and the set speaks of these alone. `report` gets the stage "comparing". Raises
-    RequestError where nothing is known to compare with.
+    that a short vector puts first, and the set speaks of these alone. With an `engine` its workers compare what the
+    store lacks. `report` gets the stage "comparing". Raises RequestError where nothing is known to compare with.
     """
     check_options(seed, resamples)
     check_nearest(nearest)
@@ -218,8 +222,13 @@ def scan(
     near = _nearest(model, known.subjects, nearest, shelf)
     subjects = (model, *near)
     found: list[PairEvidence | str] = []
+    if engine:
+        from fnet_core.lineage.elsewhere import compare_by
+
+        places = [(0, at) for at in range(1, len(subjects))]
+        compare_by(engine, subjects, places, report, seed=seed, resamples=resamples, test=test)
     for number, other in enumerate(near):
-        report("comparing", number / len(near))
+        report("comparing", 1.0 if engine else number / len(near))
         found.append(evidence_or_why(model, other, shelf, seed=seed, resamples=resamples, test=test))
     report("comparing", 1.0)
     pairs = judged(subjects, [(0, at) for at in range(1, len(subjects))], found, reference)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fnet_core.engine.task import WorkFailed, went_wrong
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.lineage.fingerprint import Fingerprint, ModelIdentity
 from fnet_core.progress import Report, silent
@@ -19,7 +21,9 @@ from fnet_core.time_left import Pace
 if TYPE_CHECKING:
     import numpy as np
 
+    from fnet_core.engine.client import Engine
     from fnet_core.lineage.request import FingerprintRequest
+    from fnet_core.storage.memo import Found
 
 FILE_ENDING = ".safetensors"
 _log = logging.getLogger(__name__)
@@ -123,37 +127,77 @@ def take(
     *,
     test: bool = True,
     told: Told = lambda number, stage, fraction: None,
+    engine: Engine | None = None,
     **loading: Any,
 ) -> Taken:
     """The fingerprint of each of the things given, from its file, from the store, or measured as `request` says.
 
-    What cannot be read is a failure with its reason and stops nothing. `report` gets the stage "fingerprints".
+    With an `engine`, models by name that the store does not answer are measured by its workers, a task for each, and
+    their files kept here. What cannot be read is a failure with its reason and stops nothing. `report` gets the stage
+    "fingerprints".
     """
-    subjects: list[Subject] = []
-    failures: list[Failure] = []
+    outcomes: dict[int, Subject | Failure] = {}
+    shares = [0.0] * len(given)
+
+    def tell(number: int, stage: str, fraction: float) -> None:
+        told(number, stage, fraction)
+        shares[number] = fraction
+        report("fingerprints", sum(shares) / len(given))
+
+    def end(number: int, take_one: Callable[[], Subject]) -> None:
+        outcomes[number] = found = _outcome(_label(given[number]), take_one)
+        shares[number] = 1.0
+        told(number, f"failed: {found.why}" if isinstance(found, Failure) else "done", 1.0)
+
+    away = dict(_unanswered(given, request, test, loading)) if engine else {}
     for number, each in enumerate(given):
-        label = _label(each)
+        if number not in away:
+            end(number, partial(_take, each, request, partial(tell, number), test, loading))
+    if engine and away:
+        from fnet_core.lineage.elsewhere import taken_by
 
-        def tell(stage: str, fraction: float, number: int = number) -> None:
-            told(number, stage, fraction)
-            report("fingerprints", (number + fraction) / len(given))
-
-        try:
-            subjects.append(_take(each, request, tell, test, loading))
-        except Cancelled:
-            raise
-        except RequestError as error:
-            failures.append(Failure(label, str(error)))
-        except Exception as error:
-            _log.exception("The fingerprint of %s failed", label)
-            first = next(iter(str(error).strip().splitlines()), "")
-            failures.append(Failure(label, f"It failed while running: {type(error).__name__}: {first}"))
-        else:
-            told(number, "done", 1.0)
-            continue
-        told(number, f"failed: {failures[-1].why}", 1.0)
+        numbers = list(away)
+        arriving = taken_by(
+            engine,
+            [replace(request, model=name) for name in away.values()],
+            told=lambda place, stage, fraction: tell(numbers[place], stage, fraction),
+            go_on=lambda: report("fingerprints", sum(shares) / len(given)),
+            test=test,
+            **loading,
+        )
+        with closing(arriving):
+            for place, keep in arriving:
+                end(numbers[place], partial(_arrived, keep))
     report("fingerprints", 1.0)
-    return Taken(distinct(subjects), tuple(failures))
+    in_order = [outcomes[number] for number in range(len(given))]
+    subjects = [each for each in in_order if isinstance(each, Subject)]
+    return Taken(distinct(subjects), tuple(each for each in in_order if isinstance(each, Failure)))
+
+
+def _unanswered(
+    given: Sequence[Any], request: FingerprintRequest, test: bool, loading: dict[str, Any]
+) -> Iterator[tuple[int, str]]:
+    """The models by name that the store does not answer for, each under the name that other machines know it by."""
+    from fnet_core.lineage.taking import kept_fingerprint
+    from fnet_core.models.naming import place_of
+
+    for number, each in enumerate(given):
+        if isinstance(each, str | Path) and not is_file(each):
+            asked = replace(request, model=str(each))
+            if kept_fingerprint(asked, test=test, **loading) is None:
+                yield number, place_of(asked.model)
+
+
+def _outcome(label: str, take_one: Callable[[], Subject]) -> Subject | Failure:
+    try:
+        return take_one()
+    except Cancelled:
+        raise
+    except (RequestError, WorkFailed) as error:
+        return Failure(label, str(error))
+    except Exception as error:
+        _log.exception("The fingerprint of %s failed", label)
+        return Failure(label, went_wrong(error))
 
 
 def distinct(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
@@ -197,13 +241,21 @@ def _take(each: Any, request: FingerprintRequest, tell: Report, test: bool, load
     from fnet_core.lineage.taking import find_fingerprint, fingerprint_of
 
     if isinstance(each, str | Path):
-        found = find_fingerprint(replace(request, model=str(each)), _as_fraction(tell), test=test, **loading)
+        found = find_fingerprint(replace(request, model=str(each)), as_fraction(tell), test=test, **loading)
     else:
-        found = fingerprint_of(each, replace(request, model=str(each.path)), _as_fraction(tell), test=test)
+        found = fingerprint_of(each, replace(request, model=str(each.path)), as_fraction(tell), test=test)
+    return _kept(found)
+
+
+def _arrived(keep: Callable[[], Found[Fingerprint]]) -> Subject:
+    return _kept(keep())
+
+
+def _kept(found: Found[Fingerprint]) -> Subject:
     return subject_of(found.answer, found.path)
 
 
-def _as_fraction(tell: Report) -> Report:
+def as_fraction(tell: Report) -> Report:
     """A report of the stages of a fingerprint, told as how much of the whole is done."""
     from fnet_core.lineage.request import STAGES
 

@@ -20,7 +20,7 @@ from fnet_core.activations.hooks import touching
 from fnet_core.activations.reading import copied, read_subjects, tokenize
 from fnet_core.choices import FINGERPRINT_COMPONENTS, FINGERPRINT_SITE, FINGERPRINT_THRESHOLD, TEST_PASSAGES, Site
 from fnet_core.decomposition.canica import standardize
-from fnet_core.errors import RequestError
+from fnet_core.errors import Cancelled, RequestError
 from fnet_core.evaluation.perplexity import measure
 from fnet_core.lineage.cka import packed_gram
 from fnet_core.lineage.fingerprint import FINGERPRINTS, Fingerprint, ModelIdentity
@@ -33,10 +33,11 @@ from fnet_core.lineage.weight_curves import weight_curves
 from fnet_core.models import loading as models
 from fnet_core.models.folder import published_name, read_config
 from fnet_core.models.modules import attention_weights, taps
+from fnet_core.models.resolving import ModelFolder
 from fnet_core.models.running import Running, expected, main_device, running
 from fnet_core.models.structure import check_site_of
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.finding import atlas_uncut, compute_atlas
+from fnet_core.networks.finding import atlas_uncut, compute_atlas, nothing_long
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
@@ -85,12 +86,32 @@ def find_fingerprint(
     the stages of `STAGES` and may raise to stop. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
+    kept, request = _kept(request, folder, test)
+    return kept or fingerprint_of(
+        models.get_loaded(request.model, report=report, **loading), request, report, test=test
+    )
+
+
+def kept_fingerprint(request: FingerprintRequest, *, test: bool = True, **loading: Any) -> Found[Fingerprint] | None:
+    """The fingerprint that a request asks for if the store has it; no model is fetched, converted or loaded for that.
+
+    None too for a model that cannot be used here.
+    """
+    try:
+        return _kept(request, models.resolve(request.model, report=nothing_long, **loading), test)[0]
+    except (RequestError, Cancelled):
+        return None
+
+
+def _kept(
+    request: FingerprintRequest, folder: ModelFolder, test: bool
+) -> tuple[Found[Fingerprint] | None, FingerprintRequest]:
+    """The fingerprint in the store, and the request with the stretches that its model reads."""
     check_site_of(read_config(folder.path), request.site)
     request = readable(request, reader_at(folder))
     model = _published(expected(folder), folder.path)
-    if kept := memo.found(FINGERPRINTS, request.recipe(model), _suffices(test)):
-        return replace(kept, answer=kept.answer.called(model.name))
-    return fingerprint_of(models.get_loaded(request.model, report=report, **loading), request, report, test=test)
+    kept = memo.found(FINGERPRINTS, request.recipe(model), _suffices(test))
+    return kept and replace(kept, answer=kept.answer.called(model.name)), request
 
 
 def _suffices(test: bool) -> Callable[[Fingerprint], bool]:

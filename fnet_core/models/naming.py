@@ -39,6 +39,21 @@ def locate(name: str, roots: Sequence[Path] | None = None) -> tuple[Kind, Path |
         raise RequestError(f"'{name[:60]}' names no model; give a starter's name, {FORMS}.") from error
 
 
+def place_of(name: str) -> str:
+    """What a name resolves to, for another machine: a whole path on file systems that both see, or the name itself.
+
+    A name that means nothing here is left as it is.
+    """
+    model, base = adapter_and_base(name.strip())
+    if base is not None:
+        return f"{place_of(model)}@{place_of(base)}"
+    try:
+        _, path = locate(model)
+    except RequestError:
+        return model
+    return model if path is None else str(path)
+
+
 def check_usable(name: str, accept_licence: bool = False, site: Site | None = None) -> None:
     """RequestError for what can be known of a named model before a library is loaded or a file is fetched.
 

@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fnet_core._version import __version__
 from fnet_core.models.adapters import adapter_and_base
@@ -22,18 +22,23 @@ from fnet_core.storage import memo
 from fnet_core.storage.memo import Found
 from fnet_core.storage.notes import LED, Led
 
+if TYPE_CHECKING:
+    from fnet_core.engine.client import Engine
+
 _DEVICES = Path("/dev")
 _ACCELERATORS = ("nvidia[0-9]*", "kfd", "dxg")
 _CHOSEN = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 
 
-def find(request: AtlasRequest, report: Report = silent, **loading: Any) -> Found[Atlas]:
+def find(
+    request: AtlasRequest, report: Report = silent, *, engine: "Engine | None" = None, **loading: Any
+) -> Found[Atlas]:
     """As `finding.find_atlas`, and in a moment where the same was asked before."""
     if found := recalled(request):
         return found
     from fnet_core.networks.finding import find_atlas
 
-    found = find_atlas(request, report, **loading)
+    found = find_atlas(request, report, engine=engine, **loading)
     if facts := _facts(request):
         memo.keep(LED, facts, Led(found.answer.recipe))
     return found

@@ -1,14 +1,16 @@
 """Find the networks of a model: answered from the store when asked before, computed and saved otherwise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from fnet_core.activations.fitting import Reader, fitted, reader_at, reader_of
 from fnet_core.activations.reading import Tokens, read_subjects, tokenize
-from fnet_core.decomposition.canica import Networks, SoFar, canica, largest_components, standardize
+from fnet_core.decomposition.canica import Networks, Reduced, SoFar, canica, largest_components, standardize
+from fnet_core.engine.client import Engine
 from fnet_core.errors import Cancelled, RequestError
 from fnet_core.models import loading as models
 from fnet_core.models.folder import read_config
@@ -22,6 +24,7 @@ from fnet_core.networks.comparing import halves_recipe, in_halves
 from fnet_core.networks.enough import Watch, answers, looks_at
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.networks.request import LEAST_PASSAGES, AtlasRequest
+from fnet_core.networks.spreading import Spread
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo
@@ -38,20 +41,27 @@ Publish = Callable[[Atlas], None]
 
 
 def find_atlas(
-    request: AtlasRequest, report: Report = silent, *, publish: Publish | None = None, **loading: Any
+    request: AtlasRequest,
+    report: Report = silent,
+    *,
+    publish: Publish | None = None,
+    engine: Engine | None = None,
+    **loading: Any,
 ) -> Found[Atlas]:
     """The atlas that a request asks for, from the store or computed and saved.
 
-    `loading` goes to `models.resolve` and `models.get_loaded`. `report` gets the stages of `STAGES` and may raise
-    to stop; nothing is left behind then. `publish` as in `compute_atlas`. Raises RequestError when the request cannot
-    be met.
+    The workers of an `engine` read the passages, if one is given, and the result is the same. `loading` goes to
+    `models.resolve` and `models.get_loaded`. `report` gets the stages of `STAGES` and may raise to stop; nothing is
+    left behind then. `publish` as in `compute_atlas`. Raises RequestError when the request cannot be met.
     """
     folder = models.resolve(request.model, report=report, **loading)
     check_site_of(read_config(folder.path), request.site)
     kept, request = _kept(request, folder)
-    return kept or atlas_of(
-        models.get_loaded(request.model, report=report, **loading), request, report, publish=publish
-    )
+    if kept:
+        return kept
+    loaded = models.get_loaded(request.model, report=report, **loading)
+    spread = Spread(engine, request.model, loading) if engine else None
+    return atlas_of(loaded, request, report, publish=publish, spread=spread)
 
 
 def kept_atlas(request: AtlasRequest, **loading: Any) -> Found[Atlas] | None:
@@ -59,7 +69,7 @@ def kept_atlas(request: AtlasRequest, **loading: Any) -> Found[Atlas] | None:
 
     Raises RequestError when the request cannot be met, Cancelled when its model is not on this machine.
     """
-    return _kept(request, models.resolve(request.model, report=_nothing_long, **loading))[0]
+    return _kept(request, models.resolve(request.model, report=nothing_long, **loading))[0]
 
 
 def _kept(request: AtlasRequest, folder: ModelFolder) -> tuple[Found[Atlas] | None, AtlasRequest]:
@@ -69,6 +79,11 @@ def _kept(request: AtlasRequest, folder: ModelFolder) -> tuple[Found[Atlas] | No
         return kept, request
     request = cut_for(request, reader_at(folder))
     return (_stored(request, model) if request.cut else None), request
+
+
+def nothing_long(stage: str, fraction: float) -> None:
+    """A report that stops whatever would take long enough to report."""
+    raise Cancelled
 
 
 def _stored(request: AtlasRequest, model: Running) -> Found[Atlas] | None:
@@ -83,11 +98,6 @@ def _stored(request: AtlasRequest, model: Running) -> Found[Atlas] | None:
     return next((found for found in kept if found), None)
 
 
-def _nothing_long(stage: str, fraction: float) -> None:
-    """A report that stops whatever would take long enough to report."""
-    raise Cancelled
-
-
 def cut_for(request: AtlasRequest, *readers: Reader) -> AtlasRequest:
     """The request with its passages cut to what all these models can read, at the same characters for each."""
     found = fitted(request.passages, readers)
@@ -95,10 +105,15 @@ def cut_for(request: AtlasRequest, *readers: Reader) -> AtlasRequest:
 
 
 def atlas_of(
-    loaded: models.LoadedModel, request: AtlasRequest, report: Report = silent, *, publish: Publish | None = None
+    loaded: models.LoadedModel,
+    request: AtlasRequest,
+    report: Report = silent,
+    *,
+    publish: Publish | None = None,
+    spread: Spread | None = None,
 ) -> Found[Atlas]:
     """The atlas of a loaded model, from the store or computed and saved; its name in the request decides nothing."""
-    return atlas_uncut(loaded, cut_for(request, reader_of(loaded)), report, publish=publish)
+    return atlas_uncut(loaded, cut_for(request, reader_of(loaded)), report, publish=publish, spread=spread)
 
 
 def atlas_uncut(
@@ -108,6 +123,7 @@ def atlas_uncut(
     *,
     halves: bool = True,
     publish: Publish | None = None,
+    spread: Spread | None = None,
 ) -> Found[Atlas]:
     """`atlas_of` on the passages as they are, however long they are to this model; the rest as in `compute_atlas`."""
     model = running(loaded)
@@ -115,10 +131,12 @@ def atlas_uncut(
     if request.enough:
         if kept := _stored(request, model):
             return kept
-        atlas = compute_atlas(loaded, request, recipe, report, publish=publish)
+        atlas = compute_atlas(loaded, request, recipe, report, publish=publish, spread=spread)
         return Found(atlas, memo.keep(ATLASES, atlas.recipe, atlas), computed=True)
     return memo.answered(
-        ATLASES, recipe, lambda: compute_atlas(loaded, request, recipe, report, halves=halves, publish=publish)
+        ATLASES,
+        recipe,
+        lambda: compute_atlas(loaded, request, recipe, report, halves=halves, publish=publish, spread=spread),
     )
 
 
@@ -130,13 +148,15 @@ def compute_atlas(
     *,
     halves: bool = True,
     publish: Publish | None = None,
+    spread: Spread | None = None,
 ) -> Atlas:
     """Capture, decompose, label; RequestError before any of it when the data cannot give so many networks.
 
     With `halves`, and passages enough, the networks are separated in either half of the passages as well, and the atlas
     says how they come back: two more separations, from the same reading. `publish` is called with provisional atlases
-    of the first passages while the others are read; the result is the same to the last bit. Where
-    only enough passages are to be taken, the recipe becomes that of a request for so many, with what was seen.
+    of the first passages while the others are read; the result is the same to the last bit. With `spread` an engine's
+    workers read them. Where only enough passages are to be taken, the recipe becomes that of a request for so many,
+    with what was seen.
     """
     peak = PeakMemory()
     clock = Stopwatch()
@@ -165,16 +185,22 @@ def compute_atlas(
             seen = recipe | _provisional(first, len(tokens))
             publish(_described(first, seen, widths_L, tokens[:count], found, clock, peak))
 
-    subjects = read_subjects(loaded, request.passages, request.site, report, write=standardize, reuse=True)
+    starts = [sum(widths_L[: block.start]) for block in layers]
+    subjects: Iterator[Tensor | Reduced]
+    if spread:
+        subjects = spread.subjects(loaded, request, blocks, starts, report)
+    else:
+        read = read_subjects(loaded, request.passages, request.site, report, write=standardize, reuse=True)
+        subjects = (subject.activations_TN for subject in read)
     found = canica(
-        (subject.activations_TN for subject in subjects),
+        subjects,
         blocks,
         request.components,
         seed=request.seed,
         restarts=request.restarts,
         contrast=request.contrast,
         standardized=True,
-        starts=[sum(widths_L[: block.start]) for block in layers],
+        starts=starts,
         names=["the model"] if request.scope == "model" else [block_name(block) for block in layers],
         halves=halves and len(request.passages) >= LEAST_PASSAGES,
         early=early if publish else None,

@@ -7,6 +7,7 @@ in the log says so.
 import logging
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -106,7 +107,7 @@ def known(kind: Kind[Kept], recipe: dict[str, Any], suffices: Callable[[Kept], b
     return answer
 
 
-def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
+def keep(kind: Kind[Any], recipe: dict[str, Any], answer: Keepable) -> Path:
     """Keep an answer, in place of a file that could not be read; one line in the log tells of that. Its file."""
     path = kind.path(recipe)
     if _afresh.get():
@@ -120,6 +121,29 @@ def keep(kind: Kind[Kept], recipe: dict[str, Any], answer: Kept) -> Path:
     if problem:
         log.warning("A kept %s could not be read and was made again (%s)", kind.name, problem)
     return path
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """A file as another store wrote it."""
+
+    content: bytes
+
+    def save(self, path: Path) -> None:
+        with artifacts.atomic_file(path) as temporary:
+            temporary.write_bytes(self.content)
+
+
+def adopt(kind: Kind[Kept], content: bytes, recipe_of: Callable[[Kept], dict[str, Any]]) -> Found[Kept]:
+    """Keep what another store kept, given the bytes of its file, which is checked as any other and stays as it is.
+
+    RequestError for bytes that are no such answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="fnet-") as folder:
+        path = Path(folder) / "arrived.safetensors"
+        path.write_bytes(content)
+        answer = kind.load(path)
+    return Found(answer, keep(kind, recipe_of(answer), _Arrived(content)), computed=True)
 
 
 def found(

@@ -117,6 +117,14 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("audit", "tiny"), "2 models or more are needed"),
     (("audit", "tiny", "/no/b"), "1 of 2 models can be read, and 2 are needed. /no/b: There is no folder /no/b"),
     (("audit", "/no/a.safetensors", "/no/b"), "There is no file /no/a.safetensors"),
+    (("audit", "tiny", "tiny", "--engine", "here"), "'here' names no engine; write its scheduler as tcp://HOST:PORT"),
+    (("audit", "tiny", "tiny", "--engine", "tcp://127.0.0.1:9"), "engine at tcp://127.0.0.1:9 does not answer"),
+    (("audit", "tiny", "tiny", "--engine", "tls://127.0.0.1:9"), "wants a certificate"),
+    (("audit", "tiny", "tiny", "--engine", "tcp://127.0.0.1:9", "--tls", "docs"), "docs holds no certificate.pem"),
+    (("scan", "/no/a", "--against", "docs", "--engine", "udp://a:1"), "'udp://a:1' names no engine"),
+    (("worker", "tcp://127.0.0.1:9"), "engine at tcp://127.0.0.1:9 does not answer"),
+    (("worker", "tcp://0.0.0.0:0", "--scheduler"), "Whoever reaches tcp://0.0.0.0:0 could run any code as you"),
+    (("worker", "--gpu", "999"), "--gpu 999 is more than the"),
     (("audit", "tests", "tiny"), "tests holds no model and no fingerprint file"),
     (("audit", "tiny", "tiny", "--csv", "/dev/null"), "a device or a pipe"),
     (("audit", "tiny", "tiny", "--html", "docs"), "docs is a folder"),
@@ -204,6 +212,12 @@ def test_an_atlas_is_looked_at_before_the_model(tmp_path):
     assert (status, loaded) == (2, ["pandas"]) and "There is no network 99" in err
 
 
+def test_the_store_is_asked_for_an_atlas_before_an_engine(tmp_path, monkeypatch):
+    monkeypatch.setenv("FNET_HOME", str(tmp_path))
+    status, loaded, err = run("atlas", "tiny", "--engine", "tcp://127.0.0.1:9")
+    assert (status, loaded) == (2, ["pandas"]) and "engine at tcp://127.0.0.1:9 does not answer" in err
+
+
 def test_an_atlas_asked_for_before_loads_no_library_that_runs_models(tmp_path, monkeypatch):
     monkeypatch.setenv("FNET_HOME", str(tmp_path))
     asked = ("atlas", "tiny", "--components", "3", "--restarts", "2", "--passages", "4")
@@ -235,6 +249,7 @@ BASE = {
     "audit": ("tiny", "tiny"),
     "scan": ("tiny", "--against", "docs"),
     "library": (),
+    "worker": (),
     "derive": ("tiny", "--how", "lora:README.md", "--out", "new"),
     "dashboard": (),
     "completion": ("bash",),

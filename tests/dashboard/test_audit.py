@@ -52,6 +52,21 @@ def test_the_first_visit_says_what_to_do():
     assert not at.button(key="audit_run").disabled and "2 models, 1 pair" in said(at)
 
 
+def test_the_page_says_which_engine_computes(monkeypatch):
+    monkeypatch.setenv("FNET_ENGINE", "tcp://10.0.0.5:8786")
+    assert "Models are fingerprinted and compared by the engine at tcp://10.0.0.5:8786." in said(page("audit"))
+    monkeypatch.setenv("FNET_ENGINE", "somewhere")
+    assert "'somewhere' names no engine" in said(page("audit"))
+
+
+def test_an_engine_that_does_not_answer_is_a_sentence(references, monkeypatch):
+    monkeypatch.setenv("FNET_ENGINE", "tcp://127.0.0.1:9")
+    at = page("audit")
+    at.multiselect(key="audit_saved").set_value(references).run()
+    job = press_for_job(at, "audit_run")
+    assert job.state == "failed" and "The engine at tcp://127.0.0.1:9 does not answer" in job.error
+
+
 def test_the_page_shows_the_numbers_of_the_core_and_stands_in_the_address(references):
     at = audited(references)
     found = expected()

@@ -351,3 +351,14 @@ def test_what_was_not_tested_is_said(a, b, options, sentence):
     assert found.independence is None and sentence in found.untested and found.untested in found.verdict.decisive[-1]
     assert found.summary()["independence"] is None and found.summary()["untested"] == found.untested
     assert "independence test is missing" in found.verdict.decisive[-1]
+
+
+def test_how_long_fingerprints_took_changes_no_number():
+    """A content's digest holds the seconds, so it must not say which side's neurons are drawn first."""
+    a, b = (with_neurons(side, seed) for seed, side in enumerate((base(), stranger())))
+    taken = [replace(a, seconds={"capturing": float(seconds)}) for seconds in range(200)]
+    ways = [
+        next(each for each in taken if (each.content_digest() < b.content_digest()) is way) for way in (True, False)
+    ]
+    first, second = (judged(each, b) for each in ways)
+    assert first.independence.nominal_p == second.independence.nominal_p and first.interval == second.interval
