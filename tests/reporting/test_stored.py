@@ -9,7 +9,7 @@ from support.lesions import hand_lesions
 
 from fnet_core.capability.lesions import KIND as LESIONS
 from fnet_core.lineage.fingerprint import KIND as FINGERPRINT
-from fnet_core.networks.example import example_atlas
+from fnet_core.networks.example import EXAMPLE_FINGERPRINT, example_atlas
 from fnet_core.reporting import stored
 from fnet_core.storage import artifacts
 
@@ -69,5 +69,6 @@ def test_the_fingerprint_of_the_same_weights(atlas):
 def test_what_comes_with_the_project_is_of_the_example():
     atlas = example_atlas()
     fingerprint, lesions = stored.fingerprint_of(atlas), stored.bundled_lesions(atlas)
-    assert fingerprint is None or fingerprint.model.digest == atlas.recipe["model_digest"]
+    assert fingerprint is not None and fingerprint.model.digest == atlas.recipe["model_digest"]
+    assert EXAMPLE_FINGERPRINT.stat().st_size < 3_000_000 and not fingerprint.is_old
     assert lesions is None or lesions.done
