@@ -53,8 +53,10 @@ from fnet_core.pruning.masking import Pruning, prepare
 from fnet_core.pruning.measuring import PruneResult, measure_pruning
 from fnet_core.pruning.plan import PrunePlan, plan_for
 from fnet_core.pruning.published import published_groups, published_plan
+from fnet_core.pruning.reaching import reach
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
+from fnet_core.pruning.target import read_target
 from fnet_core.texts import Passage
 
 
@@ -235,21 +237,33 @@ def plan_pruning(
     *,
     components: int = 32,
     seed: int = 0,
+    target: str | None = None,
+    measured_on: Texts = "score",
     report: Report = silent,
     **choices: Any,
 ) -> PrunePlan:
-    """Which neurons (and heads) go at a ratio, or with threshold= what scores at most so much.
+    """Which neurons (and heads, or whole layers) go at a ratio, or with threshold= what scores at most so much.
 
-    `choices` are those of `PlanRequest`: method, threshold, share, protected, even, heads, compensation. Raises
-    RequestError for choices that do not exist, a ratio that cannot be met, and text too short to score on.
+    With `target` ("450MB", "100Mparams", "600tok/s", "ppl<=40" on `measured_on`) it is the plan that reaches that, and
+    its `request.ratio` says at which ratio. `choices` are those of `PlanRequest`: method, threshold, share, protected,
+    even, heads, compensation, folded. Raises RequestError for choices that do not exist, a ratio or a target that
+    cannot be met, and text too short to score on.
 
     >>> plan = plan_pruning("tiny", 0.25, method="wanda-sp", protected=(0, 0))
     >>> plan.removed_neurons, plan.removed_share
     (80, 0.25)
+    >>> smaller = plan_pruning("tiny", target="50Kparams", method="wanda-sp", protected=(0, 0), compensation="none")
+    >>> 49_500 < smaller.parameters <= 50_000
+    True
     """
-    asked = PlanRequest(ratio=ratio, **choices)
+    if target is not None and (ratio, choices.get("threshold")) != (None, None):
+        raise RequestError("A target stands instead of a ratio and a threshold; give one of them.")
+    asked = PlanRequest(ratio=0.0 if target else ratio, **choices)
     request = ScoreRequest(passages(source), asked.heads, seed, components)
-    return plan_for(loaded_of(model, report), asked, request, report)
+    loaded = loaded_of(model, report)
+    if target is None:
+        return plan_for(loaded, asked, request, report)
+    return reach(loaded, read_target(target), asked, request, Yardstick(passages(measured_on)), report).plan
 
 
 def plan_published(

@@ -100,8 +100,23 @@ LEAST_SQUARES: tuple[Compensation, ...] = ("ridge", "blend")
 
 DEFAULT_COMPENSATION: Compensation = "networks"
 
-METHOD_NAMES = ("networks", "fn", "wanda-sp", "flap", "obs", "obs-networks", "magnitude", "random")
-"""Every way to score neurons for pruning; `pruning` says what each is."""
+Form = Literal["auto", "plain", "asked"]
+
+FORMS: dict[Form, str] = {
+    "auto": "without code of its own wherever that is no worse beyond the error, else as asked",
+    "plain": "without code of its own: as many neurons from every layer, no new biases",
+    "asked": "as asked for, with the code that builds it where a configuration cannot say it",
+}
+"""How a pruned model is saved."""
+
+METHOD_NAMES = (
+    *("networks", "fn", "wanda-sp", "flap", "obs", "obs-networks", "magnitude", "random"),
+    *("layer-networks", "block-influence", "layer-random"),
+)
+"""Every way to score for pruning: neurons, and whole layers; `pruning` says what each is."""
+
+LAYER_METHODS = ("layer-networks", "block-influence", "layer-random")
+"""Those by which whole layers go, and nothing stands in for them."""
 
 DEFAULT_METHOD = "networks"
 

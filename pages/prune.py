@@ -3,10 +3,22 @@
 import streamlit as st
 
 from dashboard import frame, notices, selection, words
-from dashboard.prune import capabilities, controls, curves, export, jobs, live, model, state, survival, trials
+from dashboard.prune import (
+    capabilities,
+    controls,
+    curves,
+    export,
+    jobs,
+    live,
+    model,
+    reaching,
+    recovery,
+    state,
+    survival,
+    trials,
+)
 from dashboard.prune import plan as plan_view
 from fnet_core.errors import RequestError
-from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.structure import family_of
 from fnet_core.pruning.known import KnownPruning
@@ -41,16 +53,18 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
     """The slider with its perplexities beside the curves, and the views of the plan below."""
     methods = state.chart_methods()
     found = curves.known(loaded, request, methods)
-    final = False
     left, right = st.columns([2, 3], gap="medium")
     with left:
         controls.amount(found.scores, bool(family_of(loaded.model.config).router))
-        if found.scores is None and not found.problem:
+        waits = state.by_target() and not reaching.draw(request)
+        if waits:
+            pass
+        elif found.scores is None and not found.problem:
             live.scores_missing(request, methods)
         elif found.plan is None:
             notices.error(found.problem)
         else:
-            final = live.draw(request, found)
+            live.draw(request, found)
             plan_view.of_library(found.plan, state.opened())
             plan_view.what_goes(found.plan)
         if found.cut:
@@ -58,15 +72,13 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
     with right:
         curves.draw(request, found, methods)
         curves.best(found)
-    if found.plan:
-        views(request, found.plan, found, final)
+        curves.depth(found)
+    if found.plan and not waits:
+        views(request, found.plan, found)
 
 
-def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning, final: bool) -> None:
+def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning) -> None:
     """The tabs; only the open one is drawn."""
-    perplexities: dict[str, PerplexityResult] = {}
-    if final and found.baseline and found.pruned:
-        perplexities = {"before": found.baseline, "after": found.pruned}
     drawn = {
         "Networks that survive": lambda: survival.draw(plan),
         "Keep and drop": lambda: plan_view.maps(plan),
@@ -74,7 +86,8 @@ def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning, fin
         "Capabilities": lambda: capabilities.draw(request),
         "Writing": lambda: trials.writing(request),
         "Speed": lambda: trials.speed(request),
-        "Save and export": lambda: export.draw(request, plan, perplexities),
+        "Recovery": lambda: recovery.draw(request),
+        "Save and export": lambda: export.draw(request, plan),
     }
     for tab, draw in zip(st.tabs(list(drawn), key="prune_view", on_change="rerun"), drawn.values(), strict=True):
         if tab.open:

@@ -4,9 +4,9 @@ import streamlit as st
 
 from dashboard import selection, texts, words
 from dashboard.prune import state
-from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, THRESHOLD
+from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, TARGET, THRESHOLD
 from fnet_core import texts as core_texts
-from fnet_core.choices import COMPENSATIONS, SHARES, Share
+from fnet_core.choices import COMPENSATIONS, LAYER_METHODS, SHARES, Share
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.scores import Scores
 
@@ -20,7 +20,12 @@ _COMPENSATION_NAMES = {
     "ridge": "Least squares",
     "blend": "Least squares and networks",
 }
-_AMOUNT_NAMES = {"neurons": "share of neurons", "parameters": "share of parameters", THRESHOLD: "threshold"}
+_AMOUNT_NAMES = {
+    "neurons": "share of neurons",
+    "parameters": "share of parameters",
+    THRESHOLD: "threshold",
+    TARGET: "target",
+}
 
 
 def draw() -> None:
@@ -62,7 +67,8 @@ def _recipe() -> None:
         width=175,
         help="\n".join(f"- **{_AMOUNT_NAMES[name]}**: the ratio is {line}." for name, line in SHARES.items())
         + f"\n- **{_AMOUNT_NAMES[THRESHOLD]}**: all that scores at most so much goes, as in the published form "
-        "with abs(z).",
+        f"with abs(z).\n- **{_AMOUNT_NAMES[TARGET]}**: as much as it takes to reach a size or a speed, or as a "
+        "perplexity allows.",
     )
 
 
@@ -70,18 +76,22 @@ def _compensation(name: str) -> str:
     return _COMPENSATION_NAMES.get(name, name)
 
 
-def of_what(share: Share, mixture: bool) -> str:
-    """What a ratio is a share of, as people read it; a mixture of experts loses heads alone."""
+def of_what(share: Share, mixture: bool, method: str = "") -> str:
+    """What a ratio is a share of, as people read it; a mixture of experts loses heads alone, or whole layers."""
+    if share == "neurons" and method in LAYER_METHODS:
+        return "layers"
     return "attention heads" if mixture and share == "neurons" else OF_WHAT[share]
 
 
 def amount(scores: Scores | None, mixture: bool) -> None:
-    """The slider of the ratio, or the threshold with what the scores, if there are any, are like."""
+    """The slider of the ratio, or the threshold with what the scores, if there are any, are like; none for a target."""
+    if state.by_target():
+        return
     if st.session_state["prune_share"] == THRESHOLD:
         _threshold(scores)
         return
     st.slider(
-        f"Remove, of all {of_what(st.session_state['prune_share'], mixture)}",
+        f"Remove, of all {of_what(st.session_state['prune_share'], mixture, st.session_state['prune_method'])}",
         0,
         HIGHEST,
         step=1,

@@ -11,13 +11,13 @@ from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.controls import of_what
 from dashboard.prune.jobs import CURVES
 from dashboard.prune.state import CURVE_RATIOS, PruneRequest
-from fnet_core.choices import Compensation
+from fnet_core.choices import DEFAULT_METHOD, LAYER_METHODS, Compensation
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.jobs import Job
 from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
-from fnet_core.pruning.curves import CurvePoint, clearly_better, point_table, ranking, told_apart
+from fnet_core.pruning.curves import CurvePoint, clearly_better, point_table, ranking, told_apart, width_stops
 from fnet_core.pruning.known import KnownPruning, known_pruning, plan_or_problem
 from fnet_core.pruning.masking import known_pruned_perplexity
 from fnet_core.pruning.methods import METHODS
@@ -129,7 +129,7 @@ def _chart(found: KnownPruning) -> None:
     measured = found.pruned.value if found.pruned else None
     asked = found.asked
     mixture = any(point.plan is not None and point.plan.anatomy.neurons_stay for point in found.points)
-    whole = of_what(asked.share, mixture)
+    whole = of_what(asked.share, mixture, asked.method)
     figure = pruning.curves(found.points, untouched, found.position, asked.method, whole, measured)
     charts.draw(figure, "prune_curves_figure")
 
@@ -199,6 +199,26 @@ def best(known: KnownPruning) -> None:
             key="use_better",
             on_click=st.session_state.update,
             args=({"prune_method": better.method},),
+        )
+
+
+def depth(known: KnownPruning) -> None:
+    """From where on whole layers cost less than neurons, by the methods in the chart that take them."""
+    methods = {point.method for point in known.points if point.perplexity and point.ratio > 0}
+    width = known.asked.method if known.asked.method not in LAYER_METHODS else DEFAULT_METHOD
+    whole = [method for method in LAYER_METHODS if method in methods and METHODS[method].source != "control"]
+    if known.baseline is None or width not in methods or not whole:
+        return
+    for method in whole:
+        share = width_stops(known.points, known.baseline.value, width, method)
+        names = f"**{METHODS[method].title}** against {METHODS[width].title}: "
+        st.caption(
+            f":material/layers: {names}"
+            + (
+                "at no share of the parameters measured do whole layers cost less."
+                if share is None
+                else f"from {100 * share:.0f} % of the parameters on, whole layers cost less than neurons."
+            )
         )
 
 

@@ -25,6 +25,7 @@ from fnet_core.time_left import PREPARING
 SCORING, MEASURING, CURVES = "prune-scoring", "prune-measuring", "prune-curves"
 SPEED, WRITING, EXPORT = "prune-speed", "prune-writing", "prune-export"
 CAPABILITIES = "prune-capabilities"
+TARGET, RECOVERY = "prune-target", "prune-recovery"
 _STAGES = {
     SCORING: PREPARING,
     MEASURING: PREPARING | {"measuring": 8.0},
@@ -32,7 +33,9 @@ _STAGES = {
     SPEED: PREPARING | {"cutting": 0.2, "timing": 8.0},
     WRITING: PREPARING | {"writing": 8.0},
     CAPABILITIES: PREPARING | {"asking": 20.0},
-    EXPORT: PREPARING | {"cutting": 0.2, "saving": 2.0},
+    EXPORT: PREPARING | {"measuring": 8.0, "cutting": 0.2, "saving": 2.0},
+    TARGET: PREPARING | {"measuring": 40.0, "timing": 10.0},
+    RECOVERY: PREPARING | {"measuring": 8.0, "cutting": 0.2, "training": 60.0, "saving": 2.0},
 }
 KINDS = (*_STAGES, OPENING)
 _REDRAWN = "prune_jobs_redrawn"
@@ -93,6 +96,12 @@ def ask(kind: str, request: PruneRequest, compute: Compute, label: str, *more: o
     """Start what a button asks for, follow it in the session and in the address."""
     give_way()
     jobs.watch(_submit(kind, request.key(*more), label, request, compute))
+
+
+def search(request: PruneRequest, key: str, compute: Compute, label: str) -> None:
+    """Start looking for the ratio that reaches the target of this key."""
+    give_way()
+    jobs.watch(_submit(TARGET, key, label, request, compute))
 
 
 def stop_outdated(request: PruneRequest, methods: list[str]) -> None:

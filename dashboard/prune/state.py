@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -16,14 +16,15 @@ from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.pruning.methods import METHODS
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
+from fnet_core.pruning.target import Target, read_target
 from fnet_core.storage import artifacts, library
 from fnet_core.storage.contents import text_of
 
 HIGHEST = 80
 """The largest ratio that the slider offers, per cent."""
-THRESHOLD = "threshold"
-AMOUNTS = (*SHARES, THRESHOLD)
-"""What says how much goes: a ratio of either kind, or a threshold on the scores."""
+THRESHOLD, TARGET = "threshold", "target"
+AMOUNTS = (*SHARES, THRESHOLD, TARGET)
+"""What says how much goes: a ratio of either kind, a threshold on the scores, or what is to be reached."""
 CURVE_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5)
 """The ratios that the background job measures."""
 FIRST_PASSAGES = 8
@@ -37,6 +38,7 @@ _SHARED = {
     "prune_compensation": PlanRequest.compensation,
     "prune_share": PlanRequest.share,
     "prune_cutoff": 3.0,
+    "prune_target": "",
     "prune_first": PlanRequest.protected[0],
     "prune_last": PlanRequest.protected[1],
     "prune_even": PlanRequest.even,
@@ -50,9 +52,12 @@ _OWN = {
     "prune_pasted": "",
     "prune_passages": FIRST_PASSAGES,
     "prune_definition": "token",
+    "prune_export_form": "auto",
     "prune_methods": list(CHART_METHODS),
     "prune_fill": True,
 }
+_REACHED = "prune_reached"
+"""The ratios that targets were found to be reached at, by what was asked."""
 _READ, _VISITED, _PROBLEM = "prune_read", "prune_visited", "prune_address_problem"
 _OPENED = "prune_opened"
 
@@ -67,6 +72,10 @@ class PruneRequest:
     """Where the curves have points: those that the job measures, and those that the slider has been at."""
     scores: ScoreRequest
     yardstick: Yardstick
+    target: Target | None = None
+    """What is to be reached in place of a ratio; the plan's is the one that reaches it, or 0 until that is found."""
+    reached: str = ""
+    """What the ratio that reaches the target was measured or counted at, as a sentence; empty until it is found."""
 
     def key(self, *more: object) -> str:
         """The digest of all that decides the pruned model and its perplexity."""
@@ -76,7 +85,9 @@ class PruneRequest:
     def amount(self) -> str:
         """ "20 %", "threshold 3"."""
         plan = self.plan
-        return f"threshold {plan.threshold:g}" if plan.ratio is None else f"{round(100 * plan.ratio)} %"
+        if self.target and not self.reached:
+            return self.target.written
+        return f"threshold {plan.threshold:g}" if plan.ratio is None else f"{100 * plan.ratio:.4g} %"
 
     def measure_key(self) -> str:
         """The digest of what all points of the curves share."""
@@ -243,6 +254,8 @@ def _value(key: str, name: str, value: str) -> object:
         if not math.isfinite(number):
             raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a number such as 3.")
         return number
+    if key == "prune_target":
+        return read_target(value).written
     most = {"prune_percent": HIGHEST, "prune_even": 1, "prune_heads": 1}.get(key, 10**9 - 1)
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) <= most):
         raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a whole number from 0 to {most:,}.")
@@ -252,20 +265,20 @@ def _value(key: str, name: str, value: str) -> object:
 def request(model: str) -> PruneRequest:
     """What the controls ask for; `RequestError` if something in them is wrong."""
     state = st.session_state
-    by_threshold = state["prune_share"] == THRESHOLD
-    ratio = None if by_threshold else state["prune_percent"] / 100
+    by_threshold, reaching = (state["prune_share"] == name for name in (THRESHOLD, TARGET))
+    ratio = None if by_threshold else 0.0 if reaching else state["prune_percent"] / 100
     visited: set[float] = state.setdefault(_VISITED, set())
-    if ratio is not None:
+    if ratio is not None and not reaching:
         visited.add(ratio)
     calibration = _calibration()
-    return PruneRequest(
+    asked = PruneRequest(
         model=model,
         plan=PlanRequest(
             method=state["prune_method"],
             ratio=ratio,
             threshold=state["prune_cutoff"] if by_threshold else None,
             compensation=state["prune_compensation"],
-            share=PlanRequest.share if by_threshold else state["prune_share"],
+            share=PlanRequest.share if by_threshold or reaching else state["prune_share"],
             protected=(state["prune_first"], state["prune_last"]),
             even=state["prune_even"],
             heads=state["prune_heads"],
@@ -278,7 +291,39 @@ def request(model: str) -> PruneRequest:
             groups=min(ScoreRequest.groups, len(calibration)),
         ),
         yardstick=Yardstick(texts.bundled("score")[: state["prune_passages"]], state["prune_definition"]),
+        target=read_target(state["prune_target"]) if reaching and target_problem() == "" else None,
     )
+    found: tuple[float, str] | None = state.get(_REACHED, {}).get(target_key(asked)) if asked.target else None
+    if found is None:
+        return asked
+    return replace(asked, plan=replace(asked.plan, ratio=found[0]), reached=found[1])
+
+
+def by_target() -> bool:
+    """Whether a target says how much goes."""
+    return st.session_state["prune_share"] == TARGET
+
+
+def target_problem() -> str | None:
+    """What is wrong with the target, as a sentence; empty where nothing is, None where none is written."""
+    if not st.session_state["prune_target"].strip():
+        return None
+    try:
+        read_target(st.session_state["prune_target"])
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
+def target_key(request: PruneRequest) -> str:
+    """The digest of all that decides which ratio reaches the target."""
+    assert request.target is not None
+    return replace(request, plan=replace(request.plan, ratio=0.0)).key("target", request.target.written)
+
+
+def reach(key: str, ratio: float, sentence: str) -> None:
+    """Take a ratio as the one that reaches the target of this key."""
+    st.session_state.setdefault(_REACHED, {})[key] = (ratio, sentence)
 
 
 def _calibration() -> tuple[texts.Passage, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,20 @@ from fnet_core.choices import (
     COMPENSATIONS,
     DEFAULT_COMPENSATION,
     DEFAULT_METHOD,
+    FORMS,
     METHOD_NAMES,
     PROTECTED,
     PUBLISHED_COMPONENTS,
     PUBLISHED_RUN,
     PUBLISHED_THRESHOLD,
     SHARES,
+    Form,
 )
 from fnet_core.cli.arguments import add_model, add_texts, add_yardstick, check_model, yardstick_of
 from fnet_core.cli.capabilities import add_battery, battery_of, check_items
+from fnet_core.cli.harness import add_harness, run_tasks, task_lines, tasks_of
 from fnet_core.cli.perplexity import basis, line_for
+from fnet_core.cli.recovery import add_recovery, recovery_of
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report
 from fnet_core.time_left import PREPARING
@@ -42,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument("--ratio", type=float, metavar="R", help="share to remove, from 0 to less than 1")
     parser.add_argument("--threshold", type=float, metavar="Z", help="remove what scores at most Z, instead of a ratio")
+    parser.add_argument(
+        "--target",
+        metavar="T",
+        help="remove as much as it takes, instead of a ratio: a size (450MB), parameters (100Mparams), tokens per "
+        "second on this machine read or written (600tok/s, 25written/s), or as much as a perplexity allows ('ppl<=40')",
+    )
     parser.add_argument("--share", choices=SHARES, default="neurons", help="what the ratio is a share of")
     parser.add_argument("--method", choices=METHOD_NAMES, help=f"default {DEFAULT_METHOD}")
     parser.add_argument(
@@ -65,17 +76,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("FIRST", "LAST"),
         help="layers at the start and at the end that stay whole (default 3 2)",
     )
+    parser.add_argument("--even", action="store_true", help="as many neurons from every layer that is not protected")
     parser.add_argument(
-        "--even",
-        action="store_true",
-        help="as many neurons from every layer: with --protect 0 0 and --compensation none the result needs no code of "
-        "its own to load (heads apart in gpt2, gpt_neox and opt)",
+        "--form",
+        choices=FORMS,
+        default="auto",
+        help="how --out saves it (default auto). " + "; ".join(f"{name}: {line}" for name, line in FORMS.items()),
     )
     parser.add_argument("--calibration", metavar="F", help="text file to score on (default: the bundled passages)")
     parser.add_argument("--components", type=int, metavar="K", help="networks per layer (default 32)")
     parser.add_argument("--groups", type=int, metavar="G", help="groups of texts for fn (default 4)")
     parser.add_argument("--capabilities", action="store_true", help="measure what the model can do, before and after")
     add_battery(parser)
+    add_harness(parser)
+    add_recovery(parser)
     parser.add_argument("--out", metavar="DIR", help="save the pruned model in this new folder")
     add_texts(parser, "score")
     add_yardstick(parser)
@@ -84,7 +98,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def stages(options: argparse.Namespace) -> dict[str, float]:
     """Relative lengths of its stages, for the time left."""
     asking = {"asking": 20.0} if options.capabilities else {}
-    return PREPARING | {"measuring": 8.0} | asking | {"cutting": 0.2, "saving": 1.0}
+    training = {"training": 60.0} if options.recover else {}
+    asking |= {"tasks": 60.0} if options.lm_eval else {}
+    return PREPARING | {"measuring": 8.0} | asking | {"cutting": 0.2} | training | {"saving": 1.0}
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str]]:
@@ -92,10 +108,14 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     from fnet_core import texts
     from fnet_core.pruning.published import published_groups, published_plan
     from fnet_core.pruning.request import PlanRequest, check_scoring
+    from fnet_core.pruning.target import read_target
     from fnet_core.storage.atomic import new_folder
 
     if options.bias and options.compensation not in (None, "bias"):
         raise RequestError("--bias and --compensation disagree; give one of them.")
+    target = None if options.target is None else read_target(options.target)
+    if target and (options.ratio, options.threshold) != (None, None):
+        raise RequestError("--target stands instead of --ratio and --threshold; give one of them.")
     if options.published and options.method not in (None, "fn"):
         raise RequestError("--published is a recipe of the method fn; leave --method out.")
     said = {
@@ -106,9 +126,9 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     choices: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     choices |= {name: getattr(options, name) for name in ("share", "even", "heads")}
     choices["protected"] = tuple(options.protect)
-    asked = (
-        published_plan(options.ratio, **choices) if options.published else PlanRequest(ratio=options.ratio, **choices)
-    )
+    ratio = 0.0 if target else options.ratio
+    asked = published_plan(ratio, **choices) if options.published else PlanRequest(ratio=ratio, **choices)
+    recovery, tasks = recovery_of(options), tasks_of(options)
     check_items(options)
     battery = battery_of(options) if options.capabilities else None
     components = PUBLISHED_COMPONENTS if options.published else 32
@@ -123,29 +143,46 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     groups = groups if options.groups is None else options.groups
     yardstick = yardstick_of(options)
     check_model(options.model, options)
+    from fnet_core.derivation.recovery import check_text, random_twin, recover, told
     from fnet_core.models import loading as models
-    from fnet_core.pruning.cutting import brings_code
     from fnet_core.pruning.export import check_removes, export, read_recipe
     from fnet_core.pruning.masking import prepare
-    from fnet_core.pruning.measuring import measure_pruning
+    from fnet_core.pruning.plain import check_plain, leaving, plain_request
     from fnet_core.pruning.plan import plan_for
+    from fnet_core.pruning.reaching import reach
     from fnet_core.pruning.scores import ScoreRequest, scarce_text
 
     request = ScoreRequest(passages, options.heads, options.seed, components, groups)
     loaded = models.get_loaded(options.model, accept_licence=options.accept_licence, report=report)
     request = request.fitted(loaded)
-    plan = plan_for(loaded, asked, request, report)
+    if recovery:
+        check_text(loaded, recovery)
+    if options.form == "plain":
+        check_plain(loaded, asked)
+        asked = plain_request(asked)
+    reached = reach(loaded, target, asked, request, yardstick, report) if target else None
+    plan = reached.plan if reached else plan_for(loaded, asked, request, report)
     if options.out is not None:
         check_removes(plan)
     pruning = prepare(loaded, plan, asked.compensation, request, report)
-    if options.out is not None and brings_code(loaded.model, pruning):
+    form: Form = "asked" if options.out is None else options.form
+    left = leaving(loaded, pruning, request, yardstick, form, report, target)
+    pruning, result = left.pruning, left.result
+    if options.out is not None and left.code:
         log.warning(
             "The saved model will bring code of its own, since its layers differ in size or get a bias: it loads with "
-            "trust_remote_code=True, and not as GGUF. For GGUF: --even --protect 0 0 --compensation none."
+            "trust_remote_code=True, and not as GGUF. For GGUF: --even --protect 0 0 --compensation none, or --form "
+            "plain."
         )
-    result = measure_pruning(loaded, pruning, yardstick, report)
     summary, artifact, exported = pruning.summary(), None, None
     asked_again = None if battery is None else _asked_again(loaded, pruning, battery, report)
+    scored = run_tasks(loaded, pruning, tasks, options.lm_eval_items, report) if tasks else []
+    recovered = control = None
+    if recovery:
+        recovered = recover(loaded, pruning, recovery, yardstick, report)
+        if options.recover_control:
+            twin = random_twin(loaded, pruning, request, report)
+            control = replace(recover(loaded, twin, recovery, yardstick, report), model=None)
     if options.out is not None:
         perplexities = {"before": result.baseline, "after": result.pruned}
         folder = export(
@@ -156,6 +193,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             report,
             yardstick,
             asked_again["rows"] if asked_again else (),
+            (recovered.model, recovered.summary()) if recovered and recovered.model else None,
         )
         recipe, artifact = read_recipe(folder), str(folder)
         summary, exported = recipe["summary"], recipe["perplexity"].get("exported")
@@ -166,11 +204,21 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
         "exported": exported,
         "effect": result.effect.summary(),
         "artifact": artifact,
+        "form": left.summary(),
     }
+    if recovered:
+        summary["recovery"] = recovered.summary() | {"control": control and control.summary()}
+    if scored:
+        summary["lm_eval"] = scored
+    if reached:
+        summary["target"] = reached.summary()
     if asked_again:
         summary["capabilities"] = asked_again
-    notes = (request.cut, scarce_text(loaded, asked, request))
-    return summary, _lines(result, summary) + [f"calibration: {note}" for note in notes if note]
+    notes = [f"calibration: {note}" for note in (request.cut, scarce_text(loaded, asked, request)) if note]
+    met = [reached.sentence] if reached else []
+    trained = (told(recovered, control) if recovered else []) + task_lines(scored)
+    formed = [left.sentence] if left.sentence else []
+    return summary, met + _lines(result, summary) + trained + formed + notes
 
 
 def _asked_again(loaded: LoadedModel, pruning: Pruning, battery: Battery, report: Report) -> dict[str, Any]:
@@ -186,7 +234,9 @@ def _asked_again(loaded: LoadedModel, pruning: Pruning, battery: Battery, report
 
 
 def _units(summary: dict[str, Any]) -> str:
-    """Neurons and heads before and after; heads alone of a mixture of experts."""
+    """Neurons and heads before and after, heads alone of a mixture of experts; layers where they went whole."""
+    if dropped := summary["dropped_layers"]:
+        return f"layers     {len(summary['layers'])} to {len(summary['layers']) - len(dropped)}; without {dropped}"
     heads = f"{summary['heads']['before']:,} to {summary['heads']['after']:,}"
     if not summary["neurons"]["before"]:
         return f"heads      {heads}"

@@ -21,7 +21,7 @@ from fnet_core.evaluation.windows import start_tokens
 from fnet_core.models.loading import LoadedModel
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import file_digest
-from fnet_core.texts import whole_file
+from fnet_core.texts import Passage, whole_file
 
 FEWEST_TOKENS = 32
 """What a text must have to be trained on."""
@@ -36,19 +36,33 @@ def fine_tune(
     RequestError for an unusable text or number, and for a loss that becomes infinite.
     """
     ids, prefix, training = prepared(loaded, file, how, training)
-    generator = torch.Generator().manual_seed(seed)
-    model = loaded.model
+    losses = train_by(loaded, ids, prefix, how, training, seed, report)
+    return facts_of(file, ids, training, losses)
+
+
+def train_by(
+    loaded: LoadedModel,
+    ids: Tensor,
+    prefix: Sequence[int],
+    how: str,
+    training: Training,
+    seed: int,
+    report: Report = silent,
+    after_step: Callable[[int], None] = lambda step: None,
+) -> list[float]:
+    """Train `loaded.model` in place by finetune or lora, whose adapters are merged in the end; returns the losses."""
+    model, generator = loaded.model, torch.Generator().manual_seed(seed)
     if how == "finetune":
         model.requires_grad_(True)
-        losses = train(model, list(model.parameters()), ids, prefix, training, generator, report)
+        losses = train(model, list(model.parameters()), ids, prefix, training, generator, report, after_step=after_step)
     else:
         with adapters(model, training.rank, generator) as added:
             weights = [weight for adapter in added for weight in (adapter.down, adapter.up)]
-            losses = train(model, weights, ids, prefix, training, generator, report)
+            losses = train(model, weights, ids, prefix, training, generator, report, after_step=after_step)
         for adapter in added:
             adapter.merge()
     model.requires_grad_(False)
-    return facts_of(file, ids, training, losses)
+    return losses
 
 
 def prepared(loaded: LoadedModel, file: str, how: str, training: Training) -> tuple[Tensor, tuple[int, ...], Training]:
@@ -56,14 +70,23 @@ def prepared(loaded: LoadedModel, file: str, how: str, training: Training) -> tu
 
     RequestError for an unusable text or number.
     """
-    ids, prefix = text_ids(loaded, file), start_tokens(loaded)
+    prefix, training = chosen(loaded, how, training)
+    return text_ids(loaded, whole_file(file)), prefix, training
+
+
+def chosen(loaded: LoadedModel, how: str, training: Training) -> tuple[tuple[int, ...], Training]:
+    """What stands before each window of a training, and the training with every choice made.
+
+    RequestError for a window that the model cannot read, or that has no room for the text.
+    """
+    prefix = start_tokens(loaded)
     longest = loaded.max_tokens
     window = training.window or min(DEFAULT_WINDOW, longest)
     training = replace(training, window=window, learning_rate=training.learning_rate or LEARNING_RATES[how])
     check_range(window, 0, longest, f"A window of {window} tokens is", f"{loaded.name} reads {longest}")
     if len(prefix) + 2 > window:
         raise RequestError(f"A window of {window} tokens has no room behind the start tokens; choose more.")
-    return ids, tuple(prefix), training
+    return tuple(prefix), training
 
 
 def facts_of(file: str, ids: Tensor, training: Training, losses: Sequence[float]) -> dict[str, object]:
@@ -78,13 +101,14 @@ def facts_of(file: str, ids: Tensor, training: Training, losses: Sequence[float]
     }
 
 
-def text_ids(loaded: LoadedModel, file: str) -> Tensor:
-    """The tokens of a text file, (tokens,) int64, no special ones added; RequestError if they are too few."""
-    (passage,) = whole_file(file)
-    ids = loaded.tokenizer(passage.text, add_special_tokens=False, verbose=False)["input_ids"]
+def text_ids(loaded: LoadedModel, passages: Sequence[Passage]) -> Tensor:
+    """The tokens of passages as one text, (tokens,) int64, no special ones added; RequestError if they are too few."""
+    text = "\n\n".join(passage.text for passage in passages)
+    ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     if len(ids) < FEWEST_TOKENS:
         raise RequestError(
-            f"The text '{passage.name}' has {len(ids)} tokens; give at least {FEWEST_TOKENS} to train on, better pages."
+            f"The text '{passages[0].name}' has {len(ids)} tokens; give at least {FEWEST_TOKENS} to train on, better "
+            "pages."
         )
     return torch.tensor(ids)
 
@@ -98,10 +122,12 @@ def train(
     generator: torch.Generator,
     report: Report = silent,
     loss_of: Callable[[Tensor], Tensor] | None = None,
+    after_step: Callable[[int], None] = lambda step: None,
 ) -> list[float]:
     """Change `weights` in place so that the model predicts `ids`; the loss of each step, nats per token.
 
     `training` must name a window and a learning rate. `loss_of` gives another loss of windows, (batch, window).
+    `after_step` is called with the number of steps taken.
 
     AdamW with gradients clipped to norm 1; the rate rises over the first tenth of the steps and falls to a tenth of
     the learning rate as a cosine. RequestError when the loss becomes infinite.
@@ -128,6 +154,7 @@ def train(
         schedule.step()
         optimiser.zero_grad(set_to_none=True)
         losses.append(loss.item())
+        after_step(step + 1)
     report("training", 1.0)
     return losses
 

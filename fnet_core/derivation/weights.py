@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from fnet_core.errors import RequestError
+from fnet_core.models.depth import leave_out
 from fnet_core.models.modules import Projection, check_dense, decoder_layers, weight_of
 from fnet_core.models.structure import family_of
 from fnet_core.progress import Report, silent
@@ -100,51 +101,11 @@ def dropped_layers(count: int, layers: int) -> tuple[int, ...]:
 def drop_layers(model: PreTrainedModel, count: int) -> tuple[int, ...]:
     """Leave out `count` decoder layers, in the model and in its configuration; returns their numbers.
 
-    RequestError for a model read by structure whose configuration says more of each layer than can be followed.
+    RequestError as `dropped_layers` and `leave_out`.
     """
-    layers, by_structure = decoder_layers(model), family_of(model.config).by_structure
-    if by_structure:
-        _check_lists(model.config, len(layers))
-    dropped = dropped_layers(count, len(layers))
-    kept = [number for number in range(len(layers)) if number not in dropped]
-    parent, _, name = family_of(model.config).layers.rpartition(".")
-    setattr(model.get_submodule(parent), name, nn.ModuleList(layers[number] for number in kept))
-    if (attending := getattr(model.config, "attn_layer_indices", None)) is not None:
-        model.config.attn_layer_indices = [new for new, number in enumerate(kept) if number in attending]
-    elif types := vars(model.config).get("layer_types"):
-        model.config.layer_types = [types[number] for number in kept]
-    if whole := getattr(model.config, "mlp_only_layers", None):
-        model.config.mlp_only_layers = [new for new, number in enumerate(kept) if number in whole]
-    model.config.num_hidden_layers = len(kept)
-    if by_structure:
-        _check_built(model)
+    dropped = dropped_layers(count, len(decoder_layers(model)))
+    leave_out(model, dropped)
     return dropped
-
-
-def _check_lists(config: PretrainedConfig, layers: int) -> None:
-    """RequestError where a list of a configuration that is not `layer_types` tells layers apart."""
-    for name, value in config.to_dict().items():
-        if name != "layer_types" and isinstance(value, list) and len(value) == layers and value != value[:1] * layers:
-            raise _not_dropped(config)
-
-
-def _check_built(model: PreTrainedModel) -> None:
-    """RequestError unless the configuration builds a model of these very shapes."""
-    try:
-        with torch.device("meta"):
-            built = type(model)(type(model.config).from_dict(model.config.to_dict()))
-    except Exception as error:  # models raise anything over a configuration that they were not written for
-        raise _not_dropped(model.config) from error
-    shapes = ({name: tensor.shape for name, tensor in each.state_dict().items()} for each in (model, built))
-    if next(shapes) != next(shapes):
-        raise _not_dropped(model.config)
-
-
-def _not_dropped(config: PretrainedConfig) -> RequestError:
-    return RequestError(
-        f"A {config.model_type} model is read by its structure, and its configuration says of its layers what cannot "
-        "be followed when some go; choose another way."
-    )
 
 
 @torch.no_grad()

@@ -178,18 +178,17 @@ def head_parameters(model: PreTrainedModel) -> dict[str, nn.Parameter]:
     return {path: model.get_parameter(path) for path in paths}
 
 
-def idle_parameters(model: PreTrainedModel) -> int:
-    """Parameters of experts that a token does not go through; 0 in a dense model."""
+def idle_parameters(model: PreTrainedModel) -> tuple[int, ...]:
+    """Parameters of each layer's experts that a token does not go through; 0 in a dense layer."""
     family = family_of(model.config)
-    if not family.experts:
-        return 0
-    idle = 0
+    idle_L = []
     for layer in decoder_layers(model):
-        if _has(layer, family.router):
+        idle_L.append(0)
+        if family.experts and _has(layer, family.router):
             count = _resolve(layer, family.router).get_parameter("weight").shape[0]
             held = sum(parameter.numel() for parameter in _resolve(layer, family.experts).parameters())
-            idle += held // count * (count - model.config.num_experts_per_tok)
-    return idle
+            idle_L[-1] = held // count * (count - model.config.num_experts_per_tok)
+    return tuple(idle_L)
 
 
 def weight_of(projection: Projection) -> Tensor:

@@ -28,6 +28,9 @@ _COLOURS = {
     "obs-networks": network_colour(6),
     "magnitude": network_colour(5),
     "random": rgba(GREY, 1.0),
+    "layer-networks": network_colour(3),
+    "block-influence": network_colour(7),
+    "layer-random": rgba(GREY, 0.6),
 }
 _LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False}
 

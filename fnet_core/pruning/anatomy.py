@@ -51,6 +51,10 @@ class Anatomy:
     """Why no head can go without changing the others, as half a sentence; empty where one can."""
     neurons_stay: str = ""
     """Why no MLP neuron can go, as a sentence without its end; empty where one can."""
+    layer_parameters_L: tuple[int, ...] = ()
+    """All parameters of each layer."""
+    idle_parameters_L: tuple[int, ...] = ()
+    """Of these, the ones of experts that a token is not sent to."""
 
 
 def anatomy(loaded: LoadedModel) -> Anatomy:
@@ -75,7 +79,8 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
     embedding = model.get_input_embeddings().get_parameter("weight")
     tied = model.get_output_embeddings() is not None and _same(model.get_output_embeddings().weight, embedding, model)
     total = sum(parameters.values())
-    idle = idle_parameters(model) + (0 if tied else embedding.numel())
+    idle_L = idle_parameters(model)
+    idle = sum(idle_L) + (0 if tied else embedding.numel())
     return Anatomy(
         model=loaded.name,
         model_digest=loaded.digest,
@@ -85,6 +90,8 @@ def anatomy(loaded: LoadedModel) -> Anatomy:
         heads_per_group=shared,
         neuron_parameters_L=neuron_L or (0,) * layers,
         group_parameters_L=group_L or (0,) * layers,
+        layer_parameters_L=tuple(sum(p.numel() for p in layer.parameters()) for layer in decoder_layers(model)),
+        idle_parameters_L=idle_L,
         hidden_size=model.config.hidden_size,
         parameters=total,
         parameters_per_token=total - idle,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from fnet_core.choices import Compensation
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PerplexityResult, Ratio, ratio
 from fnet_core.evaluation.yardstick import Yardstick
@@ -63,14 +64,27 @@ def curves(
         except RequestError as error:
             points += (CurvePoint(method, ratio_, None, None, str(error)),)
             continue
-        known = known_pruned_perplexity(loaded, yardstick, plan, template.compensation, request)
-        if known is None:
-            pruning = prepare(loaded, plan, template.compensation, request, part)
-            *_, known = pruned_estimates(loaded, yardstick, pruning, part)
-        points += (CurvePoint(method, ratio_, plan, known),)
+        perplexity = plan_perplexity(loaded, plan, template.compensation, request, yardstick, part)
+        points += (CurvePoint(method, ratio_, plan, perplexity),)
         publish(points)
     report("measuring", 1.0)
     return points
+
+
+def plan_perplexity(
+    loaded: LoadedModel,
+    plan: PrunePlan,
+    compensation: Compensation,
+    request: ScoreRequest,
+    yardstick: Yardstick,
+    report: Report = silent,
+) -> PerplexityResult:
+    """The perplexity of a pruned model, from the store or measured; what stands in is worked out only to measure."""
+    known = known_pruned_perplexity(loaded, yardstick, plan, compensation, request)
+    if known is None:
+        pruning = prepare(loaded, plan, compensation, request, report)
+        *_, known = pruned_estimates(loaded, yardstick, pruning, report)
+    return known
 
 
 def point_table(points: Sequence[CurvePoint]) -> pd.DataFrame:
@@ -108,6 +122,24 @@ def read_off(points: Sequence[CurvePoint], untouched: float | None, method: str,
         return known[below]
     share = (position - below) / (above - below)
     return float(np.exp((1 - share) * np.log(known[below]) + share * np.log(known[above])))
+
+
+def width_stops(points: Sequence[CurvePoint], untouched: float, width: str, depth: str) -> float | None:
+    """From which share of all parameters on taking whole layers costs less perplexity than taking neurons.
+
+    The points of method `depth` are held against the line of the logarithm between those of method `width`, at the same
+    share of parameters removed, the untouched model at 0. None where neurons cost less at all of them, or where no two
+    can be compared.
+    """
+    found = [(1 - p.plan.parameters / p.plan.anatomy.parameters, p) for p in points if p.plan and p.perplexity]
+    found = sorted(((share, p) for share, p in found if share > 0), key=lambda pair: pair[0])
+    line = [(0.0, untouched), *((share, p.measured.value) for share, p in found if p.method == width)]
+    shares, values = (np.array(column) for column in zip(*line, strict=True))
+    for share, point in found:
+        of_width = np.exp(np.interp(share, shares, np.log(values)))
+        if point.method == depth and share <= shares[-1] and point.measured.value < of_width:
+            return share
+    return None
 
 
 def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:

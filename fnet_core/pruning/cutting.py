@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from fnet_core.models.depth import leave_out
 from fnet_core.models.modeling_fnet import new_projection, set_attribute
 from fnet_core.models.modules import (
     Projection,
@@ -24,7 +25,7 @@ from fnet_core.models.modules import (
 )
 from fnet_core.models.structure import family_of
 from fnet_core.pruning.compensation import Replacement
-from fnet_core.pruning.masking import Pruning
+from fnet_core.pruning.masking import Pruning, adds_bias
 from fnet_core.pruning.plan import PrunePlan
 
 
@@ -36,6 +37,9 @@ def cut(model: PreTrainedModel, pruning: Pruning) -> None:
     `modeling_fnet`) otherwise.
     """
     plan = pruning.plan
+    if plan.dropped:
+        leave_out(model, plan.dropped)
+        return
     plain = not brings_code(model, pruning)
     names = {id(module): name for name, module in model.named_modules()}
     before, lengths = _shapes(model, names), _lengths(model)
@@ -57,6 +61,8 @@ def brings_code(model: PreTrainedModel, pruning: Pruning) -> bool:
     So it is where layers end unlike, a bias is added, or the configuration counts no heads or neurons.
     """
     plan, family = pruning.plan, family_of(model.config)
+    if plan.dropped:
+        return bool(getattr(model.config, "fnet_resized", None))
     cut_projections = [
         (projection, replacement)
         for projections, keeps, replacements in (
@@ -66,7 +72,7 @@ def brings_code(model: PreTrainedModel, pruning: Pruning) -> bool:
         for projection, keep, replacement in zip(projections, keeps, replacements, strict=False)
         if not keep.all()
     ]
-    added_bias = any(new and new.changes_projection and old.bias is None for old, new in cut_projections)
+    added_bias = any(new is not None and adds_bias(old, new) for old, new in cut_projections)
     resized = (getattr(model.config, "fnet_resized", None) or {}).get("projections")
     sayable = (plan.removed_neurons == 0 or bool(family.width_field)) and (
         plan.removed_heads == 0 or family.heads_in_config
@@ -125,7 +131,10 @@ def _cut_columns(
     kept_ON = weight_ON[:, keep_N]
     if replacement.changes_projection:
         kept_ON, added_O = replacement.fold(weight_ON, keep_N)
-        bias_O = added_O if bias_O is None else bias_O + added_O
+        if adds_bias(projection, replacement):
+            bias_O = added_O
+        elif bias_O is not None:
+            bias_O = bias_O + added_O
     _put(model, names, projection, kept_ON, bias_O)
 
 

@@ -50,26 +50,31 @@ def export(
     report: Report = silent,
     yardstick: Yardstick | None = None,
     capabilities: Sequence[Mapping[str, Any]] = (),
+    trained: tuple[PreTrainedModel, Mapping[str, Any]] | None = None,
 ) -> Path:
     """Save the pruned model with its tokenizer, recipe and model card, all of it or nothing.
 
     The weights keep the number type they were stored in. `perplexities` are those by name ("before", "after") that the
     card states. Where they were measured in another number type, the saved model is measured by `yardstick` in its own,
     as "exported". `capabilities` are rows with title, items, and the accuracies before and after, for the card too.
+    `trained` is the pruned model as training left it, which is saved in its place, and what the card says of that.
     Raises RequestError for a plan that removes nothing, a folder that exists or cannot be written, and a full disk.
     """
     folder = new_folder(folder)
     check_removes(pruning.plan)
+    check_plan(loaded, pruning.plan)
     report("cutting", 0.0)
-    model = pruned_copy(loaded, pruning, report)
+    model = trained[0] if trained else pruned_copy(loaded, pruning, report)
     report("saving", 0.0)
-    with saving_model(model, loaded.tokenizer, folder) as temporary:
+    with saving_model(model, loaded.tokenizer, folder, loaded.stored.torch_dtype) as temporary:
         measured = dict(perplexities or {})
         if yardstick and loaded.stored.dtype != loaded.dtype:
             measured["exported"] = _measured_as_saved(temporary, loaded, yardstick, report)
         recipe = _recipe(loaded, pruning, measured, stored_weights(temporary))
         if capabilities:
             recipe["capabilities"] = list(capabilities)
+        if trained:
+            recipe["recovery"] = dict(trained[1])
         (temporary / CARD).write_text(json.dumps(recipe, indent=1, ensure_ascii=False), "utf-8")
         (temporary / "README.md").write_text(_model_card(loaded, recipe, pruning, measured, needs_code(model)), "utf-8")
         report("saving", 1.0)
@@ -131,6 +136,7 @@ def _model_card(
         base_model=name, library_name="transformers", tags=["pruned", "fnet"], license=licence.name or None
     )
     amount = f"ratio {asked.ratio:g} {asked.share}" if asked.ratio is not None else f"threshold {asked.threshold:g}"
+    folded = "; biases that it would add are folded into the kept weights" if asked.folded else ""
     removed = 1 - pruning.parameters / plan.anatomy.parameters
     lines = [
         "---",
@@ -146,6 +152,7 @@ def _model_card(
         f"| parameters | {plan.anatomy.parameters:,} | {pruning.parameters:,} ({removed:.1%} fewer) |",
         f"| weights in {size['dtype']} | {size['before'] / 1e6:,.1f} MB | {size['after'] / 1e6:,.1f} MB |",
         f"| MLP neurons | {summary['neurons']['before']:,} | {summary['neurons']['after']:,} |",
+        *([f"| layers | {len(plan.keep_mlp)} | {len(plan.keep_mlp) - len(plan.dropped)} |"] if plan.dropped else []),
         f"| attention heads | {summary['heads']['before']:,} | {summary['heads']['after']:,} |",
     ]
     if {"before", "after"} <= perplexities.keys():
@@ -156,6 +163,13 @@ def _model_card(
             f"Perplexity over {before.tokens:,} tokens of {len(before.texts)} texts, window {before.window}, stride "
             f"{before.stride}, {before.dtype}; the one after was measured with the removed inputs masked, which the "
             "cut model equals up to rounding.",
+        ]
+    if recovery := recipe.get("recovery"):
+        lines += [
+            "",
+            f"Trained after the cut: {recovery['steps']} steps by {recovery['how']} on a text of "
+            f"{recovery['text_tokens']:,} tokens ({', '.join(recovery['texts'])}), which took the perplexity of the "
+            f"cut model from {recovery['before']['value']:.4g} to {recovery['after']['value']:.4g}.",
         ]
     if exported := perplexities.get("exported"):
         lines += ["", f"This folder's own weights, run in {exported.dtype}: {exported.value:.4g} on the same text."]
@@ -172,7 +186,7 @@ def _model_card(
         "",
         *([f"- {note}"] if (note := wrapper_note(loaded.path)) else []),
         f"- Method: {method.explanation} Source: {method.source}.",
-        f"- Compensation: {COMPENSATIONS[pruning.compensation]}.",
+        *([] if plan.dropped else [f"- Compensation: {COMPENSATIONS[pruning.compensation]}{folded}."]),
         f"- First {asked.protected[0]} and last {asked.protected[1]} layers kept whole.",
         f"- The full recipe is in `{CARD}`.",
         "",

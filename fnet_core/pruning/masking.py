@@ -17,12 +17,15 @@ from fnet_core.checks import check_choice
 from fnet_core.choices import COMPENSATIONS, LEAST_SQUARES, Compensation
 from fnet_core.evaluation.perplexity import PerplexityResult
 from fnet_core.evaluation.yardstick import Yardstick, changed_estimates, known_perplexity
+from fnet_core.models.depth import check_left, passing_over
 from fnet_core.models.loading import LoadedModel
-from fnet_core.models.modules import attention_projections, mlp_projections
+from fnet_core.models.modules import Projection, attention_projections, mlp_projections
 from fnet_core.progress import Report, silent
 from fnet_core.pruning import blending, least_squares
 from fnet_core.pruning import factors as layer_factors
 from fnet_core.pruning.compensation import Replacement
+from fnet_core.pruning.factors import LayerFactors, find_factors
+from fnet_core.pruning.folding import FOLDING_VERSION, fold_offset
 from fnet_core.pruning.plan import PrunePlan, check_plan
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.pruning.stand_ins import stand_ins
@@ -68,6 +71,8 @@ def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreR
     check_choice(compensation, COMPENSATIONS, "compensation")
     if plan.removes_nothing:
         return []
+    if plan.dropped:
+        return {"masks": plan.masks(), "compensation": "none"}
     changes: dict[str, Any] = {"masks": plan.masks(), "compensation": compensation}
     if compensation != "none":
         changes |= {"texts_digest": request.texts_digest, "version": COMPENSATION_VERSION}
@@ -77,6 +82,9 @@ def pruning_changes(plan: PrunePlan, compensation: Compensation, request: ScoreR
         changes |= {"least_squares": least_squares.VERSION}
     if compensation == "blend":
         changes |= {"blend": blending.VERSION}
+    if plan.request.folded and compensation != "none":
+        changes |= {"folded": FOLDING_VERSION, "components": request.components, "seed": request.seed}
+        changes |= {"factors": layer_factors.METHOD_VERSION}
     return changes
 
 
@@ -95,19 +103,69 @@ def prepare(
     request = request.fitted(loaded)
     changes = pruning_changes(plan, compensation, request)
     keep_mlp, keep_attention = keep_masks(plan)
-    if plan.removes_nothing:
+    if plan.dropped:
+        check_left(loaded.model, plan.dropped, loaded.name)
+    if plan.removes_nothing or plan.dropped:
+        compensation = "none" if plan.dropped else compensation
         return Pruning(plan, compensation, (None,) * len(keep_mlp), (None,) * len(keep_attention), changes, 0)
     mlp, attention = stand_ins(loaded, compensation, request, keep_mlp, keep_attention, report)
     mlp_L = _needed(mlp or [None] * len(keep_mlp), keep_mlp)
     attention_L = _needed(attention or [None] * len(keep_attention), keep_attention)
-    outputs = [m.down for m in mlp_projections(loaded.model)], [a.out for a in attention_projections(loaded.model)]
+    if plan.request.folded and compensation != "none":
+        mlp_L, attention_L = _folded(loaded, plan, request, (mlp_L, attention_L), report)
     biases = sum(
         plan.anatomy.hidden_size
-        for projections, replacements_L in zip(outputs, (mlp_L, attention_L), strict=True)
+        for projections, replacements_L in zip(_outputs(loaded), (mlp_L, attention_L), strict=True)
         for projection, replacement in zip(projections, replacements_L, strict=bool(projections))
-        if replacement is not None and replacement.changes_projection and projection.bias is None
+        if replacement is not None and adds_bias(projection, replacement)
     )
     return Pruning(plan, compensation, mlp_L, attention_L, changes, biases)
+
+
+def adds_bias(projection: Projection, replacement: Replacement) -> bool:
+    """Whether what stands in for a projection's removed inputs gives it a bias that it does not have."""
+    return projection.bias is None and bool(replacement.offset_N.any())
+
+
+def added_biases(loaded: LoadedModel, plan: PrunePlan, compensation: Compensation) -> int:
+    """Parameters of the biases that compensation will add to what a plan cuts, known before it is worked out."""
+    if compensation == "none" or plan.request.folded or plan.dropped:
+        return 0
+    return plan.anatomy.hidden_size * sum(
+        projection.bias is None and not keep.all()
+        for projections, keeps in zip(_outputs(loaded), (plan.keep_mlp, plan.keep_heads), strict=True)
+        for projection, keep in zip(projections, keeps, strict=bool(projections))
+    )
+
+
+def _outputs(loaded: LoadedModel) -> tuple[list[Projection], list[Projection]]:
+    """The output projections of every layer's MLP and attention; none where a mixture or a hybrid has no such."""
+    model = loaded.model
+    return [m.down for m in mlp_projections(model)], [a.out for a in attention_projections(model)]
+
+
+def _folded(
+    loaded: LoadedModel,
+    plan: PrunePlan,
+    request: ScoreRequest,
+    replacements: tuple[tuple[Replacement | None, ...], ...],
+    report: Report,
+) -> tuple[tuple[Replacement | None, ...], ...]:
+    """The same replacements without a bias where the projection has none."""
+    heads = plan.removed_heads > 0
+    found: LayerFactors = find_factors(loaded, request.passages, request.components, request.seed, heads, report)
+    keeps = keep_masks(plan)
+    return tuple(
+        tuple(
+            replacement
+            if replacement is None or not adds_bias(projections[layer], replacement)
+            else fold_offset(replacement, factors_L[layer], keep_L[layer])
+            for layer, replacement in enumerate(replacements_L)
+        )
+        for projections, factors_L, keep_L, replacements_L in zip(
+            _outputs(loaded), (found.mlp_L, found.attention_L), keeps, replacements, strict=True
+        )
+    )
 
 
 def keep_masks(plan: PrunePlan) -> tuple[list[Tensor], list[Tensor]]:
@@ -129,6 +187,8 @@ def masking(loaded: LoadedModel, pruning: Pruning) -> Iterator[None]:
     check_plan(loaded, pruning.plan)
     keep_mlp, keep_attention = keep_masks(pruning.plan)
     with ExitStack() as stack:
+        if pruning.plan.dropped:
+            stack.enter_context(passing_over(loaded.model, pruning.plan.dropped))
         if any(pruning.attention_L):
             stack.enter_context(touching(loaded.model, "heads", replacing(pruning.attention_L, keep_attention)))
         if any(pruning.mlp_L):

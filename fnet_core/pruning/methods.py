@@ -18,15 +18,21 @@ class Method:
     title: str
     explanation: str
     source: str
-    signals: Signals | Literal["gram"] | None
+    signals: Signals | Literal["gram", "stream", "stream networks"] | None
     """What it needs to see of the calibration text beside the moments, "gram" being how all inputs of a projection vary
-    together; None for a method that needs no text."""
+    together, "stream" the residual stream between layers in place of the moments, alone or with its networks; None for
+    a method that needs no text."""
     allocation: Spread
     """"layer": the same share from every layer; "model": wherever scores are low."""
     units: Callable[[Seen], Units]
     """What turns the things seen into scores."""
     seeded: bool = False
     """Whether the seed changes the scores."""
+
+    @property
+    def of_layers(self) -> bool:
+        """Whether it scores whole layers; their scores stand where those of one neuron of each would."""
+        return self.units in (units.by_influence, units.by_coverage, units.by_layer_chance)
 
     @property
     def reads_text(self) -> bool:
@@ -100,6 +106,33 @@ METHODS: dict[str, Method] = {
         None,
         "layer",
         units.by_chance,
+        seeded=True,
+    ),
+    "layer-networks": Method(
+        "Whole layers, by networks",
+        "How much a layer changes the maps of the residual stream's functional networks from before it to after it; "
+        "the layers that leave them as they are go, whole.",
+        "this project; networks after arXiv 2508.05239",
+        "stream networks",
+        "model",
+        units.by_coverage,
+        seeded=True,
+    ),
+    "block-influence": Method(
+        "Whole layers, by influence",
+        "How far what leaves a layer points away from what enters it, over the tokens of the text.",
+        "ShortGPT, Men et al. 2024, arXiv 2403.03853",
+        "stream",
+        "model",
+        units.by_influence,
+    ),
+    "layer-random": Method(
+        "Whole layers, at random",
+        "A seeded draw of layers: what removing any at all costs.",
+        "control",
+        None,
+        "model",
+        units.by_layer_chance,
         seeded=True,
     ),
 }

@@ -32,6 +32,8 @@ class PrunePlan(Described):
     """(H,) bool per layer, whole key/value groups."""
     scores: dict[str, Any]
     """Recipe of the scores."""
+    dropped: tuple[int, ...] = ()
+    """Layers that go whole, with all their neurons and heads."""
 
     @property
     def removed_neurons(self) -> int:
@@ -49,7 +51,10 @@ class PrunePlan(Described):
         a = self.anatomy
         neurons = np.array([(~keep).sum() for keep in self.keep_mlp]) * np.array(a.neuron_parameters_L)
         groups = np.array([(~keep).sum() // a.heads_per_group for keep in self.keep_heads])
-        return neurons + groups * np.array(a.group_parameters_L)
+        removed_L = neurons + groups * np.array(a.group_parameters_L)
+        for layer in self.dropped:
+            removed_L[layer] = a.layer_parameters_L[layer]
+        return removed_L
 
     @property
     def parameters(self) -> int:
@@ -60,7 +65,9 @@ class PrunePlan(Described):
     def title(self) -> str:
         """What the plan does to which model, in a line."""
         asked = self.request
-        of = "heads" if asked.share == "neurons" and self.anatomy.neurons_stay else asked.share
+        of: str = asked.share
+        if of == "neurons":
+            of = "layers" if asked.of_layers else "heads" if self.anatomy.neurons_stay else of
         amount = f"threshold {asked.threshold:g}" if asked.ratio is None else f"{asked.ratio:.0%} of the {of}"
         return f"{self.anatomy.model} pruned by {asked.method}, {amount}"
 
@@ -87,7 +94,9 @@ class PrunePlan(Described):
 
     @property
     def removed_share(self) -> float:
-        """Share of all MLP neurons that goes, 0 to 1; of all heads in a mixture of experts."""
+        """Share of all MLP neurons that goes, 0 to 1; of all heads in a mixture, of all layers if they go."""
+        if self.request.of_layers:
+            return len(self.dropped) / len(self.keep_mlp)
         if neurons := sum(self.anatomy.widths_L):
             return self.removed_neurons / neurons
         return self.removed_heads / sum(self.anatomy.heads_L)
@@ -96,12 +105,14 @@ class PrunePlan(Described):
     def estimated_speed(self) -> float:
         """Tokens per second over the original's, as multiplications with parameters go; attention is not counted."""
         per_token = self.anatomy.parameters_per_token
-        return per_token / (per_token - int(self.removed_L.sum()))
+        idle = sum(self.anatomy.idle_parameters_L[layer] for layer in self.dropped)
+        return per_token / (per_token - int(self.removed_L.sum()) + idle)
 
     @property
     def uniform(self) -> bool:
         """Whether all layers end with equally many neurons and heads."""
-        return all(len({int(keep.sum()) for keep in keeps}) == 1 for keeps in (self.keep_mlp, self.keep_heads))
+        stays = [layer for layer in range(len(self.keep_mlp)) if layer not in self.dropped]
+        return all(len({int(keeps[i].sum()) for i in stays}) == 1 for keeps in (self.keep_mlp, self.keep_heads))
 
     def stored_bytes(self, parameters: int) -> int:
         """Bytes on disk, to a few thousand, of a model with so many parameters in the number type of this one."""
@@ -110,13 +121,14 @@ class PrunePlan(Described):
     @property
     def removes_nothing(self) -> bool:
         """Whether every neuron and head stays."""
-        return self.removed_neurons == 0 and self.removed_heads == 0
+        return self.removed_neurons == 0 and self.removed_heads == 0 and not self.dropped
 
     def masks(self) -> dict[str, Any]:
         """The keep-mask of every layer as hexadecimal bits, the first neuron first."""
         return {
             "mlp": [np.packbits(keep).tobytes().hex() for keep in self.keep_mlp],
             "heads": [np.packbits(keep).tobytes().hex() for keep in self.keep_heads],
+            **({"dropped": list(self.dropped)} if self.dropped else {}),
         }
 
     def recipe(self) -> dict[str, Any]:
@@ -126,6 +138,7 @@ class PrunePlan(Described):
             "model_digest": self.anatomy.model_digest,
             **self._asked(),
             "even": self.request.even,
+            **({"folded": True} if self.request.folded else {}),
             "scores": self.scores,
             "masks_digest": artifacts.digest(self.masks()),
         }
@@ -146,6 +159,7 @@ class PrunePlan(Described):
             "estimated_speed": self.estimated_speed,
             "neurons": {"before": sum(a.widths_L), "after": sum(a.widths_L) - self.removed_neurons},
             "heads": {"before": sum(a.heads_L), "after": sum(a.heads_L) - self.removed_heads},
+            "dropped_layers": list(self.dropped),
             "layers": [
                 {
                     "neurons": {"before": a.widths_L[layer], "after": int(self.keep_mlp[layer].sum())},
@@ -182,6 +196,8 @@ def make_plan(sizes: Anatomy, scores: Scores, request: PlanRequest) -> PrunePlan
     """
     request.check(sizes)
     _check_scores(sizes, scores, request)
+    if request.of_layers:
+        return _layer_plan(sizes, scores, request)
     protected, ratio, threshold = request.protected, request.ratio, request.threshold
     free = range(protected[0], len(sizes.widths_L) - protected[1])
     spread = "even" if request.even else scores.allocation
@@ -223,10 +239,44 @@ def _check_scores(sizes: Anatomy, scores: Scores, request: PlanRequest) -> None:
         raise RequestError(
             f"The scores were computed for {scores.recipe['model']} and the model is {sizes.model}; score this model."
         )
-    if request.heads and not scores.heads:
+    if request.heads and not scores.heads and not request.of_layers:
         raise RequestError("These scores are of MLP neurons alone; score the heads too.")
     if not all(np.isfinite(layer).all() for layer in (*scores.mlp, *scores.heads)):
         raise RequestError("Some scores are not numbers; the model's weights or activations are damaged.")
+
+
+def _layer_plan(sizes: Anatomy, scores: Scores, request: PlanRequest) -> PrunePlan:
+    """The plan by which the layers scored lowest go whole: as many as come nearest to the ratio."""
+    layers, protected = len(sizes.widths_L), request.protected
+    free = range(protected[0], layers - protected[1])
+    value_L = np.array([float(scores.mlp[layer][0]) for layer in range(layers)])
+    order = [free[i] for i in np.argsort(value_L[free.start : free.stop], kind="stable")]
+    if request.ratio is None:
+        assert request.threshold is not None  # a request has one of the two
+        count = int((value_L[order] <= request.threshold).sum())
+    elif request.share == "neurons":
+        count = round(request.ratio * layers)
+    else:
+        gone = np.cumsum([0, *(sizes.layer_parameters_L[layer] for layer in order)])
+        wanted = request.ratio * sizes.parameters
+        if wanted > gone[-1] and len(order):
+            raise RequestError(
+                f"{request.ratio:.0%} of all parameters is more than the layers that may go hold "
+                f"({gone[-1] / sizes.parameters:.0%}); choose a smaller ratio or protect fewer layers."
+            )
+        count = int(np.abs(gone - wanted).argmin())
+    most = min(len(order), layers - 1)
+    if count > most:
+        raise RequestError(
+            f"{count} layers are to go and at most {most} of {layers} may; choose a smaller ratio or protect fewer "
+            "layers."
+        )
+    dropped = tuple(sorted(order[:count]))
+
+    def keeps(counts_L: Sequence[int]) -> tuple[np.ndarray, ...]:
+        return tuple(np.full(count, layer not in dropped) for layer, count in enumerate(counts_L))
+
+    return PrunePlan(sizes, request, keeps(sizes.widths_L), keeps(sizes.heads_L), scores.recipe, dropped)
 
 
 def _of_parameters(

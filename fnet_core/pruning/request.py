@@ -11,6 +11,7 @@ from fnet_core.choices import (
     COMPENSATIONS,
     DEFAULT_COMPENSATION,
     DEFAULT_METHOD,
+    LAYER_METHODS,
     METHOD_NAMES,
     PROTECTED,
     SHARES,
@@ -44,6 +45,8 @@ class PlanRequest:
     heads: bool = False
     """Attention heads go too, in whole key/value groups."""
     compensation: Compensation = DEFAULT_COMPENSATION
+    folded: bool = False
+    """No projection gets a bias that it did not have: what compensation would add is folded into the kept weights."""
 
     def __post_init__(self) -> None:
         check_choice(self.method, METHOD_NAMES, "pruning method")
@@ -68,7 +71,13 @@ class PlanRequest:
             raise RequestError(
                 f"Protecting {first} first and {last} last of {layers} layers leaves nothing to prune; protect fewer."
             )
-        check_units(anatomy, self.heads)
+        if not self.of_layers:
+            check_units(anatomy, self.heads)
+
+    @property
+    def of_layers(self) -> bool:
+        """Whether whole layers go; heads, spread and compensation say nothing then."""
+        return self.method in LAYER_METHODS
 
 
 def check_units(anatomy: Anatomy, heads: bool) -> None:

@@ -28,6 +28,7 @@ from fnet_core.pruning.factors import FACTORS, check_components, compute_factors
 from fnet_core.pruning.gram import scarcity
 from fnet_core.pruning.methods import METHODS, Spread
 from fnet_core.pruning.request import PlanRequest, check_scoring, check_units
+from fnet_core.pruning.stream import see_stream
 from fnet_core.pruning.surgeon import removal_errors
 from fnet_core.pruning.units import LargestZ, Seen
 from fnet_core.storage import artifacts, memo
@@ -81,7 +82,7 @@ class ScoreRequest:
         """Everything that decides the scores of one method, JSON-able."""
         recipe = running(loaded).recipe("torch", "transformers") | {
             "method": method,
-            "heads": self.heads,
+            "heads": self.heads and not METHODS[method].of_layers,
             "method_version": METHOD_VERSION,
         }
         if METHODS[method].seeded:
@@ -92,7 +93,7 @@ class ScoreRequest:
                 "texts": sorted({p.source for p in self.passages}),
                 "passages": len(self.passages),
             }
-        if METHODS[method].signals in ("inputs", "published"):
+        if METHODS[method].signals in ("inputs", "published", "stream networks"):
             recipe |= {"components": self.components}
         if METHODS[method].signals == "published":
             recipe |= {"groups": self.used_groups, "probes": "of the first group", "damped": True}
@@ -106,7 +107,7 @@ class Scores:
     method: str
     allocation: Spread
     mlp: tuple[np.ndarray, ...]
-    """(N,) float64 per layer; empty for a mixture of experts."""
+    """(N,) float64 per layer; empty for a mixture of experts. (1,) per layer by a method that scores whole layers."""
     heads: tuple[np.ndarray, ...]
     """(G,) float64 per layer; empty where heads were not scored."""
     mean_mlp: tuple[np.ndarray, ...]
@@ -144,6 +145,9 @@ class Scores:
         )
 
 
+_STREAM = {"stream", "stream networks"}
+"""What methods see that score whole layers."""
+
 SCORES = Kind(KIND, Scores.load, FORMAT, keyed_since=1, names=frozenset({"model"}))
 """Scores in the store."""
 
@@ -164,7 +168,7 @@ def find_scores(
     for method in methods:
         check_choice(method, METHODS, "pruning method")
     sizes = anatomy(loaded)
-    if sizes.neurons_stay:
+    if sizes.neurons_stay and not all(METHODS[method].of_layers for method in methods):
         check_units(sizes, request.heads)
     request = request.fitted(loaded)
     recipes = {method: request.recipe(loaded, method) for method in methods}
@@ -207,17 +211,21 @@ def _computed(
         calibration, largest = _published(loaded, request, report, devices)
     if "gram" in kinds:
         calibration, errors = removal_errors(loaded, request.passages, request.heads, report)
-    if kinds == {"none"}:
+    stream = None
+    if kinds & _STREAM:
+        components = request.components if "stream networks" in kinds else None
+        stream = see_stream(loaded, request.passages, components, request.seed, report)
+    if kinds - _STREAM == {"none"}:
         reader = Calibrator(loaded, heads=request.heads)
         for _ in reader.subjects(request.passages, report):
             pass
         calibration = reader.result()
     report("scoring", 0.0)
-    seen = Seen(loaded, request.heads, request.seed, calibration, largest, factors, errors)
+    seen = Seen(loaded, request.heads, request.seed, calibration, largest, factors, errors, stream)
     found = {}
     for method in methods:
         mlp, heads = METHODS[method].units(seen)
-        moments = calibration if METHODS[method].reads_text else None
+        moments = calibration if METHODS[method].reads_text and not METHODS[method].of_layers else None
         found[method] = Scores(
             method=method,
             allocation=METHODS[method].allocation,

@@ -14,6 +14,7 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import (
     attention_projections,
     attention_weights,
+    decoder_layers,
     head_size,
     heads_per_group,
     mlp_projections,
@@ -25,13 +26,14 @@ from fnet_core.pruning import criteria
 from fnet_core.pruning.calibration import Calibration, Moments
 from fnet_core.pruning.compensation import Factors
 from fnet_core.pruning.factors import LayerFactors
+from fnet_core.pruning.stream import StreamSeen
 from fnet_core.pruning.surgeon import RemovalErrors, network_errors
 
 _Inputs = TypeVar("_Inputs", Moments, Factors)
 
 Units = tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 """Scores of neurons, (N,) float64 per layer, or none in a mixture of experts; of key/value groups, (G,) per layer, or
-none where heads stay."""
+none where heads stay. Of whole layers, (1,) per layer in place of neurons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +55,7 @@ class Seen:
     largest: LargestZ | None = None
     factors: LayerFactors | None = None
     errors: RemovalErrors | None = None
+    stream: StreamSeen | None = None
 
     @property
     def group_size(self) -> int:
@@ -128,6 +131,24 @@ def by_chance(seen: Seen) -> Units:
     groups_L = [count // heads_per_group(model) for count in site_widths(model, "heads")] if seen.heads else []
     mlp_L = tuple(rng.random(width) for width in mlp_widths(model))
     return mlp_L, tuple(rng.random(count) for count in groups_L)
+
+
+def by_influence(seen: Seen) -> Units:
+    """What each layer does to the residual stream, one number a layer, see `stream`."""
+    assert seen.stream is not None
+    return tuple(seen.stream.influence_L[:, None].numpy()), ()
+
+
+def by_coverage(seen: Seen) -> Units:
+    """What each layer does to the stream's networks, one number a layer, see `stream`."""
+    assert seen.stream is not None and seen.stream.coverage_L is not None
+    return tuple(seen.stream.coverage_L[:, None].numpy()), ()
+
+
+def by_layer_chance(seen: Seen) -> Units:
+    """A draw from the seed, one number a layer."""
+    layers = len(decoder_layers(seen.loaded.model))
+    return tuple(np.random.default_rng(seen.seed).random((layers, 1))), ()
 
 
 def _by_input(

@@ -103,6 +103,11 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("edit", "tiny", "--load", "README.md", "--save", "docs"), "docs is a folder"),
     (("prune", "tiny", "--ratio", "7"), "ratio of 7 is out of range"),
     (("prune", "tiny"), "either a ratio or a threshold"),
+    (("prune", "tiny", "--target", "huge"), "'huge' is no target; give a size on disk (450MB)"),
+    (("prune", "tiny", "--target", "1MB", "--ratio", "0.1"), "--target stands instead of --ratio and --threshold"),
+    (("prune", "tiny", "--ratio", "0.1", "--recover-by", "lora"), "--recover-by goes with --recover STEPS"),
+    (("prune", "tiny", "--ratio", "0.1", "--recover", "0"), "number of steps, 0"),
+    (("prune", "tiny", "--ratio", "0.1", "--recover", "5", "--recover-text", "missing"), "no text file 'missing'"),
     (("prune", "tiny", "--ratio", "0.1", "--components", "0"), "0 components are out of range"),
     (("prune", "tiny", "--ratio", "0.1", "--calibration", "missing"), "no text file 'missing'"),
     (("prune", "tiny", "--ratio", "0.1", "--out", "docs"), "docs exists already"),
@@ -254,7 +259,13 @@ BASE = {
     "dashboard": (),
     "completion": ("bash",),
 }
-BESIDE = {"prune": {"--ratio": (), "--threshold": ()}}
+BESIDE = {
+    "prune": {
+        "--ratio": (),
+        "--threshold": (),
+        "--recover-window": ("--ratio", "0.1", "--recover", "5"),
+    }
+}
 """What goes with an option, where it is not what the command needs anyway."""
 TOO_LARGE = {
     "--components": "513",

@@ -121,9 +121,55 @@ def test_the_lines_for_people_name_the_figures(capsys, model, options):
     assert "untouched" in out and "pruned" in out and "neurons    120 to 96" in out
 
 
+def test_a_target_is_met_and_its_ratio_said(capsys, model, options, tmp_path):
+    asked = ["--target", "12000params", "--method", "random", "--compensation", "bias"]
+    code, found = run(capsys, model, *asked, "--out", tmp_path / "smaller", *options)
+    assert code == 0
+    after = models.load(str(tmp_path / "smaller")).model.num_parameters()
+    assert after == found["target"]["value"] == found["parameters"]["after"] == pytest.approx(12_000, rel=0.01)
+    assert after <= 12_000 and found["ratio"] == found["target"]["ratio"] > 0
+    assert main(["prune", str(model), *asked, *options]) == 0
+    assert f"12000params is reached at a ratio of {100 * found['ratio']:.4g} %" in capsys.readouterr().out
+
+
+def test_a_plain_form_needs_no_code_and_keeps_the_compensation(capsys, caplog, model, options, tmp_path):
+    out = tmp_path / "plain"
+    code, found = run(capsys, model, "--ratio", "0.25", "--form", "plain", "--out", out, *options)
+    assert code == 0 and found["form"] == {"needs_code": False, "plain_over_asked": None}
+    assert not (out / "modeling_fnet.py").exists() and "trust_remote_code" not in (out / "README.md").read_text()
+    assert found["compensation"] == "networks" and "GGUF" not in caplog.text
+    *_, again = measure(models.load(str(out)), whole_file(options[1]))
+    assert again.value == pytest.approx(found["perplexity"]["value"], rel=1e-5)
+
+
+def test_a_recovery_is_in_the_figures_the_card_and_the_folder(capsys, model, options, tmp_path):
+    out, text = tmp_path / "recovered", options[1]
+    asked = ["--ratio", "0.3", "--method", "wanda-sp", "--compensation", "none", "--recover", "4", "--recover-by"]
+    asked += ["finetune", "--recover-text", text, "--recover-window", "32", "--recover-control", "--out", out]
+    code, found = run(capsys, model, *asked, *options)
+    assert code == 0
+    recovery = found["recovery"]
+    assert recovery["before"]["value"] == pytest.approx(found["perplexity"]["value"], rel=1e-5)
+    assert [step for step, _ in recovery["curve"]] == [0, 1, 2, 3, 4] == [s for s, _ in recovery["control"]["curve"]]
+    *_, again = measure(models.load(str(out)), whole_file(text))
+    assert again.value == pytest.approx(recovery["after"]["value"], rel=1e-4)
+    assert "Trained after the cut: 4 steps by finetune" in (out / "README.md").read_text()
+
+
+def test_whole_layers_go(capsys, model, options, tmp_path):
+    out = tmp_path / "shallow"
+    code, found = run(capsys, model, "--ratio", "0.34", "--method", "block-influence", "--out", out, *options)
+    assert code == 0 and len(found["dropped_layers"]) == 1 and not (out / "modeling_fnet.py").exists()
+    assert models.load(str(out)).layers == 2
+    *_, again = measure(models.load(str(out)), whole_file(options[1]))
+    assert again.value == pytest.approx(found["perplexity"]["value"], rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["--ratio", "0.2", "--recover", "3", "--recover-text", "FEW"], "has 12 tokens; give at least 32"),
+        (["--target", "10params"], "cannot be met"),
         (["--ratio", "1.5"], "out of range"),
         (["--ratio", "0.2", "--method", "best"], "invalid choice"),
         ([], "either a ratio or a threshold"),
@@ -135,7 +181,9 @@ def test_the_lines_for_people_name_the_figures(capsys, model, options):
     ],
 )
 def test_bad_requests_exit_with_2_and_one_line(capsys, model, options, tmp_path, arguments, sentence):
-    arguments = [str(tmp_path / "new") if a == "NEW" else a for a in arguments]
+    (tmp_path / "few.txt").write_text("a few words.")
+    places = {"NEW": str(tmp_path / "new"), "FEW": str(tmp_path / "few.txt")}
+    arguments = [places.get(a, a) for a in arguments]
     code, err = run(capsys, model, *options, *arguments)
     assert code == 2 and sentence in err.strip().splitlines()[-1]
     assert not (tmp_path / "new").exists()

@@ -235,7 +235,7 @@ def test_a_device_that_fails_does_not_hold_up_the_others(monkeypatch):
         layer_networks([torch.ones(12, 20)] * 9, (10, 10), 3, devices=[torch.device("cpu")] * 2)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.of_layers])
 def test_every_method_scores_every_neuron_and_group(method):
     loaded = loaded_tiny("gemma2")
     scores = find_scores(loaded, [method], REQUEST)[method]

@@ -1,0 +1,132 @@
+"""Training the pruned model for some steps: its perplexity on the way, beside a random cut trained as long."""
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from dashboard import charts, exports, jobs, model_access, notices, texts, words
+from dashboard.jobs import Outcome
+from dashboard.prune import jobs as prune_jobs
+from dashboard.prune.jobs import RECOVERY
+from dashboard.prune.state import BUNDLED, PASTE, PruneRequest
+from fnet_core import texts as core_texts
+from fnet_core.derivation.recovering import COPIES, RecoveryRequest
+from fnet_core.derivation.recovery import Recovery, check_text, random_twin, recover
+from fnet_core.derivation.training import Training
+from fnet_core.errors import RequestError
+from fnet_core.jobs import JobReport
+from fnet_core.models.loading import LoadedModel
+from fnet_core.models.saving import destination
+from fnet_core.plotting import recovery as figures
+from fnet_core.progress import part_of
+from fnet_core.pruning.export import export
+from fnet_core.pruning.measuring import measure_pruning
+from fnet_core.pruning.methods import METHODS
+from fnet_core.storage.atomic import new_folder
+
+_PROBLEM = "prune_recovery_problem"
+_NAMES = {"lora": "Adapters (LoRA)", "finetune": "All weights"}
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What came of the training so far: of this cut, of a random one where asked, and the name it was saved under."""
+
+    cut: Recovery
+    control: Recovery | None = None
+    untouched: float | None = None
+    name: str = ""
+
+
+def draw(request: PruneRequest) -> None:
+    """The settings with the button, and the perplexity as the training goes on."""
+    if sentence := st.session_state.get(_PROBLEM):
+        notices.error(sentence)
+    job = prune_jobs.asked(RECOVERY, request.model)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input("Steps", 1, 10_000, 100, key="prune_recover_steps", width=110)
+        st.selectbox("What is trained", list(COPIES), format_func=_NAMES.__getitem__, key="prune_recover_by", width=180)
+        st.selectbox("Text to train on", [BUNDLED, PASTE], key="prune_recover_source", width=200)
+        st.text_input("Save as", key="prune_recover_name", placeholder="nowhere", width=180)
+        jobs.start_button("Recover", "prune_recover", "healing", job, _submit, request)
+    if st.session_state["prune_recover_source"] == PASTE:
+        texts.paste("prune_recover_pasted", 120)
+    st.toggle(
+        "A random cut of the same size too",
+        key="prune_recover_control",
+        help="Trained for as many steps, with nothing that stands in for what went: what training makes of any cut.",
+    )
+    if job is None:
+        st.caption(
+            "Trains a copy of the pruned model on text that perplexity is not measured on, a window of 256 tokens each "
+            "step. A training that is stopped leaves nothing behind."
+        )
+    prune_jobs.show(job, lambda outcome: _found(request, outcome))
+
+
+def _passages() -> tuple[core_texts.Passage, ...]:
+    if st.session_state["prune_recover_source"] == PASTE:
+        return core_texts.from_text(st.session_state.get("prune_recover_pasted", ""))
+    return core_texts.for_networks()
+
+
+def _submit(request: PruneRequest) -> None:
+    state = st.session_state
+    state.pop(_PROBLEM, None)
+    name, control = state["prune_recover_name"].strip(), state["prune_recover_control"]
+    folder = note = None
+    try:
+        wanted = RecoveryRequest(_passages(), Training(steps=state["prune_recover_steps"]), state["prune_recover_by"])
+        if name:
+            name, folder = destination(name, model_access.roots())
+            new_folder(folder)
+            note = exports.begin()
+    except RequestError as error:
+        state[_PROBLEM] = str(error)
+        return
+
+    def compute(loaded: LoadedModel, report: JobReport, publish) -> Recovered:
+        check_text(loaded, wanted)
+        pruning = prune_jobs.prepared(loaded, request, report)
+        measured = measure_pruning(loaded, pruning, request.yardstick, report)
+        untouched, parts = measured.baseline.value, 2 if control else 1
+
+        def train(number: int, what, publish_part) -> Recovery:
+            part = part_of(report, number, parts, "training")
+            return recover(loaded, what, wanted, request.yardstick, part, publish_part)
+
+        trained = train(0, pruning, lambda so_far: publish(Recovered(so_far, None, untouched)))
+        if folder is not None and note is not None and trained.model is not None:
+            perplexities = {"before": measured.baseline, "after": measured.pruned}
+            saved = (trained.model, trained.summary())
+            export(loaded, pruning, folder, perplexities, report, request.yardstick, trained=saved)
+            note(folder)
+            model_access.cards.clear()
+        found = Recovered(replace(trained, model=None), None, untouched, name)
+        if not control:
+            return found
+        twin = random_twin(loaded, pruning, request.scores, report)
+        other = train(1, twin, lambda so_far: publish(replace(found, control=so_far)))
+        return replace(found, control=replace(other, model=None))
+
+    what = (wanted.training.steps, wanted.how, [p.text for p in wanted.passages], control, name)
+    prune_jobs.ask(RECOVERY, request, compute, f"Training {request.model}", "recovery", *what)
+
+
+def _found(request: PruneRequest, outcome: Outcome) -> None:
+    tried, found = outcome.request, outcome.value
+    stale = ". :material/edit: The controls were changed since; press the button for what they say now."
+    st.caption(f"{METHODS[tried.plan.method].title}, {tried.amount}" + (stale if tried.key() != request.key() else ""))
+    cut: Recovery = found.cut
+    before, after, step = cut.before.value, cut.after.value, cut.curve[-1][0]
+    sentence = f"Perplexity goes from {words.perplexity(before)} to **{words.perplexity(after)}** in {step} steps"
+    if found.control:
+        sentence += (
+            f"; that of a random cut from {words.perplexity(found.control.before.value)} to "
+            f"**{words.perplexity(found.control.after.value)}** in {found.control.curve[-1][0]}"
+        )
+    st.markdown(f"{sentence}.")
+    curves = {"this cut": cut.curve} | ({"a random cut": found.control.curve} if found.control else {})
+    charts.draw(figures.recovery(curves, found.untouched), "prune_recovery_figure")
+    if found.name:
+        jobs.saved_model(found.name, "Saved as it is after the training, under this name:")
