@@ -1,19 +1,18 @@
-"""How many flipped bytes are found when an answer of each kind is read, and what looking for them costs.
+"""How many flipped bytes are found when a file of each kind is read, and what looking for them costs.
 
     python -m benchmarks.flipped_bytes [--places 50] [--seed 0]
 
-Answers of every kind are made for the tiny model in a cache folder of their own. In each file one byte at a time is
-changed, at seeded places, half of them in the header; a place is found if reading is refused. Each file is tried
-besides without its checksums, as earlier versions saved it.
+Files of every kind are made for the tiny model in a cache folder of their own. In each file one byte at a time is
+changed, at seeded places, half of them in the first tenth; a place is found if reading is refused. Arrays are tried
+besides without their checksums, as earlier versions saved them. In a JSON text a place that leaves it saying the same
+(white space) is drawn anew.
 """
 
 import argparse
-import os
+import json
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -21,74 +20,110 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
-from fnet_core.cli.main import main as command_line
+from benchmarks.robustness.samples import Samples, samples
+from fnet_core.capability.keeping import PRESERVATIONS
+from fnet_core.capability.lesions import LESIONS
+from fnet_core.capability.profiles import PROFILES
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PERPLEXITIES
+from fnet_core.interventions.edits import parse_edits
 from fnet_core.lineage.fingerprint import FINGERPRINTS
+from fnet_core.lineage.pairs import PAIRS
+from fnet_core.models.folder import fits_card, read_card
+from fnet_core.models.made import CARD
 from fnet_core.networks.atlas import ATLASES
 from fnet_core.networks.halves import RECURRENCES
+from fnet_core.networks.singles import KEPT as SINGLES
 from fnet_core.pruning.factors import FACTORS
 from fnet_core.pruning.scores import SCORES
 from fnet_core.storage import checksums
+from fnet_core.storage.artifacts import file_digest
 from fnet_core.storage.memo import Kind
+from fnet_core.storage.notes import LED
+from fnet_core.storage.sealed import unsealed
 
-KINDS: tuple[Kind[Any], ...] = (ATLASES, RECURRENCES, FINGERPRINTS, PERPLEXITIES, SCORES, FACTORS)
-_PRUNED = ("--ratio", "0.2", "--protect", "0", "0", "--method", "networks", "--compensation", "networks")
-REQUESTS = (
-    ("recur", "tiny", "--components", "2", "--passages", "4"),
-    ("fingerprint", "tiny", "--components", "2", "--threshold", "1", "--find", "{a}", "--score", "{b}"),
-    ("prune", "tiny", "--components", "2", *_PRUNED, "--calibration", "{a}", "--texts", "{b}"),
+ANSWERS: tuple[Kind[Any], ...] = (
+    *(ATLASES, RECURRENCES, SINGLES, FINGERPRINTS, PAIRS, PERPLEXITIES, SCORES, FACTORS),
+    *(PROFILES, LESIONS, PRESERVATIONS, LED),
 )
-"""What makes answers of every kind; {a} and {b} are two short texts."""
-_TEXT = "The harbour at {0} was quiet.\n\nNobody at {0} looked up.\n\nThe rest of {0} slept under the hill.\n"
 
 
 def main() -> None:
     """Print the share found for each kind, with and without checksums, and the seconds of a large file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--places", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["FNET_HOME"] = home
-        make(Path(home))
-        print(f"{'kind':15} {'bytes':>9}   found   found without checksums")
-        for kind in KINDS:
-            path = min((Path(home) / kind.name).glob("*.safetensors"))
-            content, without = path.read_bytes(), Path(home) / "without.safetensors"
+    with samples() as made:
+        print(f"{'kind':26} {'bytes':>9}   found   found without checksums")
+        for kind in ANSWERS:
+            path = min((made.home / kind.name).glob("*.safetensors"))
+            without = made.folder / "scratch" / "without.safetensors"
             without.write_bytes(plain(path))
             found, before = (flips(kind.load, file, options.places, options.seed) for file in (path, without))
-            print(f"{kind.name:15} {len(content):9,} {found:4}/{options.places} {before:13}/{options.places}")
-        cost()
+            size = path.stat().st_size
+            print(f"{kind.name:26} {size:9,} {found:4}/{options.places} {before:13}/{options.places}", flush=True)
+        for name, path, load in others(made):
+            found = flips(load, path, options.places, options.seed)
+            print(f"{name:26} {path.stat().st_size:9,} {found:4}/{options.places}", flush=True)
+    cost()
 
 
-def make(home: Path) -> None:
-    """Answers of every kind for the tiny model, in the cache folder."""
-    texts = {name: home / f"{name}.txt" for name in "ab"}
-    for name, path in texts.items():
-        path.write_text(_TEXT.format(name) * 4)
-    for request in REQUESTS:
-        with redirect_stdout(StringIO()):
-            status = command_line([*(part.format(**texts) for part in request), "--quiet", "--json"])
-        assert status == 0, f"{request} was refused"
+def others(made: Samples) -> list[tuple[str, Path, Callable[[Path], Any]]]:
+    """What is no answer: texts with a checksum, and the files of a model that FNet made."""
+    found: list[tuple[str, Path, Callable[[Path], Any]]] = [
+        ("edits", Path(made.names["edits"]), lambda path: parse_edits(path.read_text("utf-8"))),
+        ("plan", Path(made.names["plan"]), lambda path: unsealed(json.loads(path.read_text("utf-8")), "the plan")),
+        ("signed fingerprint", Path(made.names["signed"]), FINGERPRINTS.load),
+    ]
+    folder = Path(made.names["pruned"])
+    read = (CARD, "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    return found + [(f"pruned model: {name}", folder / name, _refused_unless_whole) for name in read]
+
+
+def _refused_unless_whole(copy: Path) -> None:
+    """Raise unless the model in this file's folder is as it was made, the copy standing for the file it is of."""
+    folder = copy.parent
+    kept = (folder / copy.name.removeprefix("damaged-")).read_bytes()
+    try:
+        (folder / copy.name.removeprefix("damaged-")).write_bytes(copy.read_bytes())
+        copy.unlink()
+        read_card(folder)
+        if not fits_card(folder, file_digest=file_digest):
+            raise RequestError("changed since it was made")
+    finally:
+        (folder / copy.name.removeprefix("damaged-")).write_bytes(kept)
 
 
 def flips(load: Callable[[Path], Any], path: Path, places: int, seed: int) -> int:
     """At how many of the places one changed byte is refused; whatever else is raised is passed on."""
     random, content = np.random.default_rng(seed), path.read_bytes()
-    header = 8 + int.from_bytes(content[:8], "little")
-    found = 0
-    for number in range(places):
-        place = int(random.integers(0, header) if number % 2 else random.integers(header, len(content)))
+    start = max(len(content) // 10, 1)
+    if path.suffix == ".safetensors":
+        start = min(8 + int.from_bytes(content[:8], "little"), len(content) - 1)
+    found = tried = 0
+    while tried < places:
+        place = int(random.integers(0, start) if tried % 2 else random.integers(start, len(content)))
         damaged = bytearray(content)
         damaged[place] ^= int(random.integers(1, 256))
-        copy = path.with_name("damaged.safetensors")
+        if path.suffix == ".json" and _says_the_same(bytes(damaged), content):
+            continue
+        tried += 1
+        copy = path.with_name(f"damaged-{path.name}")
         copy.write_bytes(damaged)
         try:
             load(copy)
         except (RequestError, KeyError, TypeError, ValueError, IndexError):  # what the store takes for damage
             found += 1
+        copy.unlink(missing_ok=True)
     return found
+
+
+def _says_the_same(one: bytes, other: bytes) -> bool:
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
 
 
 def plain(path: Path) -> bytes:

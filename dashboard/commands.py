@@ -9,7 +9,7 @@ from dashboard import words
 
 def draw(lines: Sequence[str], beyond: Sequence[str] = ()) -> None:
     """Commands to copy, and below them what they cannot say."""
-    st.subheader("On the command line", anchor=False)
+    st.header("On the command line", anchor=False)
     st.code("\n".join(lines), language="bash", wrap_lines=True)
     if beyond:
         st.caption(words.plain(" ".join(beyond)))

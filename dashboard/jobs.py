@@ -86,7 +86,7 @@ def queue(
     return manager().submit(
         kind,
         key,
-        work,
+        model_access.freeing(work),
         label=label,
         device=model_access.device(),
         stages=stages,

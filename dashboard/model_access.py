@@ -2,16 +2,17 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 import torch
 
 from dashboard import owner
 from fnet_core.choices import SITES, Site
-from fnet_core.errors import RequestError
-from fnet_core.jobs import Job, manager
+from fnet_core.errors import RequestError, ran_out_of_memory
+from fnet_core.jobs import Job, JobReport, Work, manager
 from fnet_core.models.cards import ModelCard, available, peek
-from fnet_core.models.loading import get_loaded
+from fnet_core.models.loading import get_loaded, release_loaded
 from fnet_core.models.saving import destination
 from fnet_core.models.structure import family_of
 from fnet_core.progress import Report
@@ -66,6 +67,20 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def freeing(work: Work) -> Work:
+    """The work, which lets go of all models where it runs out of memory, so that the next has room."""
+
+    def freed(report: JobReport) -> Any:
+        try:
+            return work(report)
+        except BaseException as error:
+            if ran_out_of_memory(error):
+                release_loaded()
+            raise
+
+    return freed
+
+
 def submit_load(name: str, accept_licence: bool) -> Job:
     """Fetch, convert and load a model in the background; the result is the name."""
     allowed = roots()
@@ -75,5 +90,5 @@ def submit_load(name: str, accept_licence: bool) -> Job:
         return name
 
     return manager().submit(
-        KIND, name, work, label=f"Loading {name}", device=device(), stages=STAGES, owner=owner.current()
+        KIND, name, freeing(work), label=f"Loading {name}", device=device(), stages=STAGES, owner=owner.current()
     )

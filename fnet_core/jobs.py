@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Literal
 
-from fnet_core.errors import Cancelled, RequestError
+from fnet_core.errors import Cancelled, RequestError, ran_out_of_memory
 from fnet_core.time_left import Pace, Stages
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -371,9 +371,8 @@ def _take_turn(turns: dict[str, int], record: _Record) -> None:
 
 
 def _sentence(job: Job, error: BaseException) -> str:
-    """What to tell the person about an unexpected failure; torch's memory errors are known by name alone."""
-    names = {base.__name__ for base in type(error).__mro__}
-    if names & {"MemoryError", "OutOfMemoryError"} or "DefaultCPUAllocator" in str(error):
+    """What to tell the person about an unexpected failure."""
+    if ran_out_of_memory(error):
         return f"{job.label} ran out of memory on {job.device}; free some memory or choose a smaller model."
     first_line = next(iter(str(error).strip().splitlines()), "")
     kind = type(error).__name__

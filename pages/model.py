@@ -63,7 +63,7 @@ def in_use(name: str) -> None:
     with st.container(border=True, key="model_in_use"):
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container():
-                st.subheader("In use", anchor=False)
+                st.header("In use", anchor=False)
                 st.text(card.title if card.title == card.name else f"{card.title} ({card.name})")
             if st.button(
                 "Find its networks",

@@ -44,7 +44,7 @@ def draw(found: Comparison) -> None:
     st.markdown("\n".join(f"- {words.plain(sentence)}" for sentence in changes.sentences()))
     _networks(changes)
     charts.draw(figures.layers_moved(changes), "compare_moved_figure", figures.LAYERS_NOTE)
-    st.subheader("Where they part in the text", anchor=False)
+    st.header("Where they part in the text", anchor=False)
     _text(found)
 
 

@@ -16,7 +16,7 @@ def draw(found: Comparison, compared: str) -> None:
     stem = f"{_plain(found.a.model.name)}-{_plain(found.b.model.name)}"
     result, published = st.columns(2, gap="large")
     with result:
-        st.subheader("The result", anchor=False)
+        st.header("The result", anchor=False)
         st.download_button(
             "Report (HTML)",
             lambda: report_html(found).encode(),
@@ -50,7 +50,7 @@ def draw(found: Comparison, compared: str) -> None:
             help="The table of matched networks, with labels, key neurons and stability of both.",
         )
     with published:
-        st.subheader("The fingerprints", anchor=False)
+        st.header("The fingerprints", anchor=False)
         for letter, side, reference in zip("AB", (found.a, found.b), fingerprints.split(compared), strict=True):
             path = fingerprints.path_of(reference)
             st.download_button(

@@ -85,7 +85,7 @@ def _verdict(found: Comparison) -> None:
     icon, colour = _OUTCOMES[found.outcome]
     with st.container(border=True, height="stretch", key="compare_verdict"):
         st.badge(found.outcome, icon=icon, color=colour, help=_OUTCOME_HELP)
-        st.subheader(HEADLINES[found.outcome], anchor=False)
+        st.header(HEADLINES[found.outcome], anchor=False)
         st.text(f"{_called(found.a)} compared with {_called(found.b)}")
         if found.a.signature or found.b.signature:
             said = (f"{letter}: {side.signed_sentence}." for letter, side in (("A", found.a), ("B", found.b)))
@@ -162,8 +162,8 @@ def _score_caption(found: Comparison) -> str:
 def _second_opinions(found: Comparison) -> None:
     st.markdown("\n".join(f"- {words.plain(opinion.sentence)}" for opinion in found.verdict.second_opinions))
     st.caption(_SECOND_OPINIONS)
-    st.subheader("Attention-weight curves", anchor=False, help=_CURVES_HELP)
+    st.header("Attention-weight curves", anchor=False, help=_CURVES_HELP)
     charts.draw(figures.untitled(figures.weight_curves(found), 60), "compare_curves_figure")
     notices.info(figures.CURVES_NOTE, icon=":material/warning:")
-    st.subheader("Layers against layers", anchor=False, help=_CKA_HELP)
+    st.header("Layers against layers", anchor=False, help=_CKA_HELP)
     charts.draw(figures.untitled(figures.layer_similarity(found), 16), "compare_layers_figure", figures.LAYERS_NOTE)

@@ -27,7 +27,7 @@ def draw(key: str, atlas: Atlas, found: Outcome | None) -> None:
     files, model = st.columns(2, gap="large")
     with files:
         _downloads(key, found)
-        st.subheader("Load edits", anchor=False)
+        st.header("Load edits", anchor=False)
         st.file_uploader(
             "A file of edits (JSON)",
             type=["json"],
@@ -41,7 +41,7 @@ def draw(key: str, atlas: Atlas, found: Outcome | None) -> None:
 
 
 def _downloads(key: str, found: Outcome | None) -> None:
-    st.subheader("Save", anchor=False)
+    st.header("Save", anchor=False)
     try:
         request = state.request(key)
     except RequestError as error:
@@ -115,7 +115,7 @@ def _load() -> None:
 
 
 def _baking(key: str, atlas: Atlas) -> None:
-    st.subheader("Bake into a model", anchor=False)
+    st.header("Bake into a model", anchor=False)
     st.caption(
         "Folds the edits into the weights and saves an ordinary model, which behaves as the edited one does and loads "
         "anywhere. Give a name, or a new folder."

@@ -90,7 +90,7 @@ def _side_by_side(outcome: Outcome) -> None:
 
 def _next_tokens(writing: Writing) -> None:
     untouched, *others = writing.written
-    st.subheader("The next token after the prompt", anchor=False)
+    st.header("The next token after the prompt", anchor=False)
     for column, name, found in zip(st.columns(2, gap="medium"), _NAMES[1:], others, strict=False):
         with column:
             if not found.next_tokens:

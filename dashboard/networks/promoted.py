@@ -34,7 +34,7 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
     key = selection.current().atlas
     if key is None:
         return
-    st.subheader("What it writes", anchor=False)
+    st.header("What it writes", anchor=False)
     if sentence := why_not(atlas):
         st.caption(words.plain(sentence))
         return

@@ -43,7 +43,7 @@ def draw(request: PruneRequest, plan: PrunePlan) -> None:
     with model:
         _export(request)
     with files:
-        st.subheader("Save the plan", anchor=False)
+        st.header("Save the plan", anchor=False)
         st.caption("What goes, layer by layer, with the recipe of the scores. The model is not in it.")
         text = plan_view.plan_text(plan)
         st.download_button(
@@ -68,7 +68,7 @@ def _stem(request: PruneRequest) -> str:
 
 
 def _export(request: PruneRequest) -> None:
-    st.subheader("Export the pruned model", anchor=False)
+    st.header("Export the pruned model", anchor=False)
     st.caption(
         "Cuts the weights and saves a smaller model with its tokenizer and a model card with recipe and perplexities, "
         "which says how transformers loads it and whether GGUF can hold it. Give a name, or a new folder."

@@ -16,24 +16,34 @@ if TYPE_CHECKING:
 
 NAME = "library"
 HELP = "list what is kept: atlases, fingerprints, plans, edits, measurements; set its limit, remove things"
+DAMAGED = 1
+"""The exit status where something is not as it was saved."""
 LEAST_LETTERS = 6
 """Of a key, to name one thing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to remove, and the limit."""
+    """What to remove, whether files are read whole, and the limit."""
     parser.add_argument(
         "--all", action="store_true", help="list measurements too, which are kept so as not to be redone"
     )
     parser.add_argument("--rename", metavar=("KEY", "NAME"), nargs=2, help="call a thing so; '' takes its name away")
     parser.add_argument("--export", metavar=("KEY", "FILE"), nargs=2, help="copy a thing to a file")
     parser.add_argument("--remove", metavar="KEY", nargs="+", help="remove the things whose keys begin so")
+    parser.add_argument(
+        "--verify", action="store_true", help="read every byte of it and name what is not as it was saved"
+    )
     parser.add_argument("--limit", metavar="SIZE", help="let the library grow to this size, such as 20GB")
 
 
 def stages(options: argparse.Namespace) -> dict[str, float]:
-    """None: it is done at once."""
-    return {}
+    """Reading files whole takes a while, and all else is done at once."""
+    return {"checking": 1.0} if options.verify else {}
+
+
+def status(result: dict[str, Any]) -> int:
+    """0 unless files were read whole and some are damaged."""
+    return DAMAGED if result.get("damaged") else 0
 
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
@@ -61,7 +71,15 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
     lines = [*said, *(f"removed {entry.kind} {entry.key[:12]}" for entry in removed)]
     lines += [_table(rows), _sizes(found, len(found.entries) - len(shown))]
     lines += [found.full] if found.full else []
-    told = {"entries": rows, "bytes": found.size, "made_bytes": found.made_size, "limit": found.limit}
+    broken: list[dict[str, Any]] = []
+    if options.verify:
+        from fnet_core.storage.verifying import damaged
+
+        broken = [{"key": entry.key, "kind": entry.kind, "why": why} for entry, why in damaged(found.entries, report)]
+        lines += [f"{each['kind']} {each['key'][:12]}: {each['why']}" for each in broken]
+        lines.append(f"{len(found.entries):,} files read whole, {len(broken):,} not as they were saved.")
+    told: dict[str, Any] = {"damaged": broken} if options.verify else {}
+    told |= {"entries": rows, "bytes": found.size, "made_bytes": found.made_size, "limit": found.limit}
     return told | {"removed": [entry.key for entry in removed]}, lines
 
 

@@ -32,15 +32,11 @@ def stages(options: argparse.Namespace) -> dict[str, float]:
 
 def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], list[str | Table]]:
     """Load the model, read the text and list the networks by their highest activity in it."""
-    from fnet_core.inputs import check_text
+    from fnet_core import texts
     from fnet_core.storage.artifacts import read_header
 
     read_header(Path(options.atlas))
-    if options.file is not None:
-        check_text(Path(options.file))
-        text = Path(options.file).read_text(encoding="utf-8")
-    else:
-        text = options.text
+    text = options.text if options.file is None else texts.whole_file(options.file)[0].text
     if not text.strip():
         raise RequestError("There is no text to listen to; give some with --text or --file.")
     check_model(options.model, options)

@@ -13,7 +13,7 @@ from fnet_core.checks import check_seed
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.cli.arguments import put_onto_base
 from fnet_core.cli.terminal import hush_libraries, progress, show, show_json
-from fnet_core.errors import RequestError
+from fnet_core.errors import RequestError, ran_out_of_memory
 from fnet_core.threads import wait_politely
 from fnet_core.visible import visible
 
@@ -54,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("FNET_DEBUG"):
             traceback.print_exc()
+        if ran_out_of_memory(error):
+            print(
+                "fnet: there is not enough memory for this; free some, or ask for less: a smaller model, fewer "
+                "networks, less text.",
+                file=sys.stderr,
+            )
+            return WRONG_REQUEST
         first = str(error).strip().splitlines()[:1]
         print(
             f"fnet: it failed while running: {type(error).__name__}: {visible(''.join(first))} "

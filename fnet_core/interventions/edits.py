@@ -18,6 +18,7 @@ from fnet_core.checks import check_choice, check_range
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
+from fnet_core.storage.sealed import sealed, unsealed
 
 if TYPE_CHECKING:
     from fnet_core.networks.atlas import Atlas
@@ -103,7 +104,7 @@ def edit_networks(
 def edits_text(edits: Sequence[Edit], recipe: dict[str, Any]) -> str:
     """Edits and the recipe of the atlas they come from, as the JSON text that `parse_edits` reads."""
     content = {"kind": KIND, "format": FORMAT, "recipe": recipe, "edits": [edit.to_dict() for edit in edits]}
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    return json.dumps(sealed(content), indent=1, ensure_ascii=False)
 
 
 def save_edits(path: Path, edits: Sequence[Edit], recipe: dict[str, Any]) -> None:
@@ -113,15 +114,17 @@ def save_edits(path: Path, edits: Sequence[Edit], recipe: dict[str, Any]) -> Non
 
 
 def parse_edits(text: str) -> tuple[tuple[Edit, ...], dict[str, Any]]:
-    """Edits and recipe of a saved file's content; `RequestError` if it is damaged or of another format."""
+    """Edits and recipe of a saved file's content; `RequestError` if it is damaged, changed, or of another format."""
     try:
         content = json.loads(text)
         if content["kind"] != KIND:
             raise KeyError
         found, saved, recipe = content["format"], content["edits"], content["recipe"]
-        if not (isinstance(saved, list) and isinstance(recipe, dict)):
+        named = [recipe[name] for name in ("model", "model_digest") if name in recipe]
+        if not (isinstance(saved, list) and isinstance(recipe, dict) and all(isinstance(n, str) for n in named)):
             raise TypeError
-    except (json.JSONDecodeError, RecursionError, KeyError, TypeError) as error:
+        unsealed(content, "This file of edits")
+    except (json.JSONDecodeError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise RequestError("This is not a file of saved edits; load one that FNet saved.") from error
     if found != FORMAT:
         raise RequestError(f"These edits are of format {found} and this version reads {FORMAT}; save them again.")

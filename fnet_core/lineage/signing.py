@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 
 from fnet_core.errors import RequestError
 from fnet_core.inputs import check_plain
-from fnet_core.storage.atomic import check_file, disk_errors
+from fnet_core.storage.atomic import atomic_file, check_file, disk_errors
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _DOMAIN = "FNet fingerprint, signature 1"
 _LONGEST_KEY = 16_384
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
@@ -100,24 +101,38 @@ def new_key() -> Ed25519PrivateKey:
 def save_key(key: Ed25519PrivateKey, path: Path) -> Path:
     """Write a key for its owner's eyes alone, and its public half beside it, whose path is returned.
 
-    RequestError where either exists: a key is never replaced.
+    RequestError where either exists: a key is never replaced. A key whose public half is missing, as where this was
+    stopped between the two, gets it.
     """
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
     public = path.with_name(f"{path.name}.pub")
-    for each in (path, public):
+    stopped = _without_public_half(path, public)
+    missing = (path, public) if stopped is None else (public,)
+    for each in missing:
         check_file(each)
         if each.exists():
             raise RequestError(f"{each} exists already; a key is never replaced, so choose another name.")
+    key = stopped or key
     contents = {
         path: (key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()), 0o600),
         public: (key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" fnet\n", 0o644),
     }
-    with disk_errors(path.parent):
-        for each, (content, mode) in contents.items():
-            with open(os.open(each, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                file.write(content)
+    for each in missing:
+        content, mode = contents[each]
+        with atomic_file(each) as temporary, open(os.open(temporary, _NEW, mode), "wb") as file:
+            file.write(content)
     return public
+
+
+def _without_public_half(path: Path, public: Path) -> Ed25519PrivateKey | None:
+    """The key that is there while its public half is not; None for any other file, and for none."""
+    if public.exists() or not path.is_file():
+        return None
+    try:
+        return load_key(path)
+    except RequestError:
+        return None
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:

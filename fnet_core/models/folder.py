@@ -1,6 +1,7 @@
 """What a model folder on disk holds, judged without loading a weight."""
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,6 +30,7 @@ from fnet_core.models.tokenizers import differs_from_its_file
 from fnet_core.models.wrappers import WRAPPERS, text_config, text_tensor, text_type
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import cached_file_digest, digest, disk_errors, file_digest
+from fnet_core.storage.sealed import sealed, unsealed
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 INDEX = "model.safetensors.index.json"
@@ -203,11 +205,11 @@ def text_tensors(folder: Path) -> list[TensorHeader]:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """FNet's note in a folder that it made, else an empty dict; `RequestError` if the note is damaged."""
+    """FNet's note in a folder that it made, else an empty dict; `RequestError` if the note was damaged or changed."""
     note = _read_json(folder / CARD, folder) if (folder / CARD).is_file() else {}
     if not isinstance(note, dict):
         raise RequestError(f"{folder / CARD} is no note of FNet; remove it.")
-    return note
+    return unsealed(note, str(folder / CARD))
 
 
 def read_licence(folder: Path) -> Licence:
@@ -232,7 +234,7 @@ def write_card(folder: Path, facts: dict[str, Any]) -> None:
     """Leave FNet's note in a folder it made: the facts, the model's digest and the versions that wrote it."""
     versions = {package: version(package) for package in ("transformers", "gguf", "torch")}
     card = facts | {"model_digest": _model_digest(folder, file_digest), "written_with": versions}
-    (folder / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
+    (folder / CARD).write_text(json.dumps(sealed(card), indent=2), encoding="utf-8")
 
 
 def model_digest(folder: Path, report: Report = silent) -> str:
@@ -282,13 +284,22 @@ def _deciding(folder: Path, file_digest: Callable[[Path], str]) -> dict[str, Any
     """What tells one model from another, but for how its tokenizer is read, on which the library has a say."""
     config = _read_json(folder / "config.json", folder)
     check_config(config, str(folder))
-    config = without_older(config)
+    config = _finite(without_older(config))
     for key in ("_name_or_path", "transformers_version"):
         config.pop(key, None)
     files = {path.name: file_digest(path) for path in (*weight_files(folder), *tokenizer_files(folder))}
     if TOKENIZER in files:
         files[TOKENIZER] = tokenizer_digest(folder / TOKENIZER) or files[TOKENIZER]
     return {"config": config, "files": files}
+
+
+def _finite(value: Any) -> Any:
+    """A parsed JSON value with infinity and NaN, which JSON has not but some configurations have, as words."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read_json(path: Path, folder: Path) -> Any:

@@ -1,8 +1,7 @@
 """Load a model and its tokenizer, and keep the last ones loaded."""
 
-import gc
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from transformers.utils import logging
 from fnet_core.drawing import Described
 from fnet_core.errors import RequestError
 from fnet_core.models.folder import context, model_digest, read_config
+from fnet_core.models.kept import KeptModels
 from fnet_core.models.memory import MemoryEstimate, available_memory, default_dtype, estimate, gigabytes
 from fnet_core.models.modules import decoder_layers
 from fnet_core.models.plausible import built_from, check_all_used, check_numbers
@@ -43,9 +43,7 @@ NO_LIMIT = 1 << 20
 
 _loading = threading.Lock()
 """One load at a time: two would each count the other's memory as free."""
-_table = threading.Lock()
-"""Guards `_kept`, for moments only: who asks for a kept model does not wait for another to load."""
-_kept: OrderedDict[tuple[str, str, str], "LoadedModel"] = OrderedDict()
+_kept = KeptModels()
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,21 +109,22 @@ def get_loaded(
 ) -> LoadedModel:
     """The named model, loaded unless it is one of the two used last; the others' memory is freed.
 
+    So is that of these two once nobody has asked for them for a quarter of an hour and nothing uses them.
+
     Callers share the model: edits are hooks that are taken off again. Raises like `load`.
     """
     folder = resolve(name, accept_licence=accept_licence, roots=roots, report=report)
     key = (model_digest(folder.path, report), str(dtype or default_dtype()), str(device_map))
-    found = _kept_model(key)
+    found = _kept.get(key)
     if found is None:
         with turn(_loading, report):
-            found = _kept_model(key)
+            found = _kept.get(key)
             if found is None:
                 release_loaded(KEPT_MODELS - 1)
                 if estimate(folder.path, dtype).fits != "device":
                     release_loaded()
                 found = _load(folder, device_map, dtype, None, None, report)
-                with _table:
-                    _kept[key] = found
+                _kept.put(key, found)
     if (found.name, found.path) == (folder.name, folder.path):
         return found
     return replace(found, name=folder.name, path=folder.path)
@@ -133,22 +132,7 @@ def get_loaded(
 
 def release_loaded(keep: int = 0) -> None:
     """Forget all but the `keep` models used last; their memory is freed once no computation uses them."""
-    with _table:
-        if len(_kept) <= keep:
-            return
-        while len(_kept) > keep:
-            _kept.popitem(last=False)
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _kept_model(key: tuple[str, str, str]) -> LoadedModel | None:
-    """The kept model of this key, which is then the one used last."""
-    with _table:
-        if key in _kept:
-            _kept.move_to_end(key)
-        return _kept.get(key)
+    _kept.release(keep)
 
 
 def _load(

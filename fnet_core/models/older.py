@@ -59,7 +59,7 @@ def tokenizer_digest(path: Path) -> str | None:
 
 
 def _as_saved(settings: dict[str, Any]) -> bytes:
-    return (json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
 
 
 def _with_older(config: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,8 @@ def _older_names(config: dict[str, Any]) -> dict[str, Any]:
     older: dict[str, Any] = {"torch_dtype": config["dtype"]} if config.get("dtype") else {}
     family = config.get("model_type", "")
     older |= {name: config[now] for name, now in _RENAMED.get(family, {}).items() if now in config}
-    rope = config.get("rope_parameters") or {}
+    rope = config.get("rope_parameters")
+    rope = rope if isinstance(rope, dict) else {}
     names = _OWN_NAMES.get(family, {})
     local = rope.get("sliding_attention")
     if isinstance(rope.get("full_attention"), dict):

@@ -9,7 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.activations import ACT2FN
 
 from fnet_core.errors import Cancelled, RequestError
-from fnet_core.storage.artifacts import atomic_file, home
+from fnet_core.storage.remembering import recalled, remember
 
 _COUNTS = (
     "num_hidden_layers",
@@ -82,8 +82,7 @@ def check_numbers(model: PreTrainedModel, name: str, digest: str) -> None:
 
     Weights that stay on disk are not looked at.
     """
-    seen = home() / "digests" / f"finite-{digest}.json"
-    if seen.is_file():
+    if recalled(f"finite-{digest}") == {}:
         return
     whole = True
     for tensor, parameter in model.named_parameters():
@@ -94,8 +93,7 @@ def check_numbers(model: PreTrainedModel, name: str, digest: str) -> None:
                 f"{name} holds weights that are not all finite numbers ({tensor}, ...); copy or download it again."
             )
     if whole:
-        with atomic_file(seen) as temporary:
-            temporary.write_text("{}")
+        remember(f"finite-{digest}", {})
 
 
 def _refused(name: str, what: Any) -> RequestError:

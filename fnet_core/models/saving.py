@@ -10,6 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from fnet_core.errors import RequestError
 from fnet_core.models import modeling_fnet
+from fnet_core.models.folder import write_card
+from fnet_core.models.made import CARD
 from fnet_core.models.naming import is_inside
 from fnet_core.models.older import add_older
 from fnet_core.models.sources.starter_table import STARTERS
@@ -47,6 +49,7 @@ def saving_model(
 ) -> Iterator[Path]:
     """Save both in a new folder, yield it to put more files in, and let it appear whole once the block ends well.
 
+    Unless the block leaves a note of FNet, one with the digest is added, which every use holds the folder against.
     `dtype` is what the weights are turned into first, in place. Raises RequestError for weights that it cannot hold, a
     folder that exists, also when it appeared meanwhile, cannot be written, or a full disk.
     """
@@ -60,6 +63,8 @@ def saving_model(
         if needs_code(model):
             (temporary / CODE).write_text(code(), "utf-8")
         yield temporary
+        if not (temporary / CARD).is_file():
+            write_card(temporary, {"name": folder.name})
 
 
 def check_finite(model: PreTrainedModel) -> None:

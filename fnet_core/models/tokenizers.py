@@ -15,7 +15,8 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 
 from fnet_core.errors import RequestError
 from fnet_core.models.tokenizer_files import tokenizer_files
-from fnet_core.storage.artifacts import atomic_file, cached_file_digest, digest, home
+from fnet_core.storage.artifacts import cached_file_digest, digest
+from fnet_core.storage.remembering import recalled, remember
 
 FILE = "tokenizer.json"
 PIECE = (
@@ -64,17 +65,15 @@ def differs_from_its_file(folder: Path) -> bool:
         "model_type": _model_type(folder),
         "libraries": [transformers.__version__, tokenizers.__version__, digest(PIECE)],
     }
-    memo = home() / "digests" / f"tokenizer-{digest(asked)}.json"
-    try:
-        return bool(json.loads(memo.read_text("utf-8"))["differs"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass
+    name = f"tokenizer-{digest(asked)}"
+    known = recalled(name)
+    if isinstance(known, dict) and isinstance(known.get("differs"), bool):
+        return known["differs"]
     try:
         found = _ids(_from_library(folder)) != _own_ids(folder)
     except Exception:  # what cannot be read is refused, with its reason, where it is loaded
         return False
-    with atomic_file(memo) as temporary:
-        temporary.write_text(json.dumps({"differs": found}), encoding="utf-8")
+    remember(name, {"differs": found})
     return found
 
 

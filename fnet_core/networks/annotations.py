@@ -15,6 +15,7 @@ from fnet_core.errors import RequestError
 from fnet_core.progress import silent
 from fnet_core.storage import artifacts
 from fnet_core.storage.locks import exclusive
+from fnet_core.storage.sealed import sealed, unsealed
 
 if TYPE_CHECKING:
     from fnet_core.networks.atlas import Atlas
@@ -141,7 +142,7 @@ def _text(kept: dict[int, Annotation], model: str) -> str:
     """Networks of which nothing is said any more stand in it too: an atlas's file may say something of them."""
     networks = {str(network): asdict(said) for network, said in sorted(kept.items())}
     content = {"kind": "fnet-labels", "format": FORMAT, "model": model, "networks": networks}
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    return json.dumps(sealed(content), indent=1, ensure_ascii=False)
 
 
 def _kept(key: str) -> dict[int, Annotation]:
@@ -150,10 +151,10 @@ def _kept(key: str) -> dict[int, Annotation]:
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise ValueError("it is too large")
-            content = json.loads(path.read_text("utf-8"))
+            content = unsealed(json.loads(path.read_text("utf-8")), str(path))
             found, networks = content["format"], content["networks"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            if isinstance(error, FileNotFoundError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            if isinstance(error, FileNotFoundError | RequestError):
                 raise
             raise RequestError(
                 f"The labels in {path} cannot be read and were left as they are; mend the file or move it away."

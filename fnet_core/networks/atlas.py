@@ -17,6 +17,7 @@ from fnet_core.errors import RequestError
 from fnet_core.networks import annotations as people
 from fnet_core.networks import telling
 from fnet_core.networks.annotations import Annotations
+from fnet_core.networks.atlas_check import DAMAGE, is_whole
 from fnet_core.networks.blocks import layer_blocks
 from fnet_core.networks.recurrence import ARRAYS, STABLE, Recurrence
 from fnet_core.storage import artifacts
@@ -348,7 +349,12 @@ class Atlas(Described):
     def load(cls, path: Path) -> "Atlas":
         """Read a saved atlas; RequestError says when it is missing, damaged, or of another format."""
         arrays, header = artifacts.load_artifact(path, KIND, FORMAT)
-
+        try:
+            whole = is_whole(arrays, header)
+        except DAMAGE:
+            whole = False
+        if not whole:
+            raise RequestError(f"{path} is no whole atlas: parts are missing or do not fit; make it again.")
         labels = tuple(header["labels"])
         return cls(
             recipe=header["recipe"],

@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,18 @@ from fnet_core.progress import Report, silent
 from fnet_core.storage import checksums
 from fnet_core.storage.atomic import atomic_file, atomic_folder, disk_errors, sweep_elsewhere, sweep_folder
 from fnet_core.storage.place import home
+from fnet_core.storage.remembering import place, recalled, remember
 
 __all__ = [
     "artifact_path",
     "atomic_file",
     "atomic_folder",
     "cached_file_digest",
+    "check_whole",
     "digest",
     "disk_errors",
     "file_digest",
+    "forget_digest",
     "home",
     "identity",
     "list_artifacts",
@@ -72,20 +75,23 @@ def cached_file_digest(path: Path, report: Report = silent) -> str:
     path = Path(path).resolve()
     with _reading(path):
         before = identity(path)
-    memo = home() / "digests" / f"{digest(before)}.json"
-    try:
-        kept = json.loads(memo.read_text())
+    name, kept = digest(before), recalled(digest(before))
+    with suppress(KeyError, TypeError):
         if kept["check"] == digest([before, kept["sha256"]]):
             return kept["sha256"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        pass
     found = file_digest(path, report)
     with _reading(path):
         if identity(path) != before:
             raise RequestError(f"{path} changed while it was being read; ask again once it is complete.")
-    with atomic_file(memo) as temporary:
-        temporary.write_text(_canonical({"path": str(path), "sha256": found, "check": digest([before, found])}))
+    remember(name, {"path": str(path), "sha256": found, "check": digest([before, found])})
     return found
+
+
+def forget_digest(path: Path) -> None:
+    """Let a file be read again at its next use, though it looks untouched."""
+    path = Path(path).resolve()
+    with _reading(path):
+        place(digest(identity(path))).unlink(missing_ok=True)
 
 
 def artifact_path(kind: str, key: str) -> Path:
@@ -153,6 +159,12 @@ def read_header(path: Path) -> dict[str, Any]:
     """An artifact's header with its `kind` and `format`, the arrays left alone; raises like `load_artifact`."""
     with _opened(path) as (_, header):
         return header
+
+
+def check_whole(path: Path) -> None:
+    """`RequestError` unless every byte of an artifact is as it was saved."""
+    with _opened(path, arrays=True):
+        pass
 
 
 @contextmanager

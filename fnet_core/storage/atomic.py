@@ -86,6 +86,12 @@ def check_file(path: str | Path) -> None:
         raise RequestError(f"{path} cannot be written, because {above} is a file; choose another folder.")
 
 
+def move_aside(path: Path) -> None:
+    """Give what is no plain file at a path another name, with all it holds, so that a file can be written there."""
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
+
+
 def check_names(folder: Path) -> None:
     """RequestError when a part of the path is too long to be saved under, or holds a NUL."""
     if "\0" in str(folder):
@@ -131,8 +137,11 @@ def atomic_folder(path: Path, only_new: bool = False) -> Iterator[Path]:
     with _temporary(path) as temporary:
         temporary.mkdir()
         yield temporary
+        readable = temporary.stat().st_mode & 0o666
         for inside in temporary.rglob("*"):
             if not inside.is_symlink():
+                if inside.is_file():
+                    inside.chmod(readable)  # some libraries write for their owner alone
                 _flush(inside)
         _flush(temporary)
         try:

@@ -55,8 +55,11 @@ def file_name(entry: Entry, found: Contents) -> str:
 def _header(entry: Entry) -> Header:
     if not is_text(entry.kind):
         return artifacts.read_header(entry.path)
+    text = text_of(entry)
+    if artifacts.digest([entry.kind, text]) != entry.key:
+        raise RequestError(f"{entry.path} cannot be read (it was changed after it was saved); remove it.")
     try:
-        found = json.loads(text_of(entry))
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{entry.path} cannot be read ({error}); remove it.") from error
     return found if isinstance(found, dict) else {}

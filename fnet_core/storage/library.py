@@ -5,6 +5,7 @@ what a person made, imported or named never goes by itself.
 """
 
 import json
+import logging
 import os
 import re
 import threading
@@ -16,8 +17,11 @@ from typing import Any
 
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
-from fnet_core.storage.atomic import atomic_file, disk_errors
+from fnet_core.storage.atomic import atomic_file, disk_errors, move_aside
 from fnet_core.storage.place import home
+from fnet_core.storage.sealed import sealed, unsealed
+
+log = logging.getLogger(__name__)
 
 LIMIT_BYTES = 20 * 10**9
 """Of all that is kept but models, unless a person or FNET_LIBRARY_LIMIT says otherwise."""
@@ -54,6 +58,7 @@ _SHELVES = {
 _TEXTS = ("plan", "edits", "labels")
 """Kinds that are JSON texts; the others are safetensors files."""
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_told: set[str] = set()
 _UNCOUNTED_BYTES = 64 * 10**6
 """What may be added before the library is measured again, or a hundredth of the limit if that is less."""
 
@@ -297,12 +302,17 @@ def _settings_file() -> Path:
 
 
 def _read_settings() -> dict[str, Any]:
-    """Names and limit; those of a new library where the file is missing or means nothing."""
+    """Names and limit; those of a new library where the file is missing, or is not as it was saved, which is told."""
     names: dict[str, str] = {}
     size = LIMIT_BYTES
-    with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(_settings_file().read_text("utf-8"))
-        if isinstance(found, dict):
+    with suppress(FileNotFoundError):
+        try:
+            found = unsealed(json.loads(_settings_file().read_text("utf-8")), "it")
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            _tell_once(error)
+        else:
             told = found.get("names")
             names = {k: v for k, v in told.items() if isinstance(v, str)} if isinstance(told, dict) else {}
             given = found.get("limit")
@@ -311,6 +321,15 @@ def _read_settings() -> dict[str, Any]:
     return {"names": names, "limit": size}
 
 
+def _tell_once(error: Exception) -> None:
+    """Say that names and limit are lost, until this process or the file is another."""
+    said = " ".join(str(error).split())
+    if said not in _told:
+        _told.add(said)
+        log.warning(f"{_settings_file()} cannot be read, so names and limit are those of a new library ({said}).")
+
+
 def _write_settings(settings: dict[str, Any]) -> None:
+    move_aside(_settings_file())
     with atomic_file(_settings_file()) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1, ensure_ascii=False, sort_keys=True), "utf-8")
+        temporary.write_text(json.dumps(sealed(settings), indent=1, ensure_ascii=False, sort_keys=True), "utf-8")

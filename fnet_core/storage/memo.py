@@ -6,7 +6,6 @@ in the log says so.
 
 import logging
 import os
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from fnet_core._version import __version__
-from fnet_core.storage import artifacts, library
+from fnet_core.storage import artifacts, atomic, library
 
 log = logging.getLogger(__name__)
 _afresh = ContextVar("afresh", default=False)
@@ -113,8 +112,7 @@ def keep(kind: Kind[Any], recipe: dict[str, Any], answer: Keepable) -> Path:
     if _afresh.get():
         return path
     _, problem = _read(kind, path)
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
-        os.rename(path, path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
+    atomic.move_aside(path)
     answer.save(path)
     log.info("%s: kept as %s", kind.name, path)
     library.kept(path)

@@ -50,7 +50,7 @@ def test_a_verdict_is_named_reasoned_and_limited(with_reference, other, outcome)
     found = compare(A, other, reference=hand_reference(A.protocol_digest))
     assert found.verdict.outcome == outcome
     text = said(at)
-    assert outcome in text and "Evidence that" in text + "".join(h.value for h in at.subheader)
+    assert outcome in text and "Evidence that" in text + "".join(h.value for h in at.header)
     assert "The matched networks of base and" in text and "What would change it" in text
     assert "evidence from what the models do on these passages, not proof" in text
     assert "Second opinion" not in text
@@ -132,7 +132,7 @@ def test_the_downloads_are_the_files_the_json_and_the_report(with_reference):
 def test_one_model_given_twice_is_said(with_reference):
     at = shown(A, A)
     assert "Both sides are one and the same model" in at.info[0].value
-    assert "The same model, given twice" in [heading.value for heading in at.subheader]
+    assert "The same model, given twice" in [heading.value for heading in at.header]
     badges = [element.value for element in at.markdown if "-badge[" in element.value]
     assert any("same model" in badge for badge in badges) and not any("derived" in badge for badge in badges)
     assert at.metric[0].value == "1.00"

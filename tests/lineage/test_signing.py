@@ -134,6 +134,16 @@ def test_keys_are_openssh_keys_for_their_owner_alone(tmp_path):
         save_key(new_key(), path)
 
 
+def test_a_key_that_was_stopped_before_its_public_half_gets_it(tmp_path):
+    path = tmp_path / "key"
+    public = save_key(KEY, path)
+    before = public.read_bytes(), path.read_bytes()
+    public.unlink()
+    assert save_key(new_key(), path) == public
+    assert (public.read_bytes(), path.read_bytes()) == before
+    assert stat.S_IMODE(public.stat().st_mode) == 0o644
+
+
 @pytest.mark.parametrize("content", [b"", b"no key", b"ssh-ed25519 AAAA", b"-----BEGIN OPENSSH PRIVATE KEY-----\n"])
 def test_what_is_no_key_is_a_sentence(content, tmp_path):
     path = tmp_path / "key"

@@ -10,6 +10,7 @@ from support.atlases import WIDTHS, hand_atlas
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.recurrence import Recurrence
+from fnet_core.storage import artifacts
 
 
 def test_key_counts_by_hand_and_strictly_above_the_threshold():
@@ -98,7 +99,8 @@ def test_a_saved_atlas_comes_back_whole(tmp_path, scope):
 def test_many_passages_come_back_in_order(tmp_path):
     atlas = hand_atlas()
     courses = tuple(np.full((2, 3), i, dtype=np.float32) for i in range(12))
-    many = replace(atlas, courses=courses, offsets=(atlas.offsets[1],) * 12, passages=(atlas.passages[0],) * 12)
+    shares_SK, passages = np.repeat(atlas.recurrence_SK[:1], 12, axis=0), (atlas.passages[1],) * 12
+    many = replace(atlas, courses=courses, offsets=(atlas.offsets[1],) * 12, passages=passages, recurrence_SK=shares_SK)
     many.save(tmp_path / "a.safetensors")
     assert [int(c[0, 0]) for c in Atlas.load(tmp_path / "a.safetensors").courses] == list(range(12))
 
@@ -111,6 +113,39 @@ def test_a_damaged_or_missing_file_is_refused(tmp_path):
         Atlas.load(path)
     with pytest.raises(RequestError):
         Atlas.load(tmp_path / "none.safetensors")
+
+
+WRONG = {
+    "a recipe that is none": lambda arrays, header: header.update(recipe=False),
+    "no model": lambda arrays, header: header["recipe"].pop("model"),
+    "a site that there is not": lambda arrays, header: header["recipe"].update(site="knee"),
+    "a digest that is no text": lambda arrays, header: header["recipe"].update(model_digest=7),
+    "layers without number": lambda arrays, header: header.update(widths=[4, 6, "5"]),
+    "a label too many": lambda arrays, header: header["labels"].append("more"),
+    "a passage of two parts": lambda arrays, header: header["passages"][0].pop(),
+    "a lone surrogate": lambda arrays, header: header["labels"].__setitem__(0, "\ud800"),
+    "maps of fewer neurons": lambda arrays, header: arrays.update({"maps.0": arrays["maps.0"][:, 1:]}),
+    "maps that are not numbers": lambda arrays, header: arrays["maps.0"].fill(np.nan),
+    "a token past the text": lambda arrays, header: arrays["offsets.0"].fill(99),
+    "a course of other networks": lambda arrays, header: arrays.update({"course.0": arrays["course.0"][:, :2]}),
+    "no variance": lambda arrays, header: arrays.pop("variance"),
+    "halves of nothing": lambda arrays, header: header.update(halves={}),
+    "an end that means nothing": lambda arrays, header: header["recipe"].update(enough={"looks": 3, "reason": "all"}),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_parts_that_do_not_fit_are_refused_whatever_the_checksums_say(what, tmp_path):
+    path = tmp_path / "a.safetensors"
+    hand_atlas().save(path)
+    arrays, header = artifacts.load_artifact(path, "atlas", 1)
+    arrays = {name: array.copy() for name, array in arrays.items()}
+    artifacts.save_artifact(path, "atlas", arrays, header, 1)
+    assert len(Atlas.load(path)) == 3
+    WRONG[what](arrays, header)
+    artifacts.save_artifact(path, "atlas", arrays, header, 1)
+    with pytest.raises(RequestError, match="no whole atlas"):
+        Atlas.load(path)
 
 
 def test_summary_has_the_stable_fields():
