@@ -151,15 +151,16 @@ def _kept(key: str) -> dict[int, Annotation]:
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise ValueError("it is too large")
-            content = unsealed(json.loads(path.read_text("utf-8")), str(path))
+            content = json.loads(path.read_text("utf-8"))
             found, networks = content["format"], content["networks"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, FileNotFoundError | RequestError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            if isinstance(error, FileNotFoundError):
                 raise
             raise RequestError(
                 f"The labels in {path} cannot be read and were left as they are; mend the file or move it away."
             ) from error
         if found != FORMAT:
             raise RequestError(f"The labels in {path} are of format {found} and this FNet reads {FORMAT}; update FNet.")
+        unsealed(content, f"What is kept of networks in {path}")
         return from_json(networks)
     return {}

@@ -10,7 +10,7 @@ from typing import Any
 from fnet_core.choices import scope_title, site_title
 from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts
-from fnet_core.storage.library import Entry, is_text
+from fnet_core.storage.library import BY_TEXT, Entry, is_text
 
 _LONGEST_STEM = 80
 _NAMED_EDITS = 2
@@ -56,7 +56,7 @@ def _header(entry: Entry) -> Header:
     if not is_text(entry.kind):
         return artifacts.read_header(entry.path)
     text = text_of(entry)
-    if artifacts.digest([entry.kind, text]) != entry.key:
+    if entry.kind in BY_TEXT and artifacts.digest([entry.kind, text]) != entry.key:
         raise RequestError(f"{entry.path} cannot be read (it was changed after it was saved); remove it.")
     try:
         found = json.loads(text)

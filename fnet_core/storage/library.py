@@ -57,6 +57,8 @@ _SHELVES = {
 }
 _TEXTS = ("plan", "edits", "labels")
 """Kinds that are JSON texts; the others are safetensors files."""
+BY_TEXT = ("plan", "edits")
+"""Kinds whose keys are the digest of their text."""
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _told: set[str] = set()
 _UNCOUNTED_BYTES = 64 * 10**6

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnet_core.errors import RequestError
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import check_whole, digest
-from fnet_core.storage.library import Entry
+from fnet_core.storage.library import BY_TEXT, Entry
 from fnet_core.storage.sealed import unsealed
 
 
@@ -20,7 +20,7 @@ def damaged(entries: Iterable[Entry], report: Report = silent) -> list[tuple[Ent
             if entry.path.suffix == ".json":
                 text = entry.path.read_text("utf-8")
                 unsealed(json.loads(text), str(entry.path))
-                if digest([entry.kind, text]) != entry.key:
+                if entry.kind in BY_TEXT and digest([entry.kind, text]) != entry.key:
                     raise RequestError(f"{entry.path} was changed after it was saved.")
             else:
                 check_whole(entry.path)
