@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 PARTS = ("mutations", "damage", "kills", "memory", "sessions", "quick")
-QUICK = {"mutations": 60, "damage": 24, "kills": 12}
+QUICK = {"mutations": 40, "damage": 16, "kills": 6}
 """How many cases of each part the quick form takes."""
 
 

@@ -56,14 +56,14 @@ run_child([sys.executable, "-c", below], lambda output: output and print(output,
 def run(samples: Samples, count: int | None = None, seed: int = 0) -> dict[str, Any]:
     """Kill `count` times, three in five at a step of a save and the rest at any time, and ask again after each."""
     random = Random(seed)
-    stands = {name: _Stand(samples, name) for name in REQUESTS}
+    stands: dict[str, _Stand] = {}
     kills = inside = bad = left = finished = 0
     of_kind: Counter[str] = Counter()
     wrong: list[str] = []
     names = list(REQUESTS)
     while kills < (count or 100):
         name = names[(kills + finished) % len(names)]
-        stand = stands[name]
+        stand = stands.setdefault(name, stands.get(name) or _Stand(samples, name))
         step = random.randrange(stand.steps) if random.random() < 0.6 else None
         if not stand.killed(step, random.uniform(0.0, stand.seconds)):
             finished += 1

@@ -26,7 +26,7 @@ def run(samples: Samples, count: int | None = None, seed: int = 0) -> dict[str, 
         and found["next job"] == "done"
         and found["next command"] == 0
         and found["kept models after idling"] == 0
-        and found["grown, MB"] < 50
+        and found["grown, MB"] < 200
     }
 
 

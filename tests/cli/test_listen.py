@@ -47,3 +47,10 @@ def test_wrong_requests(atlas_file, arguments, sentence, capsys):
         status = stopped.code
     assert status == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_text(atlas_file, capsys, tmp_path):
+    file = tmp_path / "own.txt"
+    file.write_bytes("the boats".encode("utf-16"))
+    assert main(["listen", "tiny", "--atlas", atlas_file, "--file", str(file)]) == 2
+    assert "own.txt' is not a text file" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from support.tiny_models import save_tiny
 
 from fnet_core.cli.main import main
+from fnet_core.models.loading import model_digest
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "no layers": ({"num_hidden_layers": 0}, "num_hidden_layers"),
@@ -127,3 +128,18 @@ def test_names_too_long_are_refused(option, folder, capsys, tmp_path):
 def test_resamples_beyond_reason_are_refused(count, folder, capsys):
     assert main(["compare", str(folder), str(folder), "--resamples", count, "--quiet"]) == 2
     assert "resamples" in capsys.readouterr().err
+
+
+def test_infinity_in_a_configuration_is_a_number_like_others(folder, tmp_path):
+    path = folder / "config.json"
+    before = model_digest(folder)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"initializer_range": float("inf")}))
+    assert model_digest(folder) != before
+    assert main(["models", str(folder), "--quiet"]) in (0, 2)
+
+
+def test_names_of_earlier_libraries_in_a_configuration_that_lies(folder, refused):
+    path = folder / "config.json"
+    listed = {"fnet_also_for_transformers_4": ["rope_theta"], "rope_theta": 1.0, "rope_parameters": 1e300}
+    path.write_text(json.dumps(json.loads(path.read_text()) | listed))
+    assert "rope_parameters" in refused()
