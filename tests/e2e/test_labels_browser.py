@@ -29,7 +29,7 @@ def test_step_accept_search_and_report(server: str, page: Page, tmp_path: Path):
     page.keyboard.press("Backspace")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Network 2", exact=True)).to_be_visible()
-    expect(page.get_by_text(MARKUP, exact=True).first).to_be_visible()
+    expect(page.get_by_test_id("stHtml").get_by_text(MARKUP, exact=True)).to_be_visible()
     rows = command_line("labels", atlas)["networks"]
     assert [row["verdict"] for row in rows] == ["", "accepted", ""]
 
