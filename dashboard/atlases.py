@@ -10,6 +10,7 @@ import streamlit as st
 
 from fnet_core.choices import SITES, Site, is_scope
 from fnet_core.errors import RequestError
+from fnet_core.networks import annotations
 from fnet_core.networks.atlas import ATLASES, KIND, Atlas
 from fnet_core.networks.example import EXAMPLE, EXAMPLE_FILE
 from fnet_core.storage import artifacts
@@ -45,6 +46,23 @@ def load(key: str) -> Atlas:
             f"There is no saved atlas '{key[:16]}'; it may have been removed. Press 'Find networks' to make it again."
         )
     return _load(str(path), path.stat().st_mtime_ns)
+
+
+def annotated(key: str) -> tuple[Atlas, str]:
+    """The atlas under this key with what is said of its networks, and the problem of a file of labels, or nothing.
+
+    RequestError as `load`.
+    """
+    atlas = load(key)
+    try:
+        return annotations.annotated(atlas, kept_under(key)), ""
+    except RequestError as error:
+        return atlas, str(error)
+
+
+def kept_under(key: str) -> str | None:
+    """Under what is said of an atlas is kept: its own key, but an imported one's is apart, as its file is."""
+    return key if key.startswith(IMPORTED) else None
 
 
 def key_of(recipe: dict[str, Any]) -> str | None:

@@ -69,10 +69,12 @@ def page() -> None:
         notices.next_step("pages/networks.py", "Find networks")
         return
     try:
-        atlas = atlases.load(key)
+        atlas, problem = atlases.annotated(key)
     except RequestError as error:
         notices.error(str(error))
         return
+    if problem:
+        notices.error(problem)
     try:
         state.start(key, atlas)
     except RequestError as error:

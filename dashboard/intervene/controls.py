@@ -111,7 +111,7 @@ def _added() -> None:
 
 
 def _name(atlas: Atlas, network: int | str) -> str:
-    return f"All {len(atlas)} networks" if isinstance(network, str) else f"{network} · {atlas.labels[network]}"
+    return f"All {len(atlas)} networks" if isinstance(network, str) else f"{network} · {atlas.named[network]}"
 
 
 def _row(atlas: Atlas, network: int | str) -> None:

@@ -42,7 +42,7 @@ def doses(key: str, atlas: Atlas) -> None:
             "Network",
             range(len(atlas)),
             key=_NETWORK,
-            format_func=lambda network: f"{network} · {atlas.labels[network]}",
+            format_func=lambda network: f"{network} · {atlas.named[network]}",
             persist_state="session",
         )
         jobs.start_button("Measure the curve", "measure_doses", "show_chart", job, _submit_doses, key, atlas)

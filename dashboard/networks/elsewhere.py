@@ -62,7 +62,7 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
 
 
 def _label(key: str, network: int) -> str:
-    return words.plain(atlases.load(key).labels[network])
+    return words.plain(atlases.annotated(key)[0].named[network])
 
 
 def _named(line: atlases.SavedAtlas) -> str:

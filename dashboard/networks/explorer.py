@@ -14,7 +14,9 @@ _THRESHOLD = "threshold_slider"
 @st.fragment
 def explorer(key: str) -> None:
     """Draw the atlas of this key; a sentence when the network in the address does not exist."""
-    atlas = labelling.annotated(key)
+    atlas, problem = atlases.annotated(key)
+    if problem:
+        notices.error(problem)
     try:
         atlas.layers_of(selection.current().network)
     except RequestError as error:

@@ -6,7 +6,6 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import atlases
-from dashboard.networks import labelling
 from fnet_core.networks.annotations import annotated
 from fnet_core.networks.atlas import Atlas
 from fnet_core.reporting.atlas import report_html
@@ -17,7 +16,7 @@ from fnet_core.reporting.stored import fingerprint_of, lesions_of
 
 def draw(key: str, threshold: float) -> None:
     """The popover with the downloads, each made when it is pressed, with what is said of networks by then."""
-    atlas, under = atlases.load(key), labelling.kept_under(key)
+    atlas, under = atlases.load(key), atlases.kept_under(key)
     stem = atlases.file_stem(atlas)
     with st.popover("Save", icon=":material/download:", width="stretch"):
         st.download_button(

@@ -20,21 +20,6 @@ _keys = st.components.v2.component(
 )
 
 
-def annotated(key: str) -> Atlas:
-    """The atlas under this key with what is said of its networks; the problem of a file that cannot be read is told."""
-    atlas = atlases.load(key)
-    try:
-        return annotations.annotated(atlas, kept_under(key))
-    except RequestError as error:
-        notices.error(str(error))
-        return atlas
-
-
-def kept_under(key: str) -> str | None:
-    """Under what is said of an atlas is kept: its own key, but an imported one's is apart, as its file is."""
-    return key if key.startswith(atlases.IMPORTED) else None
-
-
 def mark(atlas: Atlas, network: int) -> str:
     """A sign for a verdict, and one for a note."""
     said = atlas.annotations.get(network, Annotation())
@@ -127,6 +112,6 @@ def _typed(key: str, network: int, part: str, widget: str) -> None:
 
 def _say(key: str, network: int, **parts: Any) -> None:
     try:
-        annotations.changed(atlases.load(key), network, key=kept_under(key), **parts)
+        annotations.changed(atlases.load(key), network, key=atlases.kept_under(key), **parts)
     except RequestError as error:
         st.session_state[_PROBLEM] = str(error)

@@ -16,7 +16,7 @@ def draw(newest: atlases.SavedAtlas | None) -> None:
     """The scan beside what one network of it is, with a way to its page."""
     key = newest.key if newest else EXAMPLE
     try:
-        atlas = atlases.load(key)
+        atlas, _ = atlases.annotated(key)
     except RequestError as error:
         notices.error(str(error))
         return

@@ -92,7 +92,7 @@ def _show(atlas: Atlas, heard: Heard, network: int) -> None:
     text, answers = st.columns([7, 4], gap="medium")
     table = heard.table()
     with text:
-        st.caption(f"Network {network}: {words.plain(atlas.labels[network])}")
+        st.caption(f"Network {network}: {words.plain(atlas.named[network])}")
         coloured(atlas, heard.passage.text, heard.offsets_T2, heard.courses_TK[:, network])
         if heard.cut:
             st.caption(words.plain(heard.cut))
@@ -126,6 +126,6 @@ def _second(atlas: Atlas, others: list[int]) -> int | None:
         index=None,
         key=_SECOND,
         placeholder="Show a second network below",
-        format_func=lambda other: f"{other} · {atlas.labels[other]}",
+        format_func=lambda other: f"{other} · {atlas.named[other]}",
         label_visibility="collapsed",
     )

@@ -80,7 +80,6 @@ def _sent(key: str, threshold: float) -> dict[str, Any]:
     return {
         "widths": list(atlas.widths_L),
         "networks": len(atlas),
-        "labels": list(atlas.labels),
         "colours": [",".join(map(str, channels(colour_of(atlas, network)))) for network in range(len(atlas))],
         "runs": [[[run.network, run.core, run.rim] for run in runs] for runs in ordered.runs],
         "order": _order(ordered),

@@ -131,7 +131,8 @@ def _said(atlas: "Atlas", network: int) -> str:
 
 def _with(atlas: "Atlas", kept: dict[int, Annotation]) -> "Atlas":
     both = {**atlas.annotations, **kept}
-    return replace(atlas, annotations={k: said for k, said in sorted(both.items()) if said and k < len(atlas)})
+    said = {network: each for network, each in sorted(both.items()) if each and network < len(atlas)}
+    return atlas if said == atlas.annotations else replace(atlas, annotations=said)
 
 
 def _file(key: str) -> Path:

@@ -224,7 +224,7 @@ def connectivity(atlas: Atlas, selected: int | None = None, networks: Sequence[i
     shown, r_KK = found.order_K, found.r_KK
     strongest = np.nanmax(np.abs(r_KK)) if np.isfinite(r_KK).any() else 1.0
     limit = float(min(1.0, max(0.1, np.ceil(10 * strongest) / 10)))
-    names = [f"{k} · {atlas.labels[k].replace('<', '&lt;')}" for k in shown]
+    names = [f"{k} · {atlas.named[k].replace('<', '&lt;')}" for k in shown]
     figure = go.Figure(
         go.Heatmap(
             z=r_KK.astype(np.float32),

@@ -25,7 +25,7 @@ def scan(atlas: Atlas, threshold: float, selected: int | None = None) -> go.Figu
             orientation="h",
             width=0.92,
             marker={"color": [_colour(atlas, network, selected, opacity) for _, network, *_ in rows], "line_width": 0},
-            customdata=[[network, atlas.labels[network].replace("<", "&lt;")] for _, network, *_ in rows],
+            customdata=[[network, atlas.named[network].replace("<", "&lt;")] for _, network, *_ in rows],
             hovertemplate="layer %{y}, <b>network %{customdata[0]}</b>: %{customdata[1]}<br>%{x:,} "
             + said
             + "<extra></extra>",

@@ -45,6 +45,14 @@ def test_markup_is_shown_as_text():
     assert any("&lt;script&gt;" in element.value for element in at.html)
 
 
+def test_intervene_and_home_show_them_too():
+    key = save_atlas()
+    changed(hand_atlas(), 1, label="words of place")
+    at = page("intervene", atlas=key, network="1")
+    assert any("1 · words of place" in element.value for element in at.html)
+    assert atlases.annotated(key)[0].named[1] == "words of place"
+
+
 def test_the_search_goes_to_what_it_finds():
     key = save_atlas()
     changed(hand_atlas(), 2, note="ends of lists")

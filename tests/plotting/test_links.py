@@ -1,8 +1,11 @@
 """The graph of networks: nodes with their numbers, a curve for every link, grey beside the selected network."""
 
+from dataclasses import replace
+
 import numpy as np
 from support.atlases import hand_atlas
 
+from fnet_core.networks.annotations import Annotation
 from fnet_core.networks.links import links
 from fnet_core.plotting.links import graph
 from fnet_core.plotting.networks import MOST_CLICKABLE, connectivity
@@ -26,7 +29,7 @@ def test_a_node_for_every_network_and_a_curve_for_every_link():
     assert sum(curves(figure).values()) == len(found.ends_E2) > 0
     together, turns = int((found.r_E > 0).sum()), int((found.r_E < 0).sum())
     assert curves(figure) == {name: n for name, n in (("together", together), ("in turns", turns)) if n}
-    assert np.hypot(nodes.x, nodes.y).tolist() == np.ones(3).tolist() or np.allclose(np.hypot(nodes.x, nodes.y), 1)
+    np.testing.assert_allclose(np.hypot(nodes.x, nodes.y), 1)
     by_network = {row[0]: size for row, size in zip(nodes.customdata, nodes.marker.size, strict=True)}
     assert by_network[0] == by_network[1] > by_network[2]  # 3, 3 and no key neurons
     assert figure.layout.title.text == "Links at |r| of 0.20 or more"
@@ -48,6 +51,11 @@ def test_a_cell_of_the_matrix_tells_its_two_networks_for_clicks():
     for x, y, (row, column, _) in zip(cells.x, cells.y, cells.customdata, strict=True):
         assert x.startswith(f"{column} ·") and y.startswith(f"{row} ·")
     assert MOST_CLICKABLE >= 64
+
+
+def test_a_persons_label_stands_in_place_of_the_automatic_one():
+    names = connectivity(replace(hand_atlas(), annotations={1: Annotation("rain")})).data[0].x
+    assert sorted(names) == ["0 · abc · def", "1 · rain", "2 · ij"]
 
 
 def test_labels_with_markup_are_text():
