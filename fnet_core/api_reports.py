@@ -66,7 +66,7 @@ def bundle(
     made = replaying.bundle_of(
         atlas,
         edits=bundles.read_texts(edits),
-        plans=[bundles.parse_plan(text) for text in bundles.read_texts(plans)],
+        plans=bundles.read_plans(plans),
         lesions=lesions_of(atlas),
         fingerprint=fingerprint_of(atlas),
         loaded=None if model is None else loaded_of(model, report),

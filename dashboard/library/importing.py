@@ -13,10 +13,9 @@ from fnet_core.interventions.edits import parse_edits
 from fnet_core.lineage.fingerprint import KIND as FINGERPRINT
 from fnet_core.networks.atlas import KIND as ATLAS
 from fnet_core.networks.atlas import Atlas
+from fnet_core.reporting.bundle import PLAN_KIND, parse_plan
 from fnet_core.storage import artifacts, library
-from fnet_core.storage.sealed import unsealed
 
-PLAN = "fnet-prune-plan"
 ENDINGS = ("safetensors", "json")
 
 
@@ -62,8 +61,8 @@ def _text(content: bytes, name: str) -> str:
         parse_edits(text)
         library.add_text("edits", text)
         return f"The edits in {name} were imported."
-    if kind == PLAN and all(isinstance(found.get(part), dict) for part in ("recipe", "summary")) and "keep" in found:
-        unsealed(found, name)
+    if kind == PLAN_KIND:
+        parse_plan(text, name)
         library.add_text("plan", text)
         return f"The plan in {name} was imported."
     raise wrong

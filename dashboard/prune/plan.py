@@ -9,6 +9,7 @@ from dashboard import charts, words
 from dashboard.prune.state import Opened
 from fnet_core.plotting import pruning
 from fnet_core.pruning.plan import PrunePlan
+from fnet_core.reporting.bundle import PLAN_KIND
 from fnet_core.storage.sealed import sealed
 
 
@@ -92,5 +93,5 @@ def maps(plan: PrunePlan) -> None:
 
 def plan_text(plan: PrunePlan) -> str:
     """The plan as JSON: recipe, summary, and the keep-masks packed eight to a byte, in hexadecimal."""
-    content = {"kind": "fnet-prune-plan", "recipe": plan.recipe(), "summary": plan.summary(), "keep": plan.masks()}
+    content = {"kind": PLAN_KIND, "recipe": plan.recipe(), "summary": plan.summary(), "keep": plan.masks()}
     return json.dumps(sealed(content), indent=1, ensure_ascii=False)

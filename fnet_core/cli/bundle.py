@@ -35,11 +35,11 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
 
     check_outputs(options.out)
     read_header(atlas_file(options.atlas))
-    from fnet_core.reporting.bundle import parse_plan, read_texts, save_bundle
+    from fnet_core.reporting.bundle import read_plans, read_texts, save_bundle
     from fnet_core.reporting.replay import bundle_of
     from fnet_core.reporting.stored import fingerprint_of, lesions_of
 
-    edits, plans = read_texts(options.edits), [parse_plan(text) for text in read_texts(options.plans)]
+    edits, plans = read_texts(options.edits), read_plans(options.plans)
     atlas, out = opened(options.atlas), Path(options.out)
     loaded = None
     if edits:

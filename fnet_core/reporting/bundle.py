@@ -23,7 +23,7 @@ from typing import Any
 from fnet_core._version import __version__
 from fnet_core.capability.lesions import LesionMatrix
 from fnet_core.errors import RequestError
-from fnet_core.inputs import check_plain
+from fnet_core.inputs import check_plain, check_text
 from fnet_core.interventions.edits import Edit, parse_edits
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.networks import annotations
@@ -31,17 +31,20 @@ from fnet_core.networks.atlas import Atlas
 from fnet_core.reporting.figures import digests
 from fnet_core.storage import artifacts
 from fnet_core.storage.atomic import atomic_file, disk_errors
+from fnet_core.storage.sealed import unsealed
 
 KIND = "fnet-bundle"
 FORMAT = 1
-PLAN_KIND = "fnet-prune-plan"
+PLAN_KIND, PLAN_PARTS = "fnet-prune-plan", ("recipe", "summary", "keep")
 MANIFEST, ATLAS, LABELS, FINGERPRINT = "manifest.json", "atlas.safetensors", "labels.json", "fingerprint.safetensors"
 MOST_FILES = 100
 MOST_BYTES = 8 * 10**9
 """Of all files together, unpacked."""
 MOST_TEXT_BYTES = 256 * 10**6
 """Of a JSON file."""
-_NAMES = re.compile(rf"{MANIFEST}|{ATLAS}|{LABELS}|{FINGERPRINT}|(edits|plan)-\d{{1,3}}\.json|lesions-\d\.safetensors")
+_NAMES = re.compile(
+    rf"{MANIFEST}|{ATLAS}|{LABELS}|{FINGERPRINT}|(edits|plan)-\d{{1,3}}\.json|lesions-\d{{1,3}}\.safetensors"
+)
 _BLOCK_BYTES = 8 * 1024 * 1024
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, EOFError),
@@ -93,23 +96,34 @@ class Bundle:
         }
 
 
-def parse_plan(text: str) -> dict[str, Any]:
-    """A saved pruning plan; RequestError for any other text."""
+def parse_plan(text: str, name: str = "This text") -> dict[str, Any]:
+    """A saved pruning plan; RequestError for any other text, and for one that was changed after it was saved."""
     try:
         found = json.loads(text)
-        whole = found["kind"] == PLAN_KIND and all(isinstance(found[part], dict) for part in ("recipe", "keep"))
+        whole = found["kind"] == PLAN_KIND and all(isinstance(found[part], dict) for part in PLAN_PARTS)
     except (ValueError, KeyError, TypeError, RecursionError):
         whole = False
     if not whole:
-        raise RequestError("This is no pruning plan that FNet saved; give a file of 'Plan (JSON)' on the Prune page.")
+        raise RequestError(
+            f"{name} is no pruning plan that FNet saved; give a file of 'Plan (JSON)' on the Prune page."
+        )
+    unsealed(found, name)
     return found
 
 
 def save_bundle(bundle: Bundle, path: Path) -> None:
-    """Write a bundle, whole or not at all; equal content gives equal bytes. RequestError if the disk refuses."""
+    """Write a bundle, whole or not at all; equal content gives equal bytes.
+
+    RequestError for more files than a bundle has, and if the disk refuses.
+    """
     folder = Path(tempfile.mkdtemp(prefix="fnet-"))
     try:
         files = _written(bundle, folder)
+        if len(files) >= MOST_FILES:
+            raise RequestError(
+                f"This bundle would have {len(files) + 1} files, and {MOST_FILES} are the most; leave out some edits, "
+                "plans or lesion matrices."
+            )
         manifest: dict[str, Any] = {
             "kind": KIND,
             "format": FORMAT,
@@ -166,16 +180,20 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Bundle:
     for number, measured in enumerate(manifest["measured"], start=1):
         text = (folder / f"edits-{number}.json").read_text("utf-8")
         edits.append(SavedEdits(text, parse_edits(text)[0], dict(measured)))
-    plans = sorted(folder.glob("plan-*.json"), key=lambda file: int(file.stem.partition("-")[2]))
     return Bundle(
         atlas=Atlas.load(folder / ATLAS),
         edits=tuple(edits),
-        plans=tuple(parse_plan(file.read_text("utf-8")) for file in plans),
-        lesions=tuple(LesionMatrix.load(file) for file in sorted(folder.glob("lesions-*"))),
+        plans=tuple(parse_plan(file.read_text("utf-8")) for file in _numbered(folder, "plan")),
+        lesions=tuple(LesionMatrix.load(file) for file in _numbered(folder, "lesions")),
         fingerprint=Fingerprint.load(folder / FINGERPRINT) if (folder / FINGERPRINT).is_file() else None,
         made_by=str(manifest["made_by"]),
         platform=str(manifest["platform"]),
     )
+
+
+def _numbered(folder: Path, part: str) -> list[Path]:
+    """The files of a part in the order in which they were bundled."""
+    return sorted(folder.glob(f"{part}-*"), key=lambda file: int(file.stem.partition("-")[2]))
 
 
 @contextmanager
@@ -214,7 +232,8 @@ def _checked(packed: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfil
     entries = packed.infolist()
     odd = next((entry.filename for entry in entries if not _NAMES.fullmatch(entry.filename)), None)
     if odd is not None or len(entries) > MOST_FILES or len({entry.filename for entry in entries}) < len(entries):
-        what = f"a file '{odd[:60]}'" if odd is not None else f"{len(entries)} files, some of one name,"
+        many = f"{len(entries)} files" if len(entries) > MOST_FILES else "some files of one name"
+        what = many if odd is None else f"a file '{odd[:60]}'"
         raise RequestError(f"{path} holds {what} that no bundle has; ask for one that FNet made.")
     large = sum(entry.file_size for entry in entries)
     texts = [entry.file_size for entry in entries if entry.filename.endswith(".json")]
@@ -266,11 +285,18 @@ def _damaged(path: Path) -> RequestError:
 
 
 def read_texts(files: Sequence[str | Path]) -> list[str]:
-    """The content of text files; RequestError for one that cannot be read."""
+    """The content of text files; RequestError for one that is missing, no plain file, too large or no text."""
     found = []
     for file in files:
+        path = Path(file).expanduser()
+        check_text(path)
         try:
-            found.append(Path(file).expanduser().read_text("utf-8"))
+            found.append(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError):
             raise RequestError(f"'{file}' cannot be read; give a file of edits or a plan that FNet saved.") from None
     return found
+
+
+def read_plans(files: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """The plans in files; RequestError as `read_texts` and `parse_plan`."""
+    return [parse_plan(text, str(file)) for file, text in zip(files, read_texts(files), strict=True)]

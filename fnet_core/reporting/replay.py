@@ -214,7 +214,8 @@ def _plan_again(name: str, plan: dict[str, Any], atlas: Atlas, loaded: LoadedMod
         even=recipe["even"],
         heads=scored["heads"],
     )
-    request = ScoreRequest(passages, scored["heads"], scored.get("seed", 0), scored.get("components", 32))
+    chosen = {name: scored[name] for name in ("heads", "seed", "components", "groups") if name in scored}
+    request = ScoreRequest(passages, **chosen)
     again = plan_for(loaded, asked, request, report)
     recorded, found = (_bits(masks) for masks in (plan["keep"], again.masks()))
     if len(recorded) != len(found):

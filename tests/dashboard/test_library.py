@@ -141,7 +141,7 @@ def test_files_are_imported_apart_from_what_was_computed(tmp_path):
     hand_atlas().save(tmp_path / "a.safetensors")
     member("ant", 0).save(tmp_path / "f.safetensors")
     edits = edits_text([Edit("mlp", ((0, 1),), 0.0)], {"model": "base"})
-    plan = json.dumps({"kind": "fnet-prune-plan", "recipe": {"model": "tiny"}, "summary": {}, "keep": []})
+    plan = json.dumps({"kind": "fnet-prune-plan", "recipe": {"model": "tiny"}, "summary": {}, "keep": {}})
     files = [(name, (tmp_path / name).read_bytes()) for name in ("a.safetensors", "f.safetensors")]
     at = upload(page("library"), *files, ("e.json", edits.encode()), ("p.json", plan.encode()))
     assert len(at.error) == 0 and "The plan in p.json was imported." in at.success[0].value
@@ -188,7 +188,7 @@ def test_the_limit_takes_what_can_be_computed_again_and_a_full_library_is_told()
     at.number_input(key="library_limit").set_value(0.001)
     at.button(key="library_set_limit").click().run()
     assert library.limit() == 1_000_000 and len(library.library().entries) == 2
-    big = json.dumps({"kind": "fnet-prune-plan", "recipe": {}, "summary": {}, "keep": ["f" * 10**6]}).encode()
+    big = json.dumps({"kind": "fnet-prune-plan", "recipe": {}, "summary": {}, "keep": {"mlp": ["f" * 10**6]}}).encode()
     at = upload(at, ("p.json", big))
     assert "The library is full: " in at.error[0].value
     assert [entry.kind for entry in library.library().entries] == [f"{KIND}-upload"]

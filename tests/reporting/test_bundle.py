@@ -1,6 +1,7 @@
 """A bundle: the same again when read, equal bytes for equal content, and nothing unpacked that FNet does not write."""
 
 import json
+import os
 import zipfile
 from dataclasses import replace
 
@@ -14,9 +15,19 @@ from fnet_core.errors import RequestError
 from fnet_core.interventions.edits import edit_networks, edits_text
 from fnet_core.networks.annotations import Annotation
 from fnet_core.reporting import bundle as bundles
-from fnet_core.reporting.bundle import MANIFEST, Bundle, SavedEdits, load_bundle, parse_plan, save_bundle
+from fnet_core.reporting.bundle import (
+    MANIFEST,
+    Bundle,
+    SavedEdits,
+    load_bundle,
+    parse_plan,
+    read_plans,
+    read_texts,
+    save_bundle,
+)
 from fnet_core.reporting.figures import digests
 from fnet_core.storage import artifacts
+from fnet_core.storage.sealed import sealed
 
 PLAN = {"kind": "fnet-prune-plan", "recipe": {"model": "hand-made"}, "summary": {}, "keep": {"mlp": [], "heads": []}}
 
@@ -109,7 +120,7 @@ def test_two_files_of_one_name_are_refused(file, tmp_path):
     twice.write_bytes(file.read_bytes())
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(twice, "a") as packed:
         packed.writestr("labels.json", b"{}")
-    with pytest.raises(RequestError, match="some of one name"):
+    with pytest.raises(RequestError, match="some files of one name"):
         load_bundle(twice)
 
 
@@ -121,6 +132,15 @@ def test_what_would_unpack_to_too_much_is_left_packed(file, tmp_path, monkeypatc
     monkeypatch.setattr(bundles, "MOST_BYTES", 1000)
     with pytest.raises(RequestError, match="it was not unpacked"):
         load_bundle(file)
+
+
+def test_more_than_nine_matrices_keep_their_order_and_too_many_files_are_not_written(made, tmp_path):
+    lesions = tuple(hand_lesions(made.atlas, gain=number / 20) for number in range(11))
+    save_bundle(replace(made, lesions=lesions), tmp_path / "b.zip")
+    assert [matrix.gain for matrix in load_bundle(tmp_path / "b.zip").lesions] == [number / 20 for number in range(11)]
+    with pytest.raises(RequestError, match="would have 105 files, and 100 are the most"):
+        save_bundle(replace(made, edits=(), plans=(PLAN,) * 100), tmp_path / "c.zip")
+    assert not (tmp_path / "c.zip").exists()
 
 
 def test_an_entry_that_lies_about_its_size_is_damage(file, tmp_path):
@@ -145,3 +165,14 @@ def test_what_is_no_bundle_and_no_plan(file, tmp_path):
     for text in ("{}", "[1]", "nothing", json.dumps({"kind": "fnet-prune-plan", "recipe": 1, "keep": {}})):
         with pytest.raises(RequestError, match="no pruning plan"):
             parse_plan(text)
+
+
+def test_what_was_changed_or_is_no_plain_file_is_not_bundled(tmp_path):
+    changed = sealed(PLAN) | {"summary": {"neurons": 1}}
+    (tmp_path / "p.json").write_text(json.dumps(changed))
+    with pytest.raises(RequestError, match=r"p\.json was changed after it was saved"):
+        read_plans([tmp_path / "p.json"])
+    os.mkfifo(tmp_path / "pipe")
+    for name, sentence in (("pipe", "is a device or a pipe"), ("none.json", "There is no text file")):
+        with pytest.raises(RequestError, match=sentence):
+            read_texts([tmp_path / name])

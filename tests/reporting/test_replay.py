@@ -22,6 +22,7 @@ from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
+from fnet_core.reporting import replay as replaying
 from fnet_core.reporting.bundle import PLAN_KIND, load_bundle, save_bundle
 from fnet_core.reporting.replay import bundle_of, replay
 from fnet_core.storage import artifacts, memo
@@ -98,6 +99,17 @@ def test_what_cannot_be_replayed_says_why(bundle, few):
     found = replay(odd, get_loaded("tiny"))
     assert "is not in the bundle" in found.lines[-1].said and found.agrees
     assert "torch 1.0 then" in found.notes[0] and "The method has changed" in found.notes[1]
+
+
+def test_a_plan_is_scored_as_it_was(bundle, few, monkeypatch):
+    loaded, passages = get_loaded("tiny"), texts.bundled("find")
+    chosen = ScoreRequest(passages, heads=True, seed=2, components=3, groups=1)
+    asked = PlanRequest(ratio=0.2, method="wanda-sp", protected=(0, 0), heads=True)
+    recipe = plan_for(loaded, asked, chosen).recipe() | {"scores": chosen.recipe(loaded, "fn")}
+    seen = []
+    monkeypatch.setattr(replaying, "plan_for", lambda *given: seen.append(given[2]) or plan_for(*given))
+    replay(replace(bundle, edits=(), lesions=(), plans=(bundle.plans[0] | {"recipe": recipe},)), loaded)
+    assert seen == [chosen]
 
 
 def test_inside_afresh_the_store_is_neither_read_nor_written(bundle):
