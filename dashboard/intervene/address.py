@@ -48,7 +48,7 @@ class Asked:
 
 
 _SETTINGS = ("controls", "seed", "definition", "window", "passages", "text", "edits", "threshold")
-_MOST = {"controls": 50, "seed": 10**9 - 1, "window": 10**6, "passages": 24}
+_RANGES = {"controls": (0, 50), "seed": (0, 10**9 - 1), "window": (1, 10**6), "passages": (1, 24)}
 
 
 def parsed(text: str) -> Asked:
@@ -57,7 +57,7 @@ def parsed(text: str) -> Asked:
     found: dict[str, object] = {}
     for part in filter(None, text.split(",")):
         name, _, value = part.partition(":")
-        if name in _MOST:
+        if name in _RANGES:
             found[name] = _whole(name, value)
         elif name == "definition":
             if value not in DEFINITIONS:
@@ -103,8 +103,9 @@ def kept(digest: str) -> str:
 
 
 def _whole(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) <= _MOST[name]):
-        raise _wrong(name, value, f"choose a whole number from 0 to {_MOST[name]:,}")
+    least, most = _RANGES[name]
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
+        raise _wrong(name, value, f"choose a whole number from {least} to {most:,}")
     return int(value)
 
 

@@ -31,8 +31,9 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
     found = resemblance(atlas, pinned, network, threshold)
     own = atlas.table(threshold)
     st.markdown(
-        f"**{words.count(found.shared, 'key neuron')} in common** (IoU {found.overlap:.2f}); their maps correlate at "
-        f"{_r(found.maps)}, their time courses at {_r(found.courses)}."
+        f"**{words.count(found.shared, 'key neuron')} in common** (IoU {found.overlap:.2f}); "
+        f"{_correlate('maps', found.maps, 'they have no layer in common')}, "
+        f"{_correlate('time courses', found.courses, 'one of them is silent in every passage')}."
     )
     columns = st.container(key="pair_networks").columns(2, gap="medium")
     for column, shown, name in zip(columns, (pinned, network), ("Pinned", "Selected"), strict=True):
@@ -89,5 +90,5 @@ def _choose(atlas: Atlas, network: int, pinned: int | None) -> None:
     )
 
 
-def _r(value: float) -> str:
-    return "no common layer" if math.isnan(value) else f"r = {value:.2f}"
+def _correlate(what: str, value: float, why_not: str) -> str:
+    return why_not if math.isnan(value) else f"their {what} correlate at r = {value:.2f}"

@@ -51,8 +51,8 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
             else "."
         )
     st.caption(
-        f"{drawn}, placed by their z-values in all networks: {WAYS[way].partition(': ')[2]}. Each has the colour of "
-        "the network that owns it; those of the selected network are lit. Point for a neuron, click for its network."
+        f"{drawn}, placed by their z-values in all networks of these layers: {WAYS[way].partition(': ')[2]}. Each has "
+        "the colour of the network that owns it; those of the selected network are lit. Point for a neuron, click for its network."
         + held
     )
 

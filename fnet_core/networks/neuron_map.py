@@ -70,7 +70,9 @@ def neuron_map(
     own_N = np.take_along_axis(z_KN, owner_N[None], axis=0)[0]
     key_neurons = np.flatnonzero(np.abs(own_N) > threshold)
     if len(key_neurons) < 3:
-        raise RequestError(f"{len(key_neurons)} neurons have |z| above {threshold:g}; lower the threshold.")
+        raise RequestError(
+            f"{len(key_neurons)} of the neurons have |z| above {threshold:g}, and it takes three; lower the threshold."
+        )
     drawn = key_neurons
     if len(key_neurons) > most:
         drawn = np.sort(np.random.default_rng(seed).choice(key_neurons, most, replace=False))

@@ -82,6 +82,7 @@ def test_a_pasted_text_and_edits_from_a_file_come_back_by_their_digests(atlas):
         ("9:0", "There is no network 9"),
         ("0:much", "asks for gain 'much'; choose a number"),
         ("controls:99", "choose a whole number from 0 to 50"),
+        ("passages:0", "choose a whole number from 1 to 24"),
         ("definition:page", "choose one of token, word, byte"),
         ("text:short", "copy the whole link"),
     ],

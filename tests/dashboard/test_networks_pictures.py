@@ -76,7 +76,10 @@ def test_two_networks_stand_side_by_side_and_the_link_keeps_both():
     copied = page("networks", **at.query_params)
     assert "**1 key neuron in common** (IoU 0.17)" in said(copied)
     assert titles(copied) == ["Key neurons of networks 0 and 1", "Time courses of networks 0 and 1"]
-    assert "nothing" not in titles(page("networks", atlas=save_atlas(), view="Side by side", beside="99"))
+    gone = page("networks", atlas=save_atlas(), view="Side by side", beside="99")
+    assert titles(gone) == [] and "Pin a network, then select another" in said(gone)
+    apart = page("networks", atlas=save_atlas("layer"), view="Side by side", network="2", beside="1")
+    assert "they have no layer in common, their time courses correlate at r = " in said(apart)
 
 
 def test_a_large_model_sends_its_neurons_apart(monkeypatch):

@@ -71,7 +71,7 @@ def test_a_sample_is_drawn_from_all_and_is_the_same_again():
 
 def test_networks_of_one_layer_place_its_neurons():
     atlas = hand_atlas("layer")
-    with pytest.raises(RequestError, match="2 neurons have"):
+    with pytest.raises(RequestError, match="2 of the neurons have"):
         neuron_map(atlas, 2, 3.0)
     found = neuron_map(atlas, 2, 0.4)
     assert set(found.layer_N.tolist()) == {2} and set(found.owner_N.tolist()) == {2} and len(found) == 5
