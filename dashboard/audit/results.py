@@ -12,7 +12,7 @@ from fnet_core.plotting import audit as figures
 from fnet_core.plotting.lineage import untitled
 from fnet_core.reporting.audit import report_html
 from fnet_core.reporting.comparison import NO_PROOF
-from fnet_core.reporting.recipes import PLACES
+from fnet_core.reporting.recipes import PLACES, PROGRAM
 
 MATRIX, TABLE, _OPEN = "audit_matrix", "audit_table", "audit_open"
 
@@ -169,7 +169,7 @@ def _save(found: Audit) -> None:
         )
         charts.download_csv("Pairs (CSV)", found.table(), "audit.csv", key="audit_csv", icon=":material/table:")
     names = shlex.join(found.labels)
-    commands.draw([f"fnet audit {names} --html audit.html"], [PLACES])
+    commands.draw([f"{PROGRAM} audit {names} --html audit.html"], [PLACES])
 
 
 def _compare(members: Members, a: int, b: int) -> None:

@@ -104,7 +104,7 @@ def test_every_tab_draws(references):
         ),
         "Pairs": lambda: len(at.dataframe[0].value) == 6,
         "Models": lambda: at.dataframe[0].value["family"].tolist() == [1, 2, 1, 2],
-        "Save": lambda: "fnet audit ant-0 bee-0 ant-1 bee-1 --html audit.html" in at.code[0].value,
+        "Save": lambda: "python -m fnet_core audit ant-0 bee-0 ant-1 bee-1 --html audit.html" in at.code[0].value,
     }
     for view, shown in seen.items():
         at.session_state["audit_view"] = view
