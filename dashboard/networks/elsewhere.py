@@ -3,7 +3,6 @@
 import streamlit as st
 
 from dashboard import atlases, charts, notices, words
-from dashboard.networks import halves
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
@@ -41,7 +40,7 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
     except RequestError as error:
         notices.error(str(error))
         return
-    trusted_K = halves.trusted(found, atlas)
+    trusted_K = atlas.trusted_by(found)
     partner = int(found.partner_K[network])
     like = "has no partner there" if partner < 0 else f"is most like network {partner} there ({_label(own, partner)})"
     st.markdown(

@@ -5,6 +5,7 @@ from html import escape
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard import words
 from dashboard.networks import heading, scan
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
@@ -41,5 +42,6 @@ def _most_active(atlas: Atlas, network: int) -> str:
     )
     return (
         '<div style="font-size:.9rem;margin-top:.6rem">'
-        f"{row['key_neurons']:,} key neurons in {row['layers']} layers. Most active at:{lines}</div>"
+        f"{words.count(int(row['key_neurons']), 'key neuron')} in {words.count(int(row['layers']), 'layer')}. "
+        f"Most active at:{lines}</div>"
     )

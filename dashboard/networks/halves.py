@@ -9,7 +9,7 @@ from dashboard import atlases, charts, jobs, selection, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.halves import known_recurrence, recurrence_of
-from fnet_core.networks.recurrence import LEVELS, RECURRENCE, STABLE, Recurrence
+from fnet_core.networks.recurrence import LEVELS, RECURRENCE, Recurrence
 from fnet_core.networks.request import HALVES_STAGES, LEAST_PASSAGES
 from fnet_core.plotting import recurrence as figures
 
@@ -38,9 +38,9 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
     """The figure with its sentence, or the button that computes it."""
     found, job = known(key), _job(key)
     if found:
-        _sentence(found, trusted(found, atlas), network)
+        _sentence(found, atlas.trusted_by(found), network)
         charts.draw(
-            figures.coming_back(found, network, trusted(found, atlas)),
+            figures.coming_back(found, network, atlas.trusted_by(found)),
             "halves_figure",
             f"Circles: how alike the network's two maps are (abs r), found in two halves of the {len(atlas.passages)} "
             f"passages that share no text. Diamonds: how far its key neurons at |z| > {DEFAULT_THRESHOLD:g} are the "
@@ -87,11 +87,6 @@ def offer(key: str, atlas: Atlas) -> None:
 def _begin(key: str, atlas: Atlas) -> None:
     _submit(key, atlas)
     selection.choose(view="Recurrence")
-
-
-def trusted(found: Recurrence, atlas: Atlas) -> np.ndarray:
-    """bool (K,): the networks that come back and that all restarts find."""
-    return found.trusted_K & (atlas.stability_K >= STABLE)
 
 
 def _sentence(found: Recurrence, trusted_K: np.ndarray, network: int) -> None:

@@ -52,8 +52,8 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
         )
     st.caption(
         f"{drawn}, placed by their z-values in all networks of these layers: {WAYS[way].partition(': ')[2]}. Each has "
-        "the colour of the network that owns it; those of the selected network are lit. Point for a neuron, click for its network."
-        + held
+        "the colour of the network that owns it; those of the selected network are lit. Point for a neuron, click for "
+        "its network." + held
     )
 
 

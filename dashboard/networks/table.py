@@ -123,7 +123,7 @@ def _trust(atlas: Atlas, found: Recurrence | None) -> str:
     """How many networks are trusted, and whether the selected one is."""
     if found is None:
         return ""
-    trusted_K = halves.trusted(found, atlas)
+    trusted_K = atlas.trusted_by(found)
     own = selection.current().network
     return (
         f"**{int(trusted_K.sum())} of {len(atlas)} are to be trusted**: {LEVELS}. The selected one is"

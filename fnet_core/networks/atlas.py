@@ -115,7 +115,11 @@ class Atlas(Described):
     @property
     def trusted_K(self) -> np.ndarray | None:
         """bool: come back in both halves of the passages, and are found by all restarts; None where not computed."""
-        return None if self.halves is None else self.halves.trusted_K & (self.stability_K >= STABLE)
+        return None if self.halves is None else self.trusted_by(self.halves)
+
+    def trusted_by(self, found: Recurrence) -> np.ndarray:
+        """The networks that come back by `found` and that all restarts agree on, bool (K,)."""
+        return found.trusted_K & (self.stability_K >= STABLE)
 
     def layers_of(self, network: int) -> range:
         """The layers a network may run across: all, its own for scope "layer", those of its window."""
