@@ -68,8 +68,8 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
                 placeholder=atlas.labels[network],
                 on_change=_typed,
                 args=(key, network, "label", _LABEL),
-                help="In place of the automatic one, wherever this atlas is shown, saved or reported; what was measured of it "
-                "keeps the automatic one.",
+                help="In place of the automatic one, wherever this atlas is shown, saved or reported. What was "
+                "measured of it keeps the automatic one.",
             )
             for verdict, name, letter, icon in (
                 ("accepted", "Accept", "a", ":material/check:"),
