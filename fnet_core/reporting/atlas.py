@@ -32,7 +32,7 @@ from fnet_core.storage.artifacts import atomic_file
 PLACES = 8
 """Strongest places that are listed of a network."""
 MOST_NETWORKS = 64
-"""Networks whose places and time course are shown, the largest first; the table has all."""
+"""Networks whose places and time course are shown, the first ones; the table has all."""
 MOST_TOKENS = 500
 """Of the passage that shows a network's time course."""
 FULL_SD = 3.0
