@@ -28,12 +28,12 @@ def parameters(number: int) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as "93 MB" or "1.2 GB"."""
+    """Bytes as "93 MB", "1.2 GB" or "640 B"."""
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
     if count >= 1e6:
         return f"{count / 1e6:.0f} MB"
-    return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e3:.0f} kB" if count >= 1e3 else f"{count} B"
 
 
 def perplexity(value: float, more: int = 0) -> str:

@@ -21,8 +21,8 @@ _PAGES = {"atlas": "Networks", "fingerprint": "Compare", "edits": "Intervene", "
 _COLUMNS = {
     "name": st.column_config.TextColumn("Name", width=160),
     "model": st.column_config.TextColumn("Model", width=150),
-    "what": st.column_config.TextColumn("What it is", width=330),
-    "made": st.column_config.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm", width=125),
+    "what": st.column_config.TextColumn("What it is", width=315),
+    "made": st.column_config.DatetimeColumn("Made", format="YYYY-MM-DD HH:mm", width=140),
     "size": st.column_config.TextColumn("Size", width=70),
     "source": st.column_config.TextColumn(
         "From",

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import charts, selection, words
 from dashboard.networks import heading
+from dashboard.networks.contexts import ends
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.contexts import contexts
 from fnet_core.networks.resemblance import resemblance
@@ -13,6 +14,8 @@ from fnet_core.plotting import beside as figures
 
 _PICKER = "beside_picker"
 PLACES = 8
+_BEFORE = 150
+"""Pixels of the column of what stands before a word."""
 
 
 def draw(atlas: Atlas, network: int, threshold: float) -> None:
@@ -44,13 +47,14 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
                 f"{name} · {row['key_neurons']:,} key neurons in {words.count(int(row['layers']), 'layer')} · "
                 f"{100 * row['variance']:.2f} % of the variance · stability {row['stability']:.2f}"
             )
+            places = contexts(atlas, shown, PLACES)[["activity", "before", "word", "after"]]
             st.dataframe(
-                contexts(atlas, shown, PLACES)[["activity", "before", "word", "after"]],
+                places.assign(before=ends(places["before"], _BEFORE)),
                 key=f"beside_places_{name.lower()}",
                 hide_index=True,
                 column_config={
                     "activity": st.column_config.NumberColumn("Activity", format="%.1f SD", width=70),
-                    "before": st.column_config.TextColumn("Before", width=150, alignment="right"),
+                    "before": st.column_config.TextColumn("Before", width=_BEFORE, alignment="right"),
                     "word": st.column_config.TextColumn("Word", width=80),
                     "after": st.column_config.TextColumn("After", width=150),
                 },

@@ -1,5 +1,6 @@
 """What drives the network: its strongest places in the text, or where it falls silent, and the networks of a word."""
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import notices, words
@@ -12,6 +13,10 @@ from fnet_core.networks.atlas import Atlas
 _STRONGEST, _SILENT = "Strongest", "Silent"
 _WHICH, _WORD, _FOUND = "contexts_which", "word_sought", "networks_of_word"
 LISTED = 30
+_BEFORE = 190
+"""Pixels of the column of what stands before a word."""
+_PIXELS = 4
+"""A grid keeps one character for so many pixels of a column, the first ones, however the column is aligned."""
 
 
 def draw(atlas: Atlas, network: int, threshold: float) -> None:
@@ -19,8 +24,9 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
     places, search = st.columns([7, 4], gap="medium")
     with places:
         which = switch("Places", [_STRONGEST, _SILENT], _WHICH)
+        found = contexts.contexts(atlas, network, LISTED, silent=which == _SILENT)
         st.dataframe(
-            contexts.contexts(atlas, network, LISTED, silent=which == _SILENT),
+            found.assign(before=ends(found["before"], _BEFORE)),
             key="context_table",
             hide_index=True,
             height=420,
@@ -28,7 +34,7 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
                 "activity": st.column_config.NumberColumn(
                     "Activity", format="%.1f SD", width=70, help="In standard deviations over all tokens."
                 ),
-                "before": st.column_config.TextColumn("Before", width=190, alignment="right"),
+                "before": st.column_config.TextColumn("Before", width=_BEFORE, alignment="right"),
                 "word": st.column_config.TextColumn("Word", width=90),
                 "after": st.column_config.TextColumn("After", width=190),
                 "passage": st.column_config.TextColumn("Passage", width=110),
@@ -42,6 +48,11 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
             st.caption(f"The {LISTED} words of the text at which this network is farthest below its mean.")
     with search:
         _search(atlas)
+
+
+def ends(texts: pd.Series, width: int) -> pd.Series:
+    """The ends of texts, as much of each as a column so many pixels wide keeps."""
+    return texts.str[-(width // _PIXELS) :]
 
 
 def _search(atlas: Atlas) -> None:

@@ -68,7 +68,7 @@ def networks_of_word(atlas: Atlas, word: str) -> pd.DataFrame:
     found = pd.DataFrame(
         {
             "network": np.arange(len(atlas)),
-            "label": atlas.labels,
+            "label": atlas.named,
             "activity": courses_TK.mean(axis=0),
             "error": courses_TK.std(axis=0, ddof=1) / np.sqrt(times) if times > 1 else np.nan,
             "times": times,
@@ -144,10 +144,11 @@ def _positions(atlas: Atlas) -> np.ndarray:
 
 def _word_around(text: str, start: int, end: int) -> tuple[int, int]:
     """The bounds of the word that a token stands in; the token's own where it is no part of a word."""
+    own = start, end
     while start < end and text[start].isspace():
         start += 1
     if start == end:
-        return start, end
+        return own
     if text[start].isalnum():
         while start > 0 and text[start - 1].isalnum():
             start -= 1

@@ -36,7 +36,7 @@ def courses(atlas: Atlas, first: int, second: int, passage: int) -> go.Figure:
     text = atlas.passages[passage].text
     tokens = [text[a:b].replace("\n", "↵").replace("<", "&lt;") for a, b in atlas.offsets[passage]]
     figure = go.Figure()
-    for network in (first, second):
+    for network, dash in ((first, "solid"), (second, "dot")):
         course_T = atlas.courses[passage][:, network] / atlas.course_scale(network)
         figure.add_scatter(
             x=np.arange(len(course_T)),
@@ -44,7 +44,7 @@ def courses(atlas: Atlas, first: int, second: int, passage: int) -> go.Figure:
             text=tokens,
             mode="lines",
             name=f"network {network}",
-            line={"color": colour_of(atlas, network), "width": 1.6},
+            line={"color": colour_of(atlas, network), "width": 1.6, "dash": dash},
             hovertemplate=f"token %{{x}}: “%{{text}}”<br>network {network}: <b>%{{y:.1f}} SD</b><extra></extra>",
         )
     figure.add_hline(y=0, line={"color": rgba(GREY, 0.6), "width": 1})

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from fnet_core._version import __version__
 from fnet_core.capability.dissociations import sentences
 from fnet_core.capability.lesions import LesionMatrix
-from fnet_core.choices import DEFAULT_THRESHOLD, site_title
+from fnet_core.choices import DEFAULT_THRESHOLD, scope_title, site_title
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.networks import enough
 from fnet_core.networks.annotations import Annotation
@@ -94,8 +94,8 @@ def _figure(figure: go.Figure) -> dict[str, Any]:
 
 def _facts(atlas: Atlas) -> str:
     return (
-        f"{len(atlas)} networks, {site_title(atlas.site)}, scope {atlas.scope}; {atlas.layer_count} layers of "
-        f"{sum(atlas.widths_L):,} neurons in all; {atlas.tokens:,} tokens in {len(atlas.passages)} passages"
+        f"{len(atlas)} networks, {site_title(atlas.site)}, {scope_title(atlas.scope)}; {sum(atlas.widths_L):,} neurons "
+        f"in {atlas.layer_count} layers; {atlas.tokens:,} tokens in {len(atlas.passages)} passages"
     )
 
 

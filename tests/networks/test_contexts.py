@@ -53,6 +53,13 @@ def test_tokens_of_one_word_are_one_place_and_the_word_is_whole():
     assert contexts(joined, 0, count=3)["word"].tolist() == ["unbelievable", "story"]
 
 
+def test_a_line_break_is_a_place_of_its_own_beside_the_word_behind_it():
+    atlas = atlas_of("one two\nthree four", [3, 7, 8, 13, 18], [[0.0], [0.0], [5.0], [4.0], [-1.0]])
+    found = contexts(atlas, 0, count=2)
+    assert found["word"].tolist() == ["↵", "three"]
+    assert found["before"].tolist() == ["one two", "one two↵"] and found["after"].tolist() == ["three four", " four"]
+
+
 def test_a_network_that_does_not_exist_is_refused():
     with pytest.raises(RequestError, match="There is no network 3"):
         contexts(hand_atlas(), 3)

@@ -17,3 +17,4 @@ def test_both_courses_are_in_standard_deviations():
     first, second = courses(atlas, 0, 1, 0).data
     np.testing.assert_allclose(first.y, atlas.courses[0][:, 0] / atlas.course_scale(0), rtol=1e-6)
     np.testing.assert_allclose(second.y, atlas.courses[0][:, 1] / atlas.course_scale(1), rtol=1e-6)
+    assert first.line.dash != second.line.dash  # their colours may be alike
