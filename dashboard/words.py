@@ -33,7 +33,7 @@ def size(count: int) -> str:
         return f"{count / 1e9:.1f} GB"
     if count >= 1e6:
         return f"{count / 1e6:.0f} MB"
-    return f"{count / 1e3:.0f} kB" if count >= 1e3 else f"{count} B"
+    return f"{count / 1e3:.0f} kB" if count >= 1e3 or not count else f"{count} B"
 
 
 def perplexity(value: float, more: int = 0) -> str:

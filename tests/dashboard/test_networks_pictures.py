@@ -48,7 +48,7 @@ def test_tokens_are_read_out_on_demand_and_stand_there_afterwards():
     atlas = find_atlas(AtlasRequest("tiny", texts.bundled("find")[:2], components=2, restarts=2)).answer
     asked = {"atlas": atlas.key, "model": "tiny", "view": "Contexts", "threshold": "1.5"}
     at = page("networks", **asked)
-    assert "What it writes" in [element.value for element in at.subheader]
+    assert "What it writes" in [element.value for element in at.header]
     assert press_for_job(at, "read_out_tokens").state == "done"
     at.run()
     expected = direct_effect(get_loaded("tiny"), atlas, 1.5)

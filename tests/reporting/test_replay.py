@@ -26,6 +26,7 @@ from fnet_core.reporting import replay as replaying
 from fnet_core.reporting.bundle import PLAN_KIND, load_bundle, save_bundle
 from fnet_core.reporting.replay import bundle_of, replay
 from fnet_core.storage import artifacts, memo
+from fnet_core.storage.sealed import sealed
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,7 +90,8 @@ def test_what_cannot_be_replayed_says_why(bundle, few):
     without = {name: value for name, value in recipe.items() if name != "restarts"}
     with pytest.raises(RequestError, match="does not say its restarts"):
         replay(replace(bundle, atlas=replace(bundle.atlas, recipe=without)), get_loaded("tiny"))
-    foreign = json.loads(bundle.edits[0].text) | {"recipe": {"model_digest": "1"}}
+    content = json.loads(bundle.edits[0].text)
+    foreign = sealed(content | {"recipe": {"model_digest": "1"}})
     with pytest.raises(RequestError, match="The edits are of another model"):
         bundle_of(bundle.atlas, edits=[json.dumps(foreign)])
     plan = bundle.plans[0]
