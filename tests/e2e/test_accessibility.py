@@ -20,7 +20,9 @@ AXE = """async () => (await axe.run(document, {resultTypes: ["violations"]})).vi
 FOCUS = """() => {
     let at = document.activeElement
     while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
-    const named = at.labels?.[0]?.innerText || at.getAttribute("aria-label") || at.innerText || at.title
+    const words = at.cloneNode(true)
+    words.querySelectorAll("[data-testid^=stIcon], [data-testid^=stExpanderIcon], [role=img], kbd").forEach(icon => icon.remove())
+    const named = at.labels?.[0]?.innerText || at.getAttribute("aria-label") || words.textContent || at.title
     return [at.tagName, named || at.getAttribute("aria-labelledby") || "", at.getAttribute("aria-label") || ""]
 }"""
 COLOURS = """button => [getComputedStyle(button).backgroundColor, getComputedStyle(button).color]
@@ -52,7 +54,7 @@ def test_every_page_in_both_themes(server: str, page: Page, atlas: str):
     for address, (drawn, by_keyboard) in {
         "": ("heading[name='What to do here']", "Open these networks"),
         "model?model=tiny": ("heading[name='Your own model']", "Find its networks"),
-        f"networks?model=tiny&atlas={atlas}&view=Map": ("tab[name='Recipe']", "Find networks"),
+        f"networks?model=tiny&atlas={atlas}&view=Map": ("tab[name='Recipe']", "Find other networks"),
         f"intervene?model=tiny&atlas={atlas}": ("tab[name='Save and export']", "Amplify all by 1.05"),
         "prune?model=tiny&prune=first:0,last:0": ("button[name='Score the neurons']", "Score the neurons"),
         "compare?a=tiny&b=tiny": ("button[name='Compare']", "Compare"),
@@ -91,6 +93,6 @@ def walk(page: Page, steps: int) -> list[str]:
         page.keyboard.press("Tab")
         tag, name, label = page.evaluate(FOCUS)
         assert name.strip() or tag in ("BODY", "MAIN", "SECTION", "DIV"), (tag, reached)
-        reached.append(label or name.strip().split("\n")[-1])  # an icon's own name comes before
+        reached.append(label or name.strip())
     assert len(set(reached)) > 12, reached
     return reached
