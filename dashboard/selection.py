@@ -1,10 +1,12 @@
 """The one selection that all pages share: model, atlas, network, threshold, compared models, the job being watched.
 
 It lives in the session and stands in the URL. On arrival the URL fills the session; after that the session
-leads and the URL follows, unless the address itself was changed (back button, edited link).
+leads and the URL follows, unless the address itself was changed (back button, edited link). A browser that is asked
+faster than it hears says an address that was replaced a moment ago: that is late, not changed.
 """
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -17,7 +19,11 @@ from fnet_core.errors import RequestError
 LOWEST, HIGHEST = 1.0, 8.0
 """The thresholds that the slider offers, in standard deviations of a map."""
 
+LATE_SECONDS = 5.0
+"""So long after it was replaced an address is taken for late. Somebody who goes back sooner stays where they are."""
+
 _STATE, _PAGE, _WRITTEN = "selection", "selection_page", "selection_url"
+_REPLACED = "selection_replaced"
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def start(page: str) -> None:
     in_url = {name: st.query_params[name] for name in _NAMES if name in st.query_params}
     moved = st.session_state.get(_PAGE, page) != page
     known = _STATE in st.session_state
-    if not known or (in_url and not moved and in_url != st.session_state.get(_WRITTEN)):
+    if not known or (in_url and not moved and in_url != st.session_state.get(_WRITTEN) and not _late(in_url)):
         st.session_state[_STATE] = _parse(in_url)
     st.session_state[_PAGE] = page
     _write_url()
@@ -97,8 +103,18 @@ def parameters() -> dict[str, str]:
     }
 
 
+def _late(in_url: dict[str, str]) -> bool:
+    now = time.monotonic()
+    return any(
+        address == in_url and now - replaced < LATE_SECONDS for address, replaced in st.session_state.get(_REPLACED, ())
+    )
+
+
 def _write_url() -> None:
-    wanted = parameters()
+    wanted, before, now = parameters(), st.session_state.get(_WRITTEN), time.monotonic()
+    if before is not None and before != wanted:
+        recent = [each for each in st.session_state.get(_REPLACED, ()) if now - each[1] < LATE_SECONDS]
+        st.session_state[_REPLACED] = [*recent, (before, now)]
     st.session_state[_WRITTEN] = wanted
     if wanted != {name: st.query_params[name] for name in _NAMES if name in st.query_params}:
         st.query_params.from_dict(wanted)

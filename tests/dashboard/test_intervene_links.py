@@ -1,10 +1,13 @@
 """A link to Intervene shows what it showed: in the same server, after a restart, and without what others measured."""
 
+import time
+
 import pytest
 from streamlit.testing.v1 import AppTest
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 
+from dashboard import selection
 from dashboard.intervene import address
 from dashboard.intervene.address import Asked
 from fnet_core import texts
@@ -56,6 +59,21 @@ def test_a_link_with_a_ranking_leaves_the_settings_alone(atlas):
     copied = page("intervene", **{name: at.query_params[name] for name in at.query_params})
     assert "job" in at.query_params and copied.number_input(key="intervene_controls").value == Asked.controls
     assert copied.slider(key="intervene_passages").value == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 60])
+def test_an_address_that_comes_late_takes_nothing_back(atlas, monkeypatch, seconds):
+    """Keys pressed faster than the browser hears of new addresses; a minute later the same address was gone back to."""
+    at = opened(atlas)
+    at.slider(key="intervene_passages").set_value(5).run()
+    late = at.query_params["edit"]
+    at.slider(key="intervene_passages").set_value(4).run()
+    assert at.query_params["edit"] != late
+    now = time.monotonic()
+    monkeypatch.setattr(selection.time, "monotonic", lambda: now + seconds)
+    at.query_params["edit"] = late
+    at.slider(key="intervene_passages").set_value(3).run()
+    assert at.slider(key="intervene_passages").value == (3 if seconds == 1 else 5)
 
 
 def test_what_was_measured_before_needs_no_run(atlas):

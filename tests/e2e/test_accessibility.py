@@ -21,7 +21,8 @@ FOCUS = """() => {
     let at = document.activeElement
     while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement
     const words = at.cloneNode(true)
-    words.querySelectorAll("[data-testid^=stIcon], [data-testid^=stExpanderIcon], [role=img], kbd").forEach(icon => icon.remove())
+    const signs = words.querySelectorAll("[data-testid^=stIcon], [data-testid^=stExpanderIcon], [role=img], kbd")
+    signs.forEach(sign => sign.remove())
     const named = at.labels?.[0]?.innerText || at.getAttribute("aria-label") || words.textContent || at.title
     return [at.tagName, named || at.getAttribute("aria-labelledby") || "", at.getAttribute("aria-label") || ""]
 }"""
