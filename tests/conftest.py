@@ -10,6 +10,8 @@ import pytest
 
 # Read when torch is loaded, which is why nothing above loads it: threads that wait leave the other worker alone.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# numpy's threads as torch's below, and those of children.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 LONG = [

@@ -30,7 +30,8 @@ _HTML = """
     <button type="button" class="all" title="Every network in its colour">All networks</button>
     <button type="button" class="one" title="The selected network alone; the others step back to grey"></button>
   </div>
-  <canvas tabindex="0" role="slider" aria-label="Scan: select a network with the arrow keys" aria-valuemin="0" aria-valuenow="0"></canvas>
+  <canvas tabindex="0" role="slider" aria-label="Scan: select a network with the arrow keys"
+    aria-valuemin="0" aria-valuenow="0"></canvas>
   <div class="tip" hidden><b></b><span></span><small></small></div>
 </div>
 """

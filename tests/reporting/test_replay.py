@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fnet_core import texts
 from fnet_core.capability.battery import make_battery
@@ -36,6 +37,7 @@ def bundle(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FNET_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setattr(texts, "bundled", lambda split, whole=texts.bundled: whole(split)[:2])
+        torch.set_num_threads(1)  # as in every test: other sums, other bits
         loaded, passages = get_loaded("tiny"), texts.bundled("find")
         atlas = find_atlas(AtlasRequest("tiny", passages, components=3, restarts=2)).answer
         edits = edits_text([edit_networks(atlas, [0], 2.0, gain=0)], atlas.recipe)
@@ -127,7 +129,7 @@ def test_another_process_gives_identical_digests(bundle, tmp_path):
     file = tmp_path / "b.zip"
     save_bundle(replace(bundle, edits=(), plans=(), lesions=()), file)
     command = [sys.executable, "-m", "fnet_core", "replay", str(file), "--json", "--quiet"]
-    environment = os.environ | {"FNET_HOME": str(tmp_path / "other-home")}
+    environment = os.environ | {"FNET_HOME": str(tmp_path / "other-home"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)["figures"]

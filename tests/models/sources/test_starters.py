@@ -300,6 +300,7 @@ def written_by_an_earlier_fnet(folder, **layout):
         plain |= listed if isinstance(listed, dict) else {}
         (folder / name).write_text(json.dumps(plain, ensure_ascii=False, sort_keys=True, **layout) + "\n")
     note = json.loads((folder / CARD).read_text())
+    del note["checksum"]
     (folder / CARD).write_text(json.dumps(note | {"model_digest": model_digest(folder)}))
     return mended
 
