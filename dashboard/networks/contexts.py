@@ -13,7 +13,7 @@ from fnet_core.networks.atlas import Atlas
 _STRONGEST, _SILENT = "Strongest", "Silent"
 _WHICH, _WORD, _FOUND = "contexts_which", "word_sought", "networks_of_word"
 LISTED = 30
-_BEFORE = 190
+_BEFORE = 160
 """Pixels of the column of what stands before a word."""
 _PIXELS = 4
 """A grid keeps one character for so many pixels of a column, the first ones, however the column is aligned."""
@@ -35,9 +35,9 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
                     "Activity", format="%.1f SD", width=70, help="In standard deviations over all tokens."
                 ),
                 "before": st.column_config.TextColumn("Before", width=_BEFORE, alignment="right"),
-                "word": st.column_config.TextColumn("Word", width=90),
-                "after": st.column_config.TextColumn("After", width=190),
-                "passage": st.column_config.TextColumn("Passage", width=110),
+                "word": st.column_config.TextColumn("Word", width=80),
+                "after": st.column_config.TextColumn("After", width=155),
+                "passage": st.column_config.TextColumn("Passage", width=95),
                 "token": None,
             },
             alt=f"{which} places of network {network} in the text, the most extreme first",
