@@ -38,8 +38,8 @@ def draw(atlas: Atlas, network: int, threshold: float) -> None:
     said.caption(
         "Which networks rise and fall together over the text: the correlation r of their time courses within "
         "passages, averaged. Networks that work alike stand side by side (hierarchical clustering of 1 - r). Red pairs "
-        "work at the same tokens, blue pairs take turns. The lines mark the selected network; the graph shows its "
-        f"links in colour, out of {words.count(len(found.ends_E2), 'link')}{more}. Click a cell or a node to select."
+        "work at the same tokens, blue pairs take turns. The lines mark the selected network; in the graph its "
+        f"links are lit, out of {words.count(len(found.ends_E2), 'link')}{more}. Click a cell or a node to select."
     )
 
 
