@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import atlases, charts, coloured_text, commands, notices, selection, stepper, words
+from dashboard import charts, coloured_text, commands, notices, selection, stepper, words
 from dashboard.networks import (
     beside,
     capabilities,
@@ -159,7 +159,7 @@ def recurrence(atlas: Atlas, network: int, threshold: float) -> None:
 
 
 def recipe(atlas: Atlas, network: int, threshold: float) -> None:
-    """How the atlas was made, what it cost, and its file."""
+    """How the atlas was made and what it cost."""
     made, settings = st.columns([1, 2])
     with made:
         st.metric("Peak memory", words.size(atlas.peak_memory_bytes), help="While the networks were found.")
@@ -171,18 +171,6 @@ def recipe(atlas: Atlas, network: int, threshold: float) -> None:
         seconds = {stage: f"{value:.1f} s" for stage, value in atlas.seconds.items()}
         seconds["all"] = f"{sum(atlas.seconds.values()):.1f} s"
         st.table(seconds, border="horizontal")
-        key = selection.current().atlas
-        path = atlases.file_of(key) if key else None
-        if path and path.is_file():
-            st.download_button(
-                f"Atlas ({words.size(path.stat().st_size)})",
-                path.read_bytes,
-                f"{atlases.file_stem(atlas)}.safetensors",
-                "application/octet-stream",
-                icon=":material/download:",
-                width="stretch",
-                on_click="ignore",
-            )
     with settings:
         st.caption("Everything that decided this result. On the same kind of machine it gives the same atlas again.")
         text = json.dumps(atlas.recipe, indent=2, ensure_ascii=False)
