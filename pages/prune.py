@@ -57,16 +57,8 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
     with left:
         controls.amount(found.scores, bool(family_of(loaded.model.config).router))
         waits = state.by_target() and not reaching.draw(request)
-        if waits:
-            pass
-        elif found.scores is None and not found.problem:
-            live.scores_missing(request, methods)
-        elif found.plan is None:
-            notices.error(found.problem)
-        else:
-            live.draw(request, found)
-            plan_view.of_library(found.plan, state.opened())
-            plan_view.what_goes(found.plan)
+        if not waits:
+            chosen(request, found, methods)
         if found.cut:
             st.caption(f"Calibration: {words.plain(found.cut)}")
     with right:
@@ -75,6 +67,18 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
         curves.depth(found)
     if found.plan and not waits:
         views(request, found.plan, found)
+
+
+def chosen(request: state.PruneRequest, found: KnownPruning, methods: list[str]) -> None:
+    """The perplexities and what goes, or what is still missing for that."""
+    if found.scores is None and not found.problem:
+        live.scores_missing(request, methods)
+    elif found.plan is None:
+        notices.error(found.problem)
+    else:
+        live.draw(request, found)
+        plan_view.of_library(found.plan, state.opened())
+        plan_view.what_goes(found.plan)
 
 
 def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning) -> None:

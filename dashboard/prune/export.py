@@ -20,6 +20,7 @@ from fnet_core.models.saving import destination
 from fnet_core.pruning.export import export
 from fnet_core.pruning.plain import check_plain, leaving, plain_request
 from fnet_core.pruning.plan import PrunePlan
+from fnet_core.pruning.reaching import reach
 from fnet_core.reporting.recipes import prune_commands
 from fnet_core.storage.atomic import new_folder
 
@@ -56,7 +57,9 @@ def draw(request: PruneRequest, plan: PrunePlan) -> None:
             on_click="ignore",
         )
         notices.keep_in_library("plan", text, "keep_plan")
-    made = prune_commands(request.model, request.plan, request.score_request(), request.yardstick)
+    saved = st.session_state["prune_export_form"], st.session_state[_FOLDER].strip() or _stem(request)
+    scores = request.score_request()
+    made = prune_commands(request.model, request.plan, scores, request.yardstick, request.target, *saved)
     commands.draw(made.lines, made.beyond)
 
 
@@ -95,7 +98,7 @@ def _forget() -> None:
 
 def _submit(request: PruneRequest) -> None:
     _forget()
-    form = st.session_state["prune_export_form"]
+    form, target = st.session_state["prune_export_form"], request.target
     try:
         name, folder = destination(st.session_state[_FOLDER].strip() or _stem(request), model_access.roots())
         new_folder(folder)
@@ -106,10 +109,13 @@ def _submit(request: PruneRequest) -> None:
         return
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Saved:
+        asked = plan
         if form == "plain":
             check_plain(loaded, plan)
-        pruning = prune_jobs.prepared(loaded, replace(request, plan=plan), report)
-        left = leaving(loaded, pruning, request.scores, request.yardstick, form, report, request.target)
+            if target:
+                asked = reach(loaded, target, plan, request.score_request(), request.yardstick, report).plan.request
+        pruning = prune_jobs.prepared(loaded, replace(request, plan=asked), report)
+        left = leaving(loaded, pruning, request.scores, request.yardstick, form, report, target)
         perplexities = {"before": left.result.baseline, "after": left.result.pruned}
         rows = capabilities.rows_for_card(loaded, left.pruning)
         export(loaded, left.pruning, folder, perplexities, report, request.yardstick, rows)

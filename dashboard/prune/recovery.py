@@ -1,6 +1,7 @@
 """Training the pruned model for some steps: its perplexity on the way, beside a random cut trained as long."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
@@ -10,9 +11,9 @@ from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import RECOVERY
 from dashboard.prune.state import BUNDLED, PASTE, PruneRequest
 from fnet_core import texts as core_texts
-from fnet_core.derivation.recovering import COPIES, RecoveryRequest
+from fnet_core.derivation.recovering import COPIES, DEFAULT, RecoveryRequest
 from fnet_core.derivation.recovery import Recovery, check_text, random_twin, recover
-from fnet_core.derivation.training import Training
+from fnet_core.derivation.training import DEFAULT_WINDOW, Training
 from fnet_core.errors import RequestError
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
@@ -44,22 +45,26 @@ def draw(request: PruneRequest) -> None:
         notices.error(sentence)
     job = prune_jobs.asked(RECOVERY, request.model)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input("Steps", 1, 10_000, 100, key="prune_recover_steps", width=110)
-        st.selectbox("What is trained", list(COPIES), format_func=_NAMES.__getitem__, key="prune_recover_by", width=180)
-        st.selectbox("Text to train on", [BUNDLED, PASTE], key="prune_recover_source", width=200)
-        st.text_input("Save as", key="prune_recover_name", placeholder="nowhere", width=180)
+        kept: dict[str, Any] = {"persist_state": "session"}
+        st.number_input("Steps", 1, 10_000, DEFAULT.steps, key="prune_recover_steps", width=110, **kept)
+        st.selectbox(
+            "What is trained", list(COPIES), format_func=_NAMES.__getitem__, key="prune_recover_by", width=180, **kept
+        )
+        st.selectbox("Text to train on", [BUNDLED, PASTE], key="prune_recover_source", width=200, **kept)
+        st.text_input("Save as", key="prune_recover_name", placeholder="not saved", width=180, **kept)
         jobs.start_button("Recover", "prune_recover", "healing", job, _submit, request)
     if st.session_state["prune_recover_source"] == PASTE:
         texts.paste("prune_recover_pasted", 120)
     st.toggle(
         "A random cut of the same size too",
         key="prune_recover_control",
+        persist_state="session",
         help="Trained for as many steps, with nothing that stands in for what went: what training makes of any cut.",
     )
     if job is None:
         st.caption(
-            "Trains a copy of the pruned model on text that perplexity is not measured on, a window of 256 tokens each "
-            "step. A training that is stopped leaves nothing behind."
+            f"Trains a copy of the pruned model, a window of {DEFAULT_WINDOW} tokens each step. Perplexity is not "
+            "measured on the bundled passages that it is trained on. A training that is stopped leaves nothing behind."
         )
     prune_jobs.show(job, lambda outcome: _found(request, outcome))
 
@@ -76,7 +81,8 @@ def _submit(request: PruneRequest) -> None:
     name, control = state["prune_recover_name"].strip(), state["prune_recover_control"]
     folder = note = None
     try:
-        wanted = RecoveryRequest(_passages(), Training(steps=state["prune_recover_steps"]), state["prune_recover_by"])
+        training = Training(steps=state["prune_recover_steps"])
+        wanted = RecoveryRequest(_passages(), training, state["prune_recover_by"], request.scores.seed)
         if name:
             name, folder = destination(name, model_access.roots())
             new_folder(folder)

@@ -9,12 +9,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fnet_core import texts
-from fnet_core.choices import DEFAULT_COMPENSATION, DEFAULT_METHOD, DEFAULT_THRESHOLD, PROTECTED
+from fnet_core.choices import (
+    DEFAULT_COMPENSATION,
+    DEFAULT_METHOD,
+    DEFAULT_THRESHOLD,
+    PROTECTED,
+    PUBLISHED_COMPONENTS,
+    PUBLISHED_THRESHOLD,
+    Form,
+)
 from fnet_core.evaluation.request import Yardstick
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.request import AtlasRequest
+from fnet_core.pruning.published import CHOICES as PUBLISHED
+from fnet_core.pruning.published import published_groups
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
+from fnet_core.pruning.target import Target
 from fnet_core.texts import Passage
 
 PROGRAM = "python -m fnet_core"
@@ -79,28 +90,49 @@ def edit_commands(
     return Commands(lines, tuple(dict.fromkeys((*(made.beyond if gains else ()), *beyond, PLACES))))
 
 
-def prune_commands(model: str, plan: PlanRequest, scores: ScoreRequest, yardstick: Yardstick) -> Commands:
-    """The command that plans a pruning again and measures it; `--out DIR` saves the model."""
-    words = ["--method", plan.method] if plan.method != DEFAULT_METHOD else []
-    words += ["--threshold", f"{plan.threshold:g}"] if plan.ratio is None else ["--ratio", f"{plan.ratio:g}"]
+def prune_commands(
+    model: str,
+    plan: PlanRequest,
+    scores: ScoreRequest,
+    yardstick: Yardstick,
+    target: Target | None = None,
+    form: Form = "auto",
+    out: str | None = None,
+) -> Commands:
+    """The command that plans a pruning again, measures it, and saves the model as `out` in a form if that is given.
+
+    A `target` stands in place of the plan's ratio.
+    """
+    published = plan.method == PUBLISHED["method"] and scores.passages == texts.for_networks()
+    words = ["--published"] if published else ["--method", plan.method] if plan.method != DEFAULT_METHOD else []
+    beyond: tuple[str, ...] = ()
+    if target is not None:
+        words += ["--target", target.written]
+        if target.is_speed:
+            beyond = ("The speed is measured anew, so that another ratio may be found.",)
+    elif plan.ratio is not None:
+        words += ["--ratio", f"{plan.ratio:g}"]
+    elif not published or plan.threshold != PUBLISHED_THRESHOLD:
+        words += ["--threshold", f"{plan.threshold:g}"]
     if plan.ratio is not None and plan.share != PlanRequest.share:
         words += ["--share", plan.share]
-    if plan.compensation != DEFAULT_COMPENSATION:
+    if plan.compensation != (PUBLISHED["compensation"] if published else DEFAULT_COMPENSATION):
         words += ["--compensation", plan.compensation]
     if plan.protected != PROTECTED:
         words += ["--protect", *map(str, plan.protected)]
     words += ["--even"] if plan.even else []
     words += ["--heads"] if plan.heads else []
-    if scores.components != ScoreRequest.components:
+    if scores.components != (PUBLISHED_COMPONENTS if published else ScoreRequest.components):
         words += ["--components", str(scores.components)]
-    if scores.groups != ScoreRequest.groups:
+    if scores.groups != (published_groups(len(scores.passages)) if published else ScoreRequest.groups):
         words += ["--groups", str(scores.groups)]
-    beyond: tuple[str, ...] = ()
-    if scores.passages != texts.bundled("find"):
+    if not published and scores.passages != texts.bundled("find"):
         words += ["--calibration=FILE"]
-        beyond = ("The neurons were scored on a text of your own: save it as a file in place of FILE.",)
+        beyond += ("The neurons were scored on a text of your own: save it as a file in place of FILE.",)
     measured, more = _score_texts(yardstick)
-    line = _line("prune", model, [*words, *_seed(scores.seed), *measured])
+    saved = ["--form", form] if form != "auto" else []
+    saved += [f"--out={out}"] if out is not None else []
+    line = _line("prune", model, [*words, *_seed(scores.seed), *measured, *saved])
     return Commands((line,), tuple(dict.fromkeys((*beyond, *more, PLACES))))
 
 

@@ -47,13 +47,29 @@ def test_a_target_sets_the_ratio_and_the_page_says_which():
     assert "'soon' is no target" in at.error[0].value and at.button(key="find_ratio").disabled
 
 
+def test_a_plain_form_reaches_the_target_too_and_the_command_line_says_all_of_it():
+    sizes = anatomy(get_loaded("tiny"))
+    written = f"{sizes.parameters - 5 * sizes.neuron_parameters_L[1]}params"
+    at = prune_page(f"method:wanda-sp,first:1,last:0,compensation:none,share:target,target:{written}")
+    assert press(at, "find_ratio").state == "done"
+    opened(at, "Save and export")
+    at.selectbox(key="prune_export_form").select("plain")
+    at.text_input(key="prune_folder").set_value("tiny-target")
+    job = press(at, "prune_export")
+    assert job.state == "done", job.error
+    summary = read_recipe(home() / "models" / "tiny-target")["summary"]
+    assert summary["parameters"]["after"] <= sizes.parameters - 5 * sizes.neuron_parameters_L[1]
+    (line,) = [code.value for code in at.code if code.value.startswith("python")]
+    assert f"--target {written}" in line and "--form plain --out=tiny-target" in line and "--ratio" not in line
+
+
 def test_a_wrong_target_in_the_address_is_a_sentence():
     at = prune_page("share:target,target:soon")
     assert "'soon' is no target" in at.error[0].value
 
 
 def test_a_recovery_shows_both_curves_and_saves_what_came_of_it():
-    at = opened(scored(prune_page()), "Recovery")
+    at = opened(scored(prune_page(f"{FREE},seed:3")), "Recovery")
     at.number_input(key="prune_recover_steps").set_value(4)
     at.text_input(key="prune_recover_name").set_value("tiny-recovered")
     at.toggle(key="prune_recover_control").set_value(True)
@@ -67,7 +83,7 @@ def test_a_recovery_shows_both_curves_and_saves_what_came_of_it():
     assert f"from {words.perplexity(found.cut.before.value)} to **{after}** in 4 steps" in said(at)
     assert f"**{words.perplexity(found.control.after.value)}** in 4" in said(at)
     recipe = read_recipe(home() / "models" / "tiny-recovered")
-    assert recipe["recovery"]["after"]["value"] == found.cut.after.value
+    assert recipe["recovery"]["after"]["value"] == found.cut.after.value and recipe["recovery"]["seed"] == 3
     assert at.code[0].value == "tiny-recovered"
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fnet_core import texts
+from fnet_core.choices import PUBLISHED_COMPONENTS
 from fnet_core.cli.main import main, parser
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.interventions.edits import edit_networks
@@ -14,8 +15,10 @@ from fnet_core.interventions.measuring import intervene
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.pruning.published import published_groups, published_plan
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
+from fnet_core.pruning.target import read_target
 from fnet_core.reporting.recipes import Commands, atlas_commands, edit_commands, prune_commands
 
 THRESHOLD = 1.5
@@ -112,6 +115,36 @@ def test_a_pruning_is_read_again(plan):
     assert asked == plan and found.model == "./-odd name"
     assert (found.seed, found.components, found.groups) == (7, 16, 2)
     assert (found.passages, found.definition, found.calibration) == (3, "byte", None)
+
+
+@pytest.mark.parametrize("written", ["450MB", "600tok/s", "ppl<=40"])
+def test_a_target_and_what_is_saved_are_read_again(written):
+    scores, target = ScoreRequest(texts.bundled("find")), read_target(written)
+    yardstick = Yardstick(texts.bundled("score"))
+    made = prune_commands("tiny", PlanRequest(ratio=0.1437), scores, yardstick, target, "plain", "-mine")
+    found = parser().parse_args(words_of(made.lines[0]))
+    assert (found.target, found.ratio, found.form, found.out) == (written, None, "plain", "-mine")
+    assert any("measured anew" in sentence for sentence in made.beyond) is target.is_speed
+    bare = parser().parse_args(words_of(prune_commands("tiny", PlanRequest(ratio=0.2), scores, yardstick).lines[0]))
+    assert (bare.target, bare.form, bare.out, bare.published) == (None, "auto", None, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, {}),
+        ({"threshold": 5.0, "heads": True}, {"threshold": 5.0, "heads": True}),
+        ({"ratio": 0.3, "compensation": "none"}, {"ratio": 0.3, "compensation": "none"}),
+    ],
+)
+def test_the_published_recipe_is_said_by_its_name_and_by_what_differs(changes, said):
+    plan, passages = published_plan(**changes), texts.for_networks()
+    scores = ScoreRequest(passages, plan.heads, 0, PUBLISHED_COMPONENTS, published_groups(len(passages)))
+    (line,) = prune_commands("tiny", plan, scores, Yardstick(texts.bundled("score"))).lines
+    found = vars(parser().parse_args(words_of(line)))
+    assert found["published"] and found["calibration"] is None
+    named = {name for name in ("threshold", "ratio", "compensation", "components", "groups", "method") if found[name]}
+    assert named == said.keys() - {"heads"} and {name: found[name] for name in said} == said
 
 
 def test_a_calibration_of_ones_own_is_a_file():
