@@ -215,7 +215,7 @@ def depth(known: KnownPruning) -> None:
         st.caption(
             f":material/layers: {names}"
             + (
-                "at no share of the parameters measured do whole layers cost less."
+                "as far as is measured, there is no share of the parameters from which on whole layers cost less."
                 if share is None
                 else f"from {100 * share:.0f} % of the parameters on, whole layers cost less than neurons."
             )

@@ -124,7 +124,8 @@ def random_twin(loaded: LoadedModel, pruning: Pruning, request: ScoreRequest, re
     asked = pruning.plan.request
     if asked.ratio is None:
         asked = replace(asked, ratio=pruning.plan.removed_share, threshold=None, share="neurons")
-    plan = plan_for(loaded, replace(asked, method="random", compensation="none"), request, report)
+    method = "layer-random" if asked.of_layers else "random"
+    plan = plan_for(loaded, replace(asked, method=method, compensation="none"), request, report)
     return prepare(loaded, plan, "none", request, report)
 
 

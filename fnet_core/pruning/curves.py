@@ -128,18 +128,19 @@ def width_stops(points: Sequence[CurvePoint], untouched: float, width: str, dept
     """From which share of all parameters on taking whole layers costs less perplexity than taking neurons.
 
     The points of method `depth` are held against the line of the logarithm between those of method `width`, at the same
-    share of parameters removed, the untouched model at 0. None where neurons cost less at all of them, or where no two
-    can be compared.
+    share of parameters removed, the untouched model at 0. None where neurons cost less at the last of them that can be
+    compared, or where none can.
     """
     found = [(1 - p.plan.parameters / p.plan.anatomy.parameters, p) for p in points if p.plan and p.perplexity]
     found = sorted(((share, p) for share, p in found if share > 0), key=lambda pair: pair[0])
     line = [(0.0, untouched), *((share, p.measured.value) for share, p in found if p.method == width)]
     shares, values = (np.array(column) for column in zip(*line, strict=True))
+    start = None
     for share, point in found:
-        of_width = np.exp(np.interp(share, shares, np.log(values)))
-        if point.method == depth and share <= shares[-1] and point.measured.value < of_width:
-            return share
-    return None
+        if point.method == depth and share <= shares[-1]:
+            less = point.measured.value < np.exp(np.interp(share, shares, np.log(values)))
+            start = (share if start is None else start) if less else None
+    return start
 
 
 def ranking(points: Sequence[CurvePoint], position: float) -> list[CurvePoint]:

@@ -60,6 +60,8 @@ def check_plain(loaded: LoadedModel, asked: PlanRequest) -> None:
     remedy = "let it bring code, or choose another model"
     if getattr(loaded.model.config, "fnet_resized", None):
         raise RequestError(f"{loaded.name} brings code of its own already, and so will what is cut of it; {remedy}.")
+    if asked.of_layers:
+        return
     if not family.width_field and not family.router:
         raise RequestError(f"The configuration of a {kind} model has no field for the width of its MLPs; {remedy}.")
     if asked.heads and not family.heads_in_config:
@@ -93,7 +95,8 @@ def leaving(
     """The form in which a pruned model is saved, measured.
 
     By "auto" it is the plain one unless its perplexity is above the other's by more than the paired 95 % interval
-    leaves open, or misses a `target`; otherwise the form asked for, which is plain where `plain_request` asked for it.
+    leaves open, or misses a `target` of size or perplexity; otherwise the form asked for, which is plain where
+    `plain_request` asked for it.
     """
     plan = asked.plan.request
     own = measure_pruning(loaded, asked, yardstick, report)
@@ -106,8 +109,7 @@ def leaving(
         return Leaving(asked, own, code)
     found = measure_pruning(loaded, plain, yardstick, report)
     cost = ratio(found.pruned, own.pruned)
-    misses = target is not None and target.quantity == "perplexity" and not target.met(found.pruned.value)
-    if brings_code(loaded.model, plain) or misses or not _no_worse(cost):
+    if brings_code(loaded.model, plain) or _misses(target, plain, found) or not _no_worse(cost):
         return Leaving(asked, own, True, cost)
     return Leaving(plain, found, False, cost)
 
@@ -115,6 +117,15 @@ def leaving(
 def _plain(loaded: LoadedModel, asked: Pruning, request: ScoreRequest, report: Report) -> Pruning:
     plan = plan_for(loaded, plain_request(asked.plan.request), request, report)
     return prepare(loaded, plan, asked.compensation, request, report)
+
+
+def _misses(target: Target | None, pruning: Pruning, found: PruneResult) -> bool:
+    """Whether a form misses what was to be reached; its speed is that of the other form, whose size it has."""
+    if target is None or target.is_speed:
+        return False
+    parameters = pruning.parameters
+    sizes = {"bytes": pruning.plan.stored_bytes(parameters), "parameters": parameters}
+    return not target.met(sizes.get(target.quantity, found.pruned.value))
 
 
 def _no_worse(cost: Ratio) -> bool:

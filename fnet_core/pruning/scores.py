@@ -183,7 +183,7 @@ def find_scores(
 
 def scarce_text(loaded: LoadedModel, asked: PlanRequest, request: ScoreRequest) -> str:
     """The sentence on too little text where a plan rests on how a layer's inputs vary together; empty otherwise."""
-    if asked.compensation not in LEAST_SQUARES and METHODS[asked.method].signals != "gram":
+    if asked.of_layers or (asked.compensation not in LEAST_SQUARES and METHODS[asked.method].signals != "gram"):
         return ""
     return scarcity(loaded, request.passages, asked.heads)
 

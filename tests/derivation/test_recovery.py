@@ -65,6 +65,10 @@ def test_the_seed_decides_and_a_random_cut_is_trained_alike(schooled, pruning):
     twin = random_twin(schooled, pruning, SCORED)
     assert twin.plan.removed_neurons == pruning.plan.removed_neurons and twin.compensation == "none"
     assert twin.plan.request.method == "random"
+    whole = prepare(
+        schooled, plan_for(schooled, PlanRequest("block-influence", 0.5, protected=(0, 0)), SCORED), "none", SCORED
+    )
+    assert len(random_twin(schooled, whole, SCORED).plan.dropped) == len(whole.plan.dropped) > 0
     control = recover(schooled, twin, wanted(), YARDSTICK)
     assert control.after.value < control.before.value
     first_line, second = told(first, control)

@@ -190,3 +190,5 @@ def test_width_stops_paying_where_layers_cost_less_than_the_line_between_its_poi
     middle = 30 * (90 / 30) ** (2 / 3)
     assert width_stops([*depth, of_width(90.0)], 30.0, "networks", "block-influence") == pytest.approx(share)
     assert middle > 60 and width_stops([*depth, of_width(50.0)], 30.0, "networks", "block-influence") is None
+    early = [point("block-influence", 0.2, 31.0), point("block-influence", 0.4, 70.0), of_width(90.0)]
+    assert width_stops(early, 30.0, "networks", "block-influence") is None

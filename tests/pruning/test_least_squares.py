@@ -130,7 +130,13 @@ def test_text_with_fewer_tokens_than_neurons_is_solved_and_one_passage_is_refuse
 
 @pytest.mark.parametrize(
     ("method", "compensation", "rests"),
-    [("random", "ridge", True), ("random", "blend", True), ("obs", "none", True), ("flap", "bias", False)],
+    [
+        ("random", "ridge", True),
+        ("random", "blend", True),
+        ("obs", "none", True),
+        ("flap", "bias", False),
+        ("layer-random", "ridge", False),
+    ],
 )
 def test_a_singular_gram_matrix_is_told_with_the_text_that_is_enough(method, compensation, rests):
     loaded, asked = loaded_tiny("llama"), PlanRequest(method, 0.2, compensation=compensation)

@@ -148,6 +148,8 @@ def test_the_plain_form_leaves_where_it_is_no_worse_and_its_cost_is_said_where_i
     low = f"ppl<={own.pruned.value * (1 if expected.value > 1 else 0.5)}"
     _, missing = both(schooled, target=read_target(low))
     assert missing.code
+    for left, code in ((twin.parameters, False), (twin.parameters - 1, True)):
+        assert both(schooled, target=read_target(f"{left}params"))[1].code is code
     folder = export(schooled, both(schooled)[1].pruning, tmp_path / "plain")
     assert not (folder / "modeling_fnet.py").exists()
     assert "folded into the kept weights" in (folder / "README.md").read_text()
@@ -158,6 +160,10 @@ def test_layers_that_are_to_stay_whole_forbid_the_plain_form(schooled):
     plan = plan_for(schooled, PlanRequest("wanda-sp", 0.1, protected=(1, 0), compensation="none"), request)
     left = leaving(schooled, prepare(schooled, plan, "none", request), request, YARDSTICK, "auto")
     assert left.code and left.cost is None
+
+
+def test_whole_layers_have_a_plain_form_by_a_threshold_too():
+    check_plain(loaded_tiny("gpt2", tokenizer=tiny_tokenizer()), PlanRequest("layer-random", threshold=0.3))
 
 
 @pytest.mark.parametrize(
