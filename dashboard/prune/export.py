@@ -24,7 +24,11 @@ from fnet_core.pruning.reaching import reach
 from fnet_core.reporting.recipes import prune_commands
 from fnet_core.storage.atomic import new_folder
 
-_FORM_NAMES = {"auto": "Without code where that is no worse", "plain": "Without code", "asked": "As asked"}
+_FORM_NAMES = {
+    "auto": "Without code where that is no worse",
+    "plain": "Without code",
+    "asked": "As asked, with code if needed",
+}
 _FOLDER, _PROBLEM = "prune_folder", "prune_export_problem"
 
 
