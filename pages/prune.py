@@ -58,7 +58,7 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
         controls.amount(found.scores, bool(family_of(loaded.model.config).router))
         waits = state.by_target() and not reaching.draw(request)
         if not waits:
-            chosen(request, found, methods)
+            chosen(loaded, request, found, methods)
         if found.cut:
             st.caption(f"Calibration: {words.plain(found.cut)}")
     with right:
@@ -69,7 +69,7 @@ def measure(loaded: LoadedModel, request: state.PruneRequest) -> None:
         views(request, found.plan, found)
 
 
-def chosen(request: state.PruneRequest, found: KnownPruning, methods: list[str]) -> None:
+def chosen(loaded: LoadedModel, request: state.PruneRequest, found: KnownPruning, methods: list[str]) -> None:
     """The perplexities and what goes, or what is still missing for that."""
     if found.scores is None and not found.problem:
         live.scores_missing(request, methods)
@@ -78,7 +78,7 @@ def chosen(request: state.PruneRequest, found: KnownPruning, methods: list[str])
     else:
         live.draw(request, found)
         plan_view.of_library(found.plan, state.opened())
-        plan_view.what_goes(found.plan)
+        plan_view.what_goes(loaded, found.plan)
 
 
 def views(request: state.PruneRequest, plan: PrunePlan, found: KnownPruning) -> None:

@@ -7,15 +7,17 @@ import streamlit as st
 
 from dashboard import charts, words
 from dashboard.prune.state import Opened
+from fnet_core.models.loading import LoadedModel
 from fnet_core.plotting import pruning
+from fnet_core.pruning.masking import expected_summary
 from fnet_core.pruning.plan import PrunePlan
 from fnet_core.reporting.bundle import PLAN_KIND
 from fnet_core.storage.sealed import sealed
 
 
-def what_goes(plan: PrunePlan) -> None:
+def what_goes(loaded: LoadedModel, plan: PrunePlan) -> None:
     """Parameters, bytes, speed, neurons and heads that stay, each with its change."""
-    summary = plan.summary()
+    summary = expected_summary(loaded, plan)
     sizes = (
         ("Parameters", words.parameters, summary["parameters"], "Weights that stay, tied ones counted once."),
         ("Size", words.size, summary["bytes"], f"Of the weights on disk, in {summary['bytes']['dtype']}."),

@@ -102,7 +102,8 @@ def curves(
     figure.update_xaxes(range=[-1.5, farthest + 2], ticksuffix=" %")
     finish(figure, "Perplexity by ratio", f"removed, of all {of_what}", _quantity(points), height=CURVES_HEIGHT)
     figure.update_yaxes(showgrid=True)
-    return figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 92})
+    figure.update_layout(title={"y": 1.0, "yref": "container", "yanchor": "top", "pad": {"t": 8}})  # above three rows
+    return figure.update_layout(showlegend=True, legend=_LEGEND, margin={"t": 104})
 
 
 def _quantity(points: Sequence[CurvePoint]) -> str:

@@ -53,10 +53,7 @@ class Pruning:
 
     def summary(self) -> dict[str, Any]:
         """The plan's summary with added biases counted."""
-        summary = self.plan.summary()
-        summary["parameters"]["after"] = self.parameters
-        summary["bytes"]["after"] = self.plan.stored_bytes(self.parameters)
-        return summary | {"compensation": self.compensation}
+        return _with_biases(self.plan, self.bias_parameters) | {"compensation": self.compensation}
 
 
 COMPENSATION_VERSION = 1
@@ -136,6 +133,18 @@ def added_biases(loaded: LoadedModel, plan: PrunePlan, compensation: Compensatio
         for projections, keeps in zip(_outputs(loaded), (plan.keep_mlp, plan.keep_heads), strict=True)
         for projection, keep in zip(projections, keeps, strict=bool(projections))
     )
+
+
+def expected_summary(loaded: LoadedModel, plan: PrunePlan) -> dict[str, Any]:
+    """The plan's summary with the biases that its compensation will add."""
+    return _with_biases(plan, added_biases(loaded, plan, plan.request.compensation))
+
+
+def _with_biases(plan: PrunePlan, biases: int) -> dict[str, Any]:
+    summary = plan.summary()
+    parameters = plan.parameters + biases
+    summary["parameters"]["after"], summary["bytes"]["after"] = parameters, plan.stored_bytes(parameters)
+    return summary
 
 
 def _outputs(loaded: LoadedModel) -> tuple[list[Projection], list[Projection]]:

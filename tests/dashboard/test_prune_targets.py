@@ -2,7 +2,7 @@
 
 import pytest
 from support.pages import said
-from support.prune_page import FREE, expected, metrics, press, prune_page, request, run, scored, settled
+from support.prune_page import BARE, FREE, expected, metrics, press, prune_page, request, run, scored, settled
 
 from dashboard import words
 from fnet_core import texts
@@ -45,6 +45,13 @@ def test_a_target_sets_the_ratio_and_the_page_says_which():
     at.text_input(key="prune_target").set_value("soon")
     run(at)
     assert "'soon' is no target" in at.error[0].value and at.button(key="find_ratio").disabled
+
+
+def test_the_size_on_the_page_is_the_one_that_the_target_was_met_with():
+    written = f"{round(0.9 * anatomy(get_loaded('tiny')).parameters)}params"
+    at = prune_page(f"{BARE},compensation:bias,share:target,target:{written}")
+    found = press(at, "find_ratio").result.value
+    assert metrics(at)["Parameters"] == words.parameters(int(found.value)) and found.value > found.plan.parameters
 
 
 def test_a_plain_form_reaches_the_target_too_and_the_command_line_says_all_of_it():
