@@ -17,7 +17,7 @@ from fnet_core.pruning.measuring import PruneResult
 from fnet_core.pruning.methods import METHODS
 
 _WINDOWS_FOR_INTERVAL = 3
-_STATUS_HEIGHT = 88
+_STATUS_HEIGHT = 112
 
 
 def scores_missing(request: PruneRequest, methods: list[str]) -> None:
