@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from fnet_core.checks import check_range
-from fnet_core.errors import RequestError
+from fnet_core.errors import RequestError, ran_out_of_memory
 
 if TYPE_CHECKING:
     from fnet_core.models.loading import LoadedModel
@@ -75,6 +75,8 @@ def task_scores(loaded: "LoadedModel", tasks: Sequence[str], items: int, folder:
             log_samples=False,
         )
     except Exception as error:  # the harness and the hub raise anything
+        if ran_out_of_memory(error):
+            raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise RequestError(
             f"lm-evaluation-harness could not run {', '.join(tasks)} ({reason[:160]}); check the names and the "

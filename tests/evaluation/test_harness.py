@@ -1,10 +1,13 @@
 """Tasks of lm-evaluation-harness: its scores with their intervals, and a sentence where it is not installed."""
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import pytest
 
 from fnet_core.errors import RequestError
 from fnet_core.evaluation import harness
-from fnet_core.evaluation.harness import check_harness, check_items, scores_of
+from fnet_core.evaluation.harness import check_harness, check_items, scores_of, task_scores
 
 
 def test_without_the_harness_a_sentence_says_how_to_install_it(monkeypatch):
@@ -19,6 +22,28 @@ def test_no_task_and_no_item_are_refused(monkeypatch):
         check_harness([""])
     with pytest.raises(RequestError, match="0 items of each task are out of range"):
         check_items(0)
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [(MemoryError(), MemoryError), (KeyError("nothing"), RequestError)],
+)
+def test_memory_that_runs_out_is_no_fault_of_the_connection(monkeypatch, raised, told):
+    def fail(*given, **choices):
+        raise raised
+
+    anything = SimpleNamespace(model=None, tokenizer=None, max_tokens=8)
+    for name, parts in {
+        "lm_eval": {"simple_evaluate": fail},
+        "lm_eval.models": {},
+        "lm_eval.models.huggingface": {"HFLM": dict},
+        "lm_eval.tasks": {"TaskManager": dict},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(parts)
+        monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(told):
+        task_scores(anything, ["piqa"], 1)  # type: ignore[arg-type]
 
 
 def test_every_metric_has_its_interval_where_there_is_an_error():
