@@ -1,9 +1,11 @@
 """The cells of the pruning table: one model cut by one method with one compensation, measured and kept as JSON.
 
-Cells of one model and calibration text share its scores, factors and Gram matrices, which are kept beside them.
+What was measured stands in `benchmarks/measured/prune_table`, since it takes hours. Cells of one model and calibration
+text share its scores, factors and Gram matrices, which are in the cache folder while they are needed.
 """
 
 import copy
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,14 +57,20 @@ CONTENDERS = (
     ("wanda-sp", "blend"),
 )
 WINDOW, WINDOWS = 512, 60
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+"""Number types that a cut model can be read in; it is cut in float32 in either case."""
+MEASURED = Path(__file__).parent / "measured" / "prune_table"
+"""Where cells are kept."""
 KEEP_SCATTERS = 20_000
 """Tokens of calibration text from which its Gram matrices are kept on disk until all cells are measured."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: which model was cut how, on which calibration text."""
+    """One measurement: which model was cut how, on which calibration text, and what was read."""
 
+    study: str
+    """See `study_of`."""
     model: str
     size: str
     draw: int
@@ -74,7 +82,12 @@ class Cell:
     def path(self) -> Path:
         """Where it is kept."""
         name = f"{self.method}-{self.compensation}-{round(100 * self.ratio)}.json"
-        return home() / "prune-table" / self.model / f"{self.size}-{self.draw}" / name
+        return MEASURED / self.study / self.model / f"{self.size}-{self.draw}" / name
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number type that the model is read in."""
+        return DTYPES[self.study.rpartition("-")[2]]
 
     def read(self) -> dict[str, Any] | None:
         """What was measured, if it was, by the methods as they are now."""
@@ -91,16 +104,21 @@ class Cell:
         temporary.replace(self.path)
 
 
+def study_of(text: str, dtype: str = "bfloat16") -> str:
+    """What tells apart cells that cannot be compared: the digest of the text that is read, and the number type."""
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:12]}-{dtype}"
+
+
 def versions() -> list[int]:
     """What a cell's number rests on beside its inputs."""
     return [masking.COMPENSATION_VERSION, least_squares.VERSION, blending.VERSION, scores.METHOD_VERSION]
 
 
-def cells(names: Sequence[str], sizes: Sequence[str], draws: int, ratios: Sequence[float]) -> list[Cell]:
+def cells(study: str, names: Sequence[str], sizes: Sequence[str], draws: int, ratios: Sequence[float]) -> list[Cell]:
     """All cells, the most telling first; of draws after the first the contenders alone."""
     rest = [pair for pair in product(SELECTIONS, STAND_INS) if pair not in CONTENDERS]
     return [
-        Cell(model, size, draw, ratio, *pair)
+        Cell(study, model, size, draw, ratio, *pair)
         for draw in range(draws)
         for size in sizes
         for model in names
@@ -256,23 +274,25 @@ def _read(path: Path, layers: Sequence[int]) -> dict[int, BlockScatter]:
 @torch.no_grad()
 def losses(loaded: LoadedModel, windows: Sequence[Window]) -> list[float]:
     """Summed negative log-likelihood of each window, nats."""
-    return [float(window_log_likelihoods(loaded, [window])[0].double().sum()) for window in windows]
+    return [round(float(window_log_likelihoods(loaded, [window])[0].double().sum()), 4) for window in windows]
 
 
 def measure(text: str, missing: Sequence[Cell]) -> None:
-    """Measure cells in their order, those of one model and calibration text together."""
-    groups = dict.fromkeys((cell.model, cell.size, cell.draw) for cell in missing)
-    for model, size, draw in groups:
+    """Measure cells of one study in their order, those of one model and calibration text together."""
+    groups = dict.fromkeys((cell.study, cell.model, cell.size, cell.draw) for cell in missing)
+    for study, model, size, draw in groups:
         loaded = models.get_loaded(model, accept_licence=True)
         windows = first_windows(loaded, text)
-        untouched = untouched_cell(model)
+        untouched = untouched_cell(study, model)
         if untouched.read() is None:
-            untouched.write({"nll": losses(loaded, windows), "units": [w.scored for w in windows]})
+            own = replace(loaded, model=copy.deepcopy(loaded.model).to(untouched.dtype))
+            untouched.write({"nll": losses(own, windows), "units": [w.scored for w in windows]})
+            del own
         passages = calibration_passages(loaded, text, size, draw)
-        folder = Cell(model, size, draw, 0.0, "", "").path.parent
+        folder = home() / "prune-table" / study / model / f"{size}-{draw}"
         calibrated = Calibrated(loaded, passages, draw, folder)
         for cell in missing:
-            if (cell.model, cell.size, cell.draw) != (model, size, draw):
+            if (cell.study, cell.model, cell.size, cell.draw) != (study, model, size, draw):
                 continue
             asked, found = PlanRequest(cell.method, cell.ratio), calibrated.scores(cell.method)
             try:
@@ -287,6 +307,7 @@ def measure(text: str, missing: Sequence[Cell]) -> None:
             seconds = process_time() - began
             smaller = copy.deepcopy(loaded.model)
             cut(smaller, pruning)
+            smaller.to(cell.dtype)
             nll, units = losses(replace(loaded, model=smaller), windows), [w.scored for w in windows]
             del smaller
             cell.write(
@@ -307,9 +328,9 @@ def first_windows(loaded: LoadedModel, text: str) -> list[Window]:
     return windows[:WINDOWS]
 
 
-def untouched_cell(model: str) -> Cell:
+def untouched_cell(study: str, model: str) -> Cell:
     """Where the perplexity of the model as it is stands."""
-    return Cell(model, "untouched", 0, 0.0, "none", "none")
+    return Cell(study, model, "untouched", 0, 0.0, "none", "none")
 
 
 def result(*draws: Cell) -> PerplexityResult | None:
@@ -331,5 +352,5 @@ def result(*draws: Cell) -> PerplexityResult | None:
         total_windows=len(nll_W),
         token_nll=(),
         token_offsets=(),
-        dtype="float32",
+        dtype=str(draws[0].dtype).removeprefix("torch."),
     )

@@ -1,12 +1,14 @@
 """Perplexity by pruning method, compensation, ratio and calibration size on text that nothing was chosen on.
 
     python -m benchmarks.prune_table [MODEL ...] --text wiki.test.raw [--measure] [--sizes small large] [--draws 3]
+                                     [--contenders] [--dtype bfloat16|float32]
 
-`--measure` measures what is missing, the most telling first, and keeps each cell as JSON below the cache folder, so
-that it can be stopped and goes on; without it what is there is printed, and a gap where nothing is. The first 60
-windows of 512 tokens are read. A draw of small calibration text is so many bundled passages, of large one articles from
-the text's end; draws share none. Every cell is the model cut and folded, as it would be saved. Intervals are paired
-over windows, the draws averaged; times are processor seconds.
+`--measure` measures what is missing, the most telling first, and keeps each cell as JSON in `benchmarks/measured`, so
+that it can be stopped and goes on; without it what is there is printed, and a gap where nothing is. `--contenders`
+leaves out what is of the first draw alone. The first 60 windows of 512 tokens are read, in bfloat16, which takes half
+the time of float32 where the processor multiplies it (`--dtype float32`). A draw of small calibration text is so many
+bundled passages, of large one articles from the text's end; draws share none. Every cell is the model cut and folded,
+as it would be saved. Intervals are paired over windows, the draws averaged; times are processor seconds.
 """
 
 import argparse
@@ -16,6 +18,8 @@ from itertools import product
 
 from benchmarks.prune_cells import (
     BASELINES,
+    CONTENDERS,
+    DTYPES,
     SELECTIONS,
     STAND_INS,
     TOKENS,
@@ -23,6 +27,7 @@ from benchmarks.prune_cells import (
     cells,
     measure,
     result,
+    study_of,
     untouched_cell,
 )
 from fnet_core import texts
@@ -41,8 +46,8 @@ def _value(found: PerplexityResult | None) -> float:
 class Row:
     """One method with one compensation at one ratio, over the draws that were measured."""
 
-    def __init__(self, model: str, size: str, draws: int, ratio: float, pair: tuple[str, str]) -> None:
-        every = [Cell(model, size, draw, ratio, *pair) for draw in range(draws)]
+    def __init__(self, study: str, model: str, size: str, draws: int, ratio: float, pair: tuple[str, str]) -> None:
+        every = [Cell(study, model, size, draw, ratio, *pair) for draw in range(draws)]
         self.pair, self.draws = pair, [cell for cell in every if cell.read() is not None]
 
     @property
@@ -72,13 +77,13 @@ class Row:
         return f"{shown} ({self.over(reference)})"
 
 
-def lines(model: str, size: str, draws: int, ratios: Sequence[float]) -> Iterator[str]:
+def lines(study: str, model: str, size: str, draws: int, ratios: Sequence[float]) -> Iterator[str]:
     """The table of one model and size of calibration text, and what is to be met against what networks give."""
     pairs = list(product(SELECTIONS, STAND_INS))
-    rows = {(ratio, pair): Row(model, size, draws, ratio, pair) for ratio in ratios for pair in pairs}
+    rows = {(ratio, pair): Row(study, model, size, draws, ratio, pair) for ratio in ratios for pair in pairs}
     if not any(row.draws for row in rows.values()):
         return
-    untouched = result(untouched_cell(model))
+    untouched = result(untouched_cell(study, model))
     measured = [cell for row in rows.values() for cell in row.draws]
     read = sorted({found["calibration_tokens"] for cell in measured if (found := cell.read())})
     most = max(len(row.draws) for row in rows.values())
@@ -133,13 +138,17 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", choices=TOKENS, default=list(TOKENS))
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS)
+    parser.add_argument("--contenders", action="store_true", help="measure these alone")
+    parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="what a cut model is read in")
     options = parser.parse_args()
     (whole,) = texts.whole_file(options.text)
+    study = study_of(whole.text, options.dtype)
     if options.measure:
-        asked = cells(options.models, options.sizes, options.draws, options.ratios)
-        measure(whole.text, [cell for cell in asked if cell.read() is None])
+        asked = cells(study, options.models, options.sizes, options.draws, options.ratios)
+        wanted = [c for c in asked if not options.contenders or (c.method, c.compensation) in CONTENDERS]
+        measure(whole.text, [cell for cell in wanted if cell.read() is None])
     for model, size in product(options.models, options.sizes):
-        for line in lines(model, size, options.draws, sorted(options.ratios)):
+        for line in lines(study, model, size, options.draws, sorted(options.ratios)):
             print(line)
 
 
