@@ -33,9 +33,10 @@ def passages(source: Texts = "find") -> tuple[Passage, ...]:
 
     Raises RequestError for an empty text, a file that is not text, and no text at all.
 
-    >>> len(passages("score")), passages("It rained all day.")[0].text
+    >>> import fnet_core as fn
+    >>> len(fn.passages("score")), fn.passages("It rained all day.")[0].text
     (24, 'It rained all day.')
-    >>> [passage.name for passage in passages(["One text.", "Another text."])]
+    >>> [passage.name for passage in fn.passages(["One text.", "Another text."])]
     ['text 1', 'text 2']
     """
     if isinstance(source, Passage):

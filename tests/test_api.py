@@ -13,7 +13,6 @@ from support.fingerprints import hand_fingerprint, mixed, waves
 from support.loading import loaded_tiny
 
 import fnet_core as fn
-from fnet_core import api
 from fnet_core.capability.keeping import Preservation
 from fnet_core.capability.lesions import LesionMatrix
 from fnet_core.capability.profiles import Profile
@@ -62,7 +61,7 @@ def test_every_function_has_an_example_that_runs(name, one_store, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     if name != "passages":
         few_passages(monkeypatch)
-    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(fn, name), name, globs=vars(api).copy())
+    (found,) = doctest.DocTestFinder(recurse=False).find(getattr(fn, name), name, globs={})
     assert found.examples
     assert doctest.DocTestRunner().run(found).failed == 0
 

@@ -1,0 +1,1 @@
+"""What `import fnet_core as fn` offers, a module per kind of question."""
