@@ -25,3 +25,10 @@ def check_choice(value: object, known: Iterable[str], what: str) -> None:
 def check_seed(seed: int) -> None:
     """RequestError unless the seed is between 0 and 2^63 - 1."""
     check_range(seed, 0, 2**63, f"The seed {seed} is", "choose 0 to 2^63 - 1", "[)")
+
+
+def position(number: int, count: int, whose: str, what: str) -> int:
+    """`number` counted from the start, a negative one from the end; IndexError says which there are."""
+    if not -count <= number < count:
+        raise IndexError(f"There is no {what} {number}; {whose} has 0 to {count - 1}.")
+    return range(count)[number]

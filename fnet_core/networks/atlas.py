@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fnet_core.checks import position
 from fnet_core.choices import DEFAULT_THRESHOLD, Scope, Site
 from fnet_core.drawing import Described, drawn
 from fnet_core.errors import RequestError
@@ -292,7 +293,7 @@ class Atlas(Described):
         >>> bool(atlas.plot_time_course(0, passage=1).data)
         True
         """
-        passage = _existing(passage, len(self.passages), "passage")
+        passage = position(passage, len(self.passages), "this atlas", "passage")
         return drawn("networks.time_course", self, self._existing(network), passage)
 
     def plot_scan(self, threshold: float = DEFAULT_THRESHOLD, network: int | None = None) -> Any:
@@ -318,7 +319,7 @@ class Atlas(Described):
         return drawn("networks.parcellation", self, threshold)
 
     def _existing(self, network: int) -> int:
-        return _existing(network, len(self), "network")
+        return position(network, len(self), "this atlas", "network")
 
     def _description(self) -> tuple[str, dict[str, object]]:
         return f"Atlas of {self.model_name} at site {self.site}", telling.facts_of(self)
@@ -379,13 +380,6 @@ class Atlas(Described):
             peak_memory_bytes=header["peak_memory_bytes"],
             annotations=people.from_json(header.get("annotations", {})),
         )
-
-
-def _existing(number: int, count: int, what: str) -> int:
-    """`number` counted from the start, a negative one from the end; IndexError says which there are."""
-    if not -count <= number < count:
-        raise IndexError(f"There is no {what} {number}; this atlas has 0 to {count - 1}.")
-    return range(count)[number]
 
 
 SHARES_SUM = 1.001

@@ -13,7 +13,8 @@ from sklearn.linear_model import LinearRegression
 from support.fingerprints import LENGTHS, hand_fingerprint, hand_reference, mixed, waves, with_neurons
 
 from fnet_core.errors import RequestError
-from fnet_core.lineage.comparison import compare, match, passage_interval
+from fnet_core.lineage.comparison import compare
+from fnet_core.lineage.matching import match, passage_interval
 from fnet_core.lineage.surface import surface_directions
 from fnet_core.lineage.verdict import REFERENCE_FILE
 
