@@ -1,12 +1,14 @@
 """How long a person waits in the browser: median and 95th percentile of each move, in milliseconds.
 
-    python -m benchmarks.page_latency [MODEL] [--times 25] [--no-prune] [--moves NAME ...]
+    python -m benchmarks.page_latency [MODEL] [--atlas KEY] [--times 25] [--no-prune] [--moves NAME ...]
 
 The dashboard is started on a free port and driven in Chromium, on the model's atlas of the bundled passages (found
 first if the store lacks it). A move's time runs from the key press or click in the browser until what it must change is
-there and Streamlit has ended its run. Moves: the threshold by a step, the next network, a row of the scan's, a tab, a
-sentence that was typed until it is painted (the model being loaded), a page, and a pruning ratio that was measured
-before (`--no-prune` leaves it out: its two ratios are measured first, which takes minutes on an empty store).
+there and Streamlit has ended its run. Moves: the threshold by a step, the next network, an arrow key in the scan, a
+tab, a sentence that was typed until it is painted (the model being loaded), a page, and a pruning ratio that was
+measured before (`--no-prune` leaves it out: its two ratios are measured first, which takes minutes on an empty store).
+An arrow key in the scan has two times: until the scan's picture has changed and it names the network, and until the
+whole page has followed.
 """
 
 import argparse
@@ -59,6 +61,28 @@ _WATCH = """
 """
 
 
+_LIT = """
+async (canvas, most) => {
+  const pen = canvas.getContext('2d')
+  const name = canvas.getRootNode().querySelector('.name')
+  const seen = () => pen.getImageData(0, 0, canvas.width, canvas.height).data
+    .reduce((sum, value) => (31 * sum + value) | 0, 7)
+  const before = { picture: seen(), name: name.textContent }
+  window.fnetLit = new Promise((resolve, reject) => {
+    const look = () => {
+      const now = performance.now()
+      if (window.fnetStart && name.textContent !== before.name && seen() !== before.picture)
+        requestAnimationFrame(() => resolve(performance.now() - window.fnetStart))
+      else if (window.fnetStart && now - window.fnetStart > most) reject(new Error('the scan did not change'))
+      else requestAnimationFrame(look)
+    }
+    look()
+  })
+}
+"""
+"""Begins to watch the scan: `fnetLit` is the time of the frame after the one in which picture and name have changed."""
+
+
 def timed_move(page: Page, act: Callable[[], object], selector: str, wanted: str) -> float:
     """Milliseconds from the input of `act` until an element says what is wanted and no script runs."""
     page.evaluate("() => { window.fnetStart = null }")
@@ -104,17 +128,20 @@ def networks(page: Page, times: int) -> list[float]:
     return found
 
 
-def scan_picks(page: Page, times: int) -> list[float]:
-    """The scan's arrow keys."""
+def scan_picks(page: Page, times: int) -> dict[str, list[float]]:
+    """The scan's arrow keys: until the scan has followed, and until the whole page has."""
     scan = page.get_by_role("slider", name="Scan")
-    found = []
+    found: dict[str, list[float]] = {"network in the scan: lit and named": [], "network in the scan: whole page": []}
+    lit, followed = found.values()
     for step in range(times):
         before = scan.get_attribute("aria-valuenow")
         scan.focus()
+        scan.evaluate(_LIT, 60_000)
         key = "ArrowRight" if step % 20 < 10 else "ArrowLeft"
-        found.append(
+        followed.append(
             timed_move(page, lambda key=key: page.keyboard.press(key), _HEADING, rf"^Network (?!{before}$)\d+$")
         )
+        lit.append(page.evaluate("() => window.fnetLit"))
         page.wait_for_timeout(100)
     return found
 
@@ -245,10 +272,11 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="smollm2-135m")
     parser.add_argument("--times", type=int, default=25)
     parser.add_argument("--no-prune", action="store_true")
+    parser.add_argument("--atlas", help="the atlas under this key, such as `example`, instead of the model's own")
     parser.add_argument("--moves", nargs="+", help='these alone, such as "typed sentence"')
     options = parser.parse_args()
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    key = find_atlas(AtlasRequest(options.model, texts.for_networks())).path.stem
+    key = options.atlas or find_atlas(AtlasRequest(options.model, texts.for_networks())).path.stem
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     found: dict[str, list[float]] = {}
     with dashboard() as address, sync_playwright() as playwright:
@@ -280,7 +308,8 @@ def main() -> None:
             if name == "page":
                 page.goto(f"{address}/networks?" + urlencode({"model": options.model, "atlas": key}))
                 settled(page)
-            found[name] = move(page, options.times)
+            made = move(page, options.times)
+            found |= made if isinstance(made, dict) else {name: made}
             settled(page)
         if not options.no_prune:
             prune_measured(page, address, options.model)

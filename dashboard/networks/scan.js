@@ -1,6 +1,8 @@
 // The scan on a canvas: territories of every layer, depth upward; hover tells, a click or an arrow key selects.
 const MARGIN = { left: 44, right: 10, top: 8, bottom: 40 }
-const HELD_MS = 250  // an arrow key pressed again within this is held down: the page follows when it rests
+const HELD_MS = 250  // an arrow key that is held down: the page follows once it rests so long
+const LOST_MS = 3000  // so long the page's answer is awaited before it is asked again
+const IDLE_MS = 1000  // so long after the last run of the page every neuron is fetched
 const CORE = 0.95, RIM = 0.22, GREY = "128,136,144"
 const scans = new WeakMap()
 
@@ -8,44 +10,44 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const find = name => parentElement.querySelector(name)
   let scan = scans.get(parentElement)
   if (!scan) {
-    scan = { hovered: null, alone: false, timer: 0, stepped: 0 }
+    scan = { hovered: null, alone: false, asked: null, wanted: null, timer: 0 }
     scans.set(parentElement, scan)
     scan.observer = new ResizeObserver(() => draw(scan))
     scan.observer.observe(find(".scan"))
   }
-  if (scan.data && scan.data.selected !== data.selected) scan.alone = true
+  if (scan.data && scan.data.selected !== data.selected) {
+    scan.alone = true
+    if (data.selected !== scan.asked) scan.wanted = null  // it was selected elsewhere
+    scan.asked = null
+  }
   const canvas = find("canvas")
+  if (data.layer !== scan.fetched) scan.neurons = scan.z = scan.fetched = null
   Object.assign(scan, {
     canvas, data,
-    pending: data.selected,
+    pending: scan.wanted ?? scan.asked ?? data.selected,
     tip: find(".tip"),
-    neurons: data.layer && data.layer === scan.fetched ? scan.neurons : layersOf(data.neurons, Int32Array, data.widths),
-    z: data.layer && data.layer === scan.fetched ? scan.z : layersOf(data.z, Float32Array, data.widths),
+    name: find(".name"),
     choose: network => setTriggerValue("network", network),
     buttons: { all: find(".all"), one: find(".one") },
   })
-  scan.buttons.one.textContent = `Network ${data.selected} alone`
   scan.buttons.all.onclick = () => show(scan, false)
   scan.buttons.one.onclick = () => show(scan, true)
   canvas.onmousemove = event => point(scan, event)
   canvas.onmouseleave = () => leave(scan)
   canvas.onclick = event => {
     const at = under(scan, event)
-    if (at) select(scan, at.run[0], 0)
+    if (at) select(scan, at.run[0], false)
   }
   canvas.onkeydown = event => step(scan, event)
   show(scan, scan.alone)
+  if (!scan.timer) ask(scan)
+  clearTimeout(scan.idle)
+  if (data.soon) scan.idle = setTimeout(fetchLayer, IDLE_MS, scan)
   return () => {
     scan.observer.disconnect()
-    clearTimeout(scan.timer)
+    for (const timer of [scan.timer, scan.idle, scan.lost]) clearTimeout(timer)
     scans.delete(parentElement)
   }
-}
-
-function layersOf(text, Kind, widths) {
-  if (!text) return null
-  const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0))
-  return parted(new Kind(bytes.buffer), widths)
 }
 
 function parted(all, widths) {
@@ -53,7 +55,7 @@ function parted(all, widths) {
   return widths.map(width => all.subarray(start, (start += width)))
 }
 
-// Every neuron of a large model is fetched when somebody points for the first time.
+// Every neuron's number and z-value: fetched when the page rests, or when somebody points for the first time.
 async function fetchLayer(scan) {
   const { layer, widths } = scan.data
   if (!layer || scan.fetched === layer || scan.fetching === layer) return
@@ -65,6 +67,7 @@ async function fetchLayer(scan) {
   scan.neurons = parted(new Int32Array(buffer, 0, count), widths)
   scan.z = parted(new Int16Array(buffer, 4 * count, count), widths)
   scan.fetched = layer
+  if (!scan.tip.hidden) point(scan, scan.pointed)
 }
 
 function show(scan, alone) {
@@ -79,16 +82,38 @@ function describe(scan) {
   const { canvas, data, pending } = scan
   canvas.setAttribute("aria-valuemax", data.networks - 1)
   canvas.setAttribute("aria-valuenow", pending)
-  canvas.setAttribute("aria-valuetext", `Network ${pending}: ${data.labels[pending] ?? ""}`)
+  const name = `Network ${pending}: ${data.labels[pending] ?? ""}`
+  canvas.setAttribute("aria-valuetext", name)
+  scan.name.textContent = scan.name.title = name
+  scan.name.style.borderColor = `rgb(${data.colours[pending]})`
+  scan.buttons.one.textContent = `Network ${pending} alone`
 }
 
-function select(scan, network, wait) {
-  scan.pending = network
-  scan.alone = true
-  describe(scan)
+// The scan lights and names a network at once; the page follows, one network at a time.
+function select(scan, network, held) {
+  scan.pending = scan.wanted = network
   clearTimeout(scan.timer)
-  scan.timer = setTimeout(() => scan.choose(network), wait)
-  draw(scan)
+  scan.timer = 0
+  show(scan, true)
+  if (held) scan.timer = setTimeout(() => { scan.timer = 0; ask(scan) }, HELD_MS)
+  else ask(scan)
+}
+
+function ask(scan) {
+  if (scan.asked !== null || scan.wanted === null) return
+  const network = scan.wanted
+  scan.wanted = null
+  if (network === scan.data.selected) return
+  scan.asked = network
+  scan.choose(network)
+  clearTimeout(scan.lost)
+  scan.lost = setTimeout(() => {
+    if (scan.asked === null) return
+    scan.asked = null
+    scan.pending = scan.wanted ?? scan.data.selected
+    show(scan, scan.alone)
+    ask(scan)
+  }, LOST_MS)
 }
 
 function step(scan, event) {
@@ -97,9 +122,7 @@ function step(scan, event) {
   event.preventDefault()
   const { order } = scan.data
   const to = order[(order.indexOf(scan.pending) + by + order.length) % order.length]
-  const held = event.timeStamp - scan.stepped < HELD_MS
-  scan.stepped = event.timeStamp
-  select(scan, to, held ? HELD_MS : 0)
+  select(scan, to, event.repeat)
 }
 
 function frame(scan) {
@@ -189,11 +212,11 @@ function point(scan, event) {
   const at = under(scan, event)
   scan.canvas.style.cursor = at ? "pointer" : "default"
   if (!at) return leave(scan)
+  scan.pointed = { offsetX: event.offsetX, offsetY: event.offsetY }
   fetchLayer(scan)
   const [network, core] = at.run
   const layer = scan.neurons ? ` · neuron ${scan.neurons[at.layer][at.place].toLocaleString("en")}` : ""
-  const value = scan.z ? scan.z[at.layer][at.place] / (scan.z[at.layer] instanceof Int16Array ? 100 : 1) : 0
-  const z = scan.z ? ` · z = ${value.toFixed(1)}` : ""
+  const z = scan.z ? ` · z = ${(scan.z[at.layer][at.place] / 100).toFixed(1)}` : ""
   scan.tip.querySelector("b").textContent = `Network ${network}: ${scan.data.labels[network]}`
   scan.tip.querySelector("span").textContent =
     `layer ${at.layer}${layer}${z}` + (at.core ? "" : " (below the threshold)")

@@ -1,11 +1,11 @@
 """The scan on the page: a canvas of territories that tells at a point and selects at a click or an arrow key.
 
 Plotly gives no click on a heat map and takes seconds to paint one neuron by neuron; runs of neurons on a canvas are
-painted in one frame, and the page sends one number for each neuron.
+painted in one frame. Every neuron's number and z-value, which only pointing needs, come as a file of their own: what is
+sent with a run of the page is sent with every run, and the browser reads all of it again.
 """
 
-from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from fnet_core.plotting.style import channels
 
 KEY = "scan"
 MOST_NEURONS = 400_000
-"""Up to so many neurons the page gets each one's number and z-value at once; of larger models once a person points."""
+"""Up to so many neurons the browser fetches each one's number and z-value once it is idle; of larger models, once a
+person points."""
 
 _HERE = Path(__file__).parent
 _HTML = """
 <div class="scan">
-  <div class="head"><strong>Scan</strong>
+  <div class="head"><strong>Scan</strong><span class="name" aria-hidden="true"></span>
     <button type="button" class="all" title="Every network in its colour">All networks</button>
     <button type="button" class="one" title="The selected network alone; the others step back to grey"></button>
   </div>
@@ -77,29 +78,25 @@ def _ordered(key: str, threshold: float) -> Territories:
 def _sent(key: str, threshold: float) -> dict[str, Any]:
     """What the canvas needs that does not depend on the selected network."""
     atlas, ordered = atlases.load(key), _ordered(key, threshold)
-    each = sum(atlas.widths_L) <= MOST_NEURONS
     return {
         "widths": list(atlas.widths_L),
         "networks": len(atlas),
         "colours": [",".join(map(str, channels(colour_of(atlas, network)))) for network in range(len(atlas))],
         "runs": [[[run.network, run.core, run.rim] for run in runs] for runs in ordered.runs],
         "order": _order(ordered),
-        "neurons": _packed(ordered.neurons, np.int32) if each else None,
-        "z": _packed(ordered.z, np.float32) if each else None,
+        "soon": sum(atlas.widths_L) <= MOST_NEURONS,
     }
 
 
-def _layer(key: str, threshold: float) -> dict[str, str | None]:
-    """Where the page of a large model finds every neuron's number and z-value; it is registered at every run."""
-    if sum(atlases.load(key).widths_L) <= MOST_NEURONS:
-        return {"layer": None}
+def _layer(key: str, threshold: float) -> dict[str, str]:
+    """Where the page finds every neuron's number and z-value; it is registered at every run."""
     files = runtime.get_instance().media_file_mgr
     address = files.add(_every_neuron(key, threshold), "application/octet-stream", f"{KEY}.{key}.{threshold}")
     base = st.get_option("server.baseUrlPath").strip("/")
     return {"layer": f"/{base}{address}" if base else address}
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False)
 def _every_neuron(key: str, threshold: float) -> bytes:
     """All layers' neurons in the order of the scan, int32, and behind them their z-values in hundredths, int16."""
     ordered = _ordered(key, threshold)
@@ -118,7 +115,3 @@ def _selected(atlas: Atlas, ordered: Territories, network: int) -> dict[str, Any
 def _order(ordered: Territories) -> list[int]:
     """Networks as they stand from left to right, each once, then upward; those without a neuron last."""
     return list(dict.fromkeys(run.network for runs in ordered.runs for run in runs))
-
-
-def _packed(rows: Sequence[np.ndarray], kind: type[np.number]) -> str:
-    return b64encode(np.concatenate(rows).astype(kind).tobytes()).decode()

@@ -11,6 +11,7 @@ from dashboard.networks import (
     capabilities,
     connections,
     contexts,
+    course,
     elsewhere,
     halves,
     neurons,
@@ -80,11 +81,7 @@ def in_text(atlas: Atlas, network: int, threshold: float) -> None:
     at = _passage_picker(atlas, network)
     course_T = atlas.courses[at][:, network] / atlas.course_scale(network)
     own_text.coloured(atlas, atlas.passages[at].text, atlas.offsets[at], course_T)
-    charts.draw(
-        networks.time_course(atlas, network, at),
-        "time_course",
-        "The same activity as a curve, one value per token: the network's time course.",
-    )
+    course.draw(atlas, network, at)
 
 
 def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:

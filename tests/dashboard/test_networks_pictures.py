@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from support.atlases import hand_atlas
 from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
@@ -82,7 +83,8 @@ def test_two_networks_stand_side_by_side_and_the_link_keeps_both():
     assert "they have no layer in common, their time courses correlate at r = " in said(apart)
 
 
-def test_a_large_model_sends_its_neurons_apart(monkeypatch):
+@pytest.mark.parametrize(("most", "soon"), [(10, False), (15, True)])
+def test_every_neuron_is_sent_apart_from_the_page(most, soon, monkeypatch):
     kept: dict[str, bytes] = {}
 
     class Files:
@@ -90,18 +92,31 @@ def test_a_large_model_sends_its_neurons_apart(monkeypatch):
             kept["/media/neurons.bin"] = data
             return "/media/neurons.bin"
 
-    monkeypatch.setattr(scan, "MOST_NEURONS", 10)
+    monkeypatch.setattr(scan, "MOST_NEURONS", most)
     server = SimpleNamespace(get_instance=lambda: SimpleNamespace(media_file_mgr=Files()))
     monkeypatch.setattr(scan, "runtime", server)
     at = page("networks", atlas=save_atlas(), threshold="2.5")
     every = [json.loads(element.proto.mixed.json or element.proto.json) for element in at.get("bidi_component")]
     (sent,) = [data for data in every if "widths" in data]
-    assert sent["neurons"] is None and sent["z"] is None and sent["layer"] == "/media/neurons.bin"
+    assert sent["layer"] == "/media/neurons.bin" and sent["soon"] is soon
+    assert not {"neurons", "z"} & sent.keys()
     ordered = territories(hand_atlas(), 2.5)
     neurons = np.frombuffer(kept[sent["layer"]][: 4 * 15], dtype=np.int32)
     assert neurons.tolist() == np.concatenate(ordered.neurons).tolist()
     z = np.frombuffer(kept[sent["layer"]][4 * 15 :], dtype=np.int16)
     np.testing.assert_allclose(z / 100, np.concatenate(ordered.z), atol=0.005)
+
+
+def test_the_curve_of_a_passage_holds_its_tokens_in_standard_deviations():
+    at = page("networks", atlas=save_atlas(), passage="0")
+    every = [json.loads(element.proto.mixed.json or element.proto.json) for element in at.get("bidi_component")]
+    (sent,) = [data for data in every if "tokens" in data]
+    atlas = hand_atlas()
+    together = np.concatenate([course[:, 0] for course in atlas.courses])
+    wanted = atlas.courses[0][:, 0] / np.sqrt(np.mean(together**2))
+    np.testing.assert_allclose(sent["values"], wanted, atol=0.005)
+    assert sent["tokens"] == [atlas.passages[0].text[a:b] for a, b in atlas.offsets[0]]
+    assert sent["described"].startswith(f"Time course of network 0: activity at {len(wanted)} tokens, from ")
 
 
 def test_the_recipe_has_its_command():
