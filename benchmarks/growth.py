@@ -134,7 +134,7 @@ def draw(found: dict[str, list[dict[str, float]]], path: Path) -> None:
             figure.add_scatter(x=times, y=values, name=axis, row=1, col=column, showlegend=column == 1)
     figure.update_xaxes(type="log", title="times the base")
     figure.update_yaxes(type="log")
-    figure.write_html(path, include_plotlyjs="cdn")
+    figure.write_html(path)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def print_curves(names: Sequence[str], given: Sequence[Text], score: bool, file:
                 found.append(Setting(model, text.name, count, *ways, *arrays, row["chance"]))
     if file:
         note = f"<p style='font-family:sans-serif;max-width:60em'>{CURVES_NOTE}</p>"
-        file.write_text(curves(found).to_html(include_plotlyjs="cdn").replace("</body>", f"{note}</body>"))
+        file.write_text(curves(found).to_html().replace("</body>", f"{note}</body>"))
 
 
 def figures(found: Separated, widths_L: tuple[int, ...], elsewhere_KN: np.ndarray | None) -> dict[str, Any]:
