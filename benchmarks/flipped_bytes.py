@@ -32,7 +32,7 @@ from fnet_core.lineage.pairs import PAIRS
 from fnet_core.models.folder import fits_card, read_card
 from fnet_core.models.made import CARD
 from fnet_core.networks.atlas import ATLASES
-from fnet_core.networks.halves import RECURRENCES
+from fnet_core.networks.known_halves import RECURRENCES
 from fnet_core.networks.singles import KEPT as SINGLES
 from fnet_core.pruning.factors import FACTORS
 from fnet_core.pruning.scores import SCORES

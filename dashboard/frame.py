@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import jobs, notices, owner, selection
+from dashboard import jobs, notices, owner, selection, warming
 from dashboard.serving import login
 from fnet_core import logs
 from fnet_core.assets import ASSETS
@@ -30,6 +30,7 @@ def draw(title: str, subtitle: str, own_jobs: str | None = None, own_kinds: tupl
     `own_kinds`.
     """
     logs.configure()
+    warming.page_drawn()
     st.set_page_config(
         page_title=f"{title} · FNet",
         page_icon=str(ASSETS / "icon.svg"),

@@ -1,19 +1,23 @@
 """Background jobs as a page sees them: which ones the session follows, what they have found, how they are drawn."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeGuard
 
 import streamlit as st
 
 from dashboard import exports, model_access, notices, owner, selection, words
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport, manager
-from fnet_core.models.loading import LoadedModel, get_loaded
 from fnet_core.progress import duration
 from fnet_core.time_left import Stages
+
+if TYPE_CHECKING:
+    from fnet_core.models.loading import LoadedModel
 
 _FOLLOWED = "followed_jobs"
 _PAGES = {
@@ -42,7 +46,7 @@ class Outcome:
     value: Any
 
 
-Compute = Callable[[LoadedModel, JobReport, Callable[[Any], None]], Any]
+Compute = Callable[["LoadedModel", JobReport, Callable[[Any], None]], Any]
 """From the loaded model, the report and a way to publish running results to the result."""
 
 
@@ -64,6 +68,8 @@ def submit(
     allowed = model_access.roots()
 
     def work(report: JobReport) -> Outcome:
+        from fnet_core.models.loading import get_loaded
+
         report.publish(Outcome(request, None))
         loaded = get_loaded(request.model, roots=allowed, report=report)
         value = compute(loaded, report, lambda value: report.publish(Outcome(request, value)))

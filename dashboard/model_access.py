@@ -1,22 +1,25 @@
-"""Which local folders the pages may read models from, and the job that loads one."""
+"""Which local folders the pages may read models from, and the job that loads one.
+
+Libraries of models are loaded where they are needed: they take seconds, and most of what is shown needs none.
+"""
+
+from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-import torch
 
 from dashboard import owner
 from fnet_core.choices import SITES, Site
 from fnet_core.errors import RequestError, ran_out_of_memory
 from fnet_core.jobs import Job, JobReport, Work, manager
-from fnet_core.models.cards import ModelCard, available, peek
-from fnet_core.models.loading import get_loaded, release_loaded
-from fnet_core.models.saving import destination
-from fnet_core.models.structure import family_of
 from fnet_core.progress import Report
 from fnet_core.serving import named_roots
+
+if TYPE_CHECKING:
+    from fnet_core.models.cards import ModelCard
 
 KIND = "load"
 STAGES = {
@@ -39,22 +42,30 @@ def roots() -> tuple[Path, ...]:
 @st.cache_data(ttl=30, show_spinner="Reading what is on this machine")
 def cards() -> list[ModelCard]:
     """The starters and the models in the cache folder; may be half a minute old."""
+    from fnet_core.models.cards import available
+
     return available()
 
 
 @st.cache_data(ttl=60, max_entries=32, show_spinner="Checking the model")
 def card_of(name: str, allowed: tuple[Path, ...]) -> ModelCard:
     """The card of any model; `RequestError` if it is unknown, unsupported or outside the allowed folders."""
+    from fnet_core.models.cards import peek
+
     return peek(name, roots=allowed)
 
 
 def folder_of(name: str) -> Path:
     """Where the model that was saved under this name is."""
+    from fnet_core.models.saving import destination
+
     return destination(name, roots())[1]
 
 
 def sites(name: str | None) -> tuple[Site, ...]:
     """The sites that the model of this name has; all of them while its configuration is not on this machine."""
+    from fnet_core.models.structure import family_of
+
     config = next((card.config for card in cards() if card.name == name), None)
     if config is None and name and Path(name).expanduser().is_dir():
         with suppress(RequestError):
@@ -64,6 +75,8 @@ def sites(name: str | None) -> tuple[Site, ...]:
 
 def device() -> str:
     """The queue that computations wait in."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -75,6 +88,8 @@ def freeing(work: Work) -> Work:
             return work(report)
         except BaseException as error:
             if ran_out_of_memory(error):
+                from fnet_core.models.loading import release_loaded
+
                 release_loaded()
             raise
 
@@ -86,6 +101,8 @@ def submit_load(name: str, accept_licence: bool) -> Job:
     allowed = roots()
 
     def work(report: Report) -> str:
+        from fnet_core.models.loading import get_loaded
+
         get_loaded(name, accept_licence=accept_licence, roots=allowed, report=report)
         return name
 

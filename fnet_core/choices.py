@@ -175,3 +175,6 @@ ITEMS, MOST_ITEMS = 100, 500
 
 LESION_DRAWS = 3
 """Random lesions beside that of each network, unless asked otherwise."""
+
+MOST_CHARACTERS = 20_000
+"""No longer text is listened to."""

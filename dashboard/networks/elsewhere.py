@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from dashboard import atlases, charts, notices, words
+from dashboard import atlases, charts, commands, notices, words
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases
 from fnet_core.networks.recurrence import AGREEMENT, Recurrence
 from fnet_core.plotting import recurrence as figures
+from fnet_core.reporting.recipes import recurrence_commands
 
 LISTED = 100
 """The most saved atlases that are offered."""
@@ -58,6 +59,8 @@ def draw(key: str, atlas: Atlas, network: int) -> None:
         "of the neurons stay below.",
     )
     charts.download_csv("Table (CSV)", found.table(), f"{atlases.file_stem(atlas)}-in-another.csv")
+    made = recurrence_commands(atlas, atlases.load(own))
+    commands.draw(made.lines, made.beyond)
 
 
 def _label(key: str, network: int) -> str:

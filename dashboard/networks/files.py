@@ -1,4 +1,7 @@
-"""The atlas that is shown as files: its report, its bundle, and itself, all with what people say of its networks."""
+"""The atlas that is shown as files: its report, its bundle, and itself, all with what people say of its networks.
+
+What makes them is loaded when one is asked for.
+"""
 
 import tempfile
 from pathlib import Path
@@ -8,10 +11,6 @@ import streamlit as st
 from dashboard import atlases
 from fnet_core.networks.annotations import annotated
 from fnet_core.networks.atlas import Atlas
-from fnet_core.reporting.atlas import report_html
-from fnet_core.reporting.bundle import save_bundle
-from fnet_core.reporting.replay import bundle_of
-from fnet_core.reporting.stored import fingerprint_of, lesions_of
 
 
 def draw(key: str, threshold: float) -> None:
@@ -58,11 +57,18 @@ def draw(key: str, threshold: float) -> None:
 
 def report(atlas: Atlas, threshold: float) -> bytes:
     """The report of an atlas, with what is kept beside it."""
+    from fnet_core.reporting.atlas import report_html
+    from fnet_core.reporting.stored import fingerprint_of, lesions_of
+
     return report_html(atlas, threshold, lesions_of(atlas), fingerprint_of(atlas)).encode()
 
 
 def bundle(atlas: Atlas) -> bytes:
     """The bundle of an atlas, with what is kept beside it."""
+    from fnet_core.reporting.bundle import save_bundle
+    from fnet_core.reporting.replay import bundle_of
+    from fnet_core.reporting.stored import fingerprint_of, lesions_of
+
     with tempfile.TemporaryDirectory(prefix="fnet-") as folder:
         made = bundle_of(atlas, lesions=lesions_of(atlas), fingerprint=fingerprint_of(atlas))
         save_bundle(made, Path(folder) / "bundle.zip")

@@ -3,19 +3,20 @@
 from dataclasses import asdict
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import atlases, jobs, model_access, selection, texts
 from fnet_core.choices import CONTRASTS, MOST_PASSAGES, SCOPES, SITES, site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import Job, JobReport
 from fnet_core.networks.atlas import KIND, Atlas
-from fnet_core.networks.finding import find_atlas, kept_atlas
 from fnet_core.networks.request import STAGES, AtlasRequest
 from fnet_core.storage import artifacts
 
 PROBLEM = "request_problem"
 _SCOPE_NAMES = {"model": "All layers", "layer": "Each layer", "window:3": "Windows of 3"}
 _MODEL_WIDTH, _TEXT_WIDTH, _SITE_WIDTH = 160, 175, 155
+_FOLDED = "other_networks"
 _DEFAULTS = {
     name: getattr(AtlasRequest, name)
     for name in ("site", "scope", "components", "seed", "restarts", "contrast", "enough")
@@ -23,10 +24,23 @@ _DEFAULTS = {
 
 
 def draw(busy: bool, folded: bool = False) -> None:
-    """The row of controls with the button that starts the work; `folded` into a line where networks are shown."""
+    """The row of controls with the button that starts the work.
+
+    Where networks are shown they are `folded` into a line, and drawn once somebody opens it: the models to choose from
+    are read with libraries that take seconds to load.
+    """
     for name, value in _DEFAULTS.items():
         st.session_state.setdefault(name, value)
-    with st.expander("Find other networks", icon=":material/hub:") if folded else st.container(border=True):
+    if not folded:
+        _controls(st.container(border=True), busy)
+        return
+    line = st.expander("Find other networks", icon=":material/hub:", key=_FOLDED, on_change="rerun")
+    if line.open:
+        _controls(line, busy)
+
+
+def _controls(where: DeltaGenerator, busy: bool) -> None:
+    with where:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             _model_picker()
             source = texts.kind_picker(_TEXT_WIDTH)
@@ -155,12 +169,16 @@ def _submit(request: AtlasRequest) -> Job:
     allowed = model_access.roots()
 
     def work(report: JobReport) -> str:
+        from fnet_core.networks.finding import find_atlas
+
         def publish(atlas: Atlas) -> None:
             report.publish(atlases.hold(atlas))
 
         return str(find_atlas(request, report, publish=publish, roots=allowed).path)
 
     def kept() -> str | None:
+        from fnet_core.networks.finding import kept_atlas
+
         found = kept_atlas(request, roots=allowed)
         return str(found.path) if found else None
 

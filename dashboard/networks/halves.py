@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import atlases, charts, jobs, selection, words
 from fnet_core.choices import DEFAULT_THRESHOLD
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.halves import known_recurrence, recurrence_of
+from fnet_core.networks.known_halves import known_recurrence
 from fnet_core.networks.recurrence import LEVELS, RECURRENCE, Recurrence
 from fnet_core.networks.request import HALVES_STAGES, LEAST_PASSAGES
 from fnet_core.plotting import recurrence as figures
@@ -106,6 +106,8 @@ def _job(key: str) -> jobs.Job | None:
 
 def _submit(key: str, atlas: Atlas) -> None:
     def compute(loaded, report, publish) -> Recurrence:
+        from fnet_core.networks.halves import recurrence_of
+
         return recurrence_of(loaded, atlas, report=report)
 
     request = HalvesRequest(atlas.model_name, key)

@@ -1,6 +1,9 @@
 """A text of the person's own under the networks of an atlas: typed, read by the model, coloured."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -8,11 +11,14 @@ import streamlit as st
 from dashboard import coloured_text, jobs, words
 from dashboard.networks import ranking
 from dashboard.networks.switch import switch
+from fnet_core.choices import MOST_CHARACTERS
 from fnet_core.jobs import Job, JobReport
-from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
-from fnet_core.networks.listening import MOST_CHARACTERS, Heard, listen
 from fnet_core.time_left import LISTENING
+
+if TYPE_CHECKING:
+    from fnet_core.models.loading import LoadedModel
+    from fnet_core.networks.listening import Heard
 
 KIND = "listening"
 _PASSAGES, _OWN = "Passages", "Your own text"
@@ -75,6 +81,8 @@ def _submit(atlas: Atlas) -> None:
     request = Request(atlas.model_name, st.session_state[_TEXT])
 
     def compute(loaded: LoadedModel, report: JobReport, _publish) -> tuple[str, Heard]:
+        from fnet_core.networks.listening import listen
+
         return atlas.key, listen(loaded, atlas, request.text, report)
 
     jobs.remember(jobs.submit(KIND, f"{atlas.key}:{request.text}", request, compute, "Listening", stages=LISTENING))

@@ -1,4 +1,4 @@
-"""The views of one network, a tab each; only the open tab is drawn."""
+"""The views of one network, a tab each; only the open one is drawn, and what it needs of a model is loaded with it."""
 
 import json
 from functools import partial
@@ -6,27 +6,15 @@ from functools import partial
 import streamlit as st
 
 from dashboard import charts, coloured_text, commands, notices, selection, stepper, words
-from dashboard.networks import (
-    beside,
-    capabilities,
-    connections,
-    contexts,
-    course,
-    elsewhere,
-    halves,
-    neurons,
-    own_text,
-    picking,
-    promoted,
-)
+from dashboard.networks import beside, connections, contexts, course, halves, neurons, own_text, picking
 from dashboard.networks.switch import switch
 from fnet_core.networks.atlas import Atlas
 from fnet_core.plotting import flow, networks
-from fnet_core.reporting.recipes import atlas_commands
 
 LISTED = 1000
 """The most key neurons that the table on the page lists."""
-_VIEW, _SEEN, _FLOW, _LAYERS = "view", "view_in_address", "layer_flow", "layers_by_network"
+_VIEW, _SEEN = "view", "view_in_address"
+_MAP, _FLOW, _LAYERS = "network_map", "layer_flow", "layers_by_network"
 _HALVES, _OTHER = "Two halves of the text", "Another atlas"
 
 
@@ -36,9 +24,11 @@ def spatial_map(atlas: Atlas, network: int, threshold: float) -> None:
     bins = f" Each column stands for {words.count(size, 'neighbouring neuron')} and shows the strongest of them."
     charts.draw(
         networks.network_map(atlas, network, threshold),
-        "network_map",
+        _MAP,
         "Neurons in the order of their numbers, which has no meaning of its own: red neurons are active when the "
-        "network is, blue ones when it is not; grey ones stay below the threshold." + (bins if size > 1 else ""),
+        "network is, blue ones when it is not; grey ones stay below the threshold. Click a neuron for the network in "
+        "which it is strongest." + (bins if size > 1 else ""),
+        partial(picking.network_at, _MAP),
     )
 
 
@@ -127,6 +117,8 @@ def key_neurons(atlas: Atlas, network: int, threshold: float) -> None:
 
 def driven(atlas: Atlas, network: int, threshold: float) -> None:
     """What drives the network, and what it writes."""
+    from dashboard.networks import promoted
+
     contexts.draw(atlas, network, threshold)
     promoted.draw(atlas, network, threshold)
 
@@ -144,15 +136,33 @@ def parcellation(atlas: Atlas, network: int, threshold: float) -> None:
 
 def recurrence(atlas: Atlas, network: int, threshold: float) -> None:
     """Whether the network comes back in other text or in another atlas, and in which passages it works."""
+    against = None
     if key := selection.current().atlas:
         against = switch("Held against", [_HALVES, _OTHER], "recurrence_against")
-        (elsewhere if against == _OTHER else halves).draw(key, atlas, network)
+        if against == _OTHER:
+            from dashboard.networks import elsewhere
+
+            elsewhere.draw(key, atlas, network)
+        else:
+            halves.draw(key, atlas, network)
     charts.draw(
         networks.recurrence(atlas, network),
         "recurrence",
         "How much of each passage's activity the network accounts for. Bars of similar length: it works in "
         "every kind of text. One long bar: it belongs to that passage.",
     )
+    if against == _HALVES:
+        from fnet_core.reporting.recipes import recurrence_commands
+
+        made_again = recurrence_commands(atlas)
+        commands.draw(made_again.lines, made_again.beyond)
+
+
+def lesions(atlas: Atlas, network: int, threshold: float) -> None:
+    """What the model can no longer do without the network."""
+    from dashboard.networks import capabilities
+
+    capabilities.draw(atlas, network, threshold)
 
 
 def recipe(atlas: Atlas, network: int, threshold: float) -> None:
@@ -172,6 +182,8 @@ def recipe(atlas: Atlas, network: int, threshold: float) -> None:
         st.caption("Everything that decided this result. On the same kind of machine it gives the same atlas again.")
         text = json.dumps(atlas.recipe, indent=2, ensure_ascii=False)
         st.code(text, language="json", height=420, wrap_lines=True)
+    from fnet_core.reporting.recipes import atlas_commands
+
     made_again = atlas_commands(atlas, threshold)
     commands.draw(made_again.lines, made_again.beyond)
 
@@ -186,7 +198,7 @@ TABS = {
     "Parcellation": parcellation,
     "Connectivity": connections.draw,
     "Side by side": beside.draw,
-    "Capabilities": capabilities.draw,
+    "Capabilities": lesions,
     "Recurrence": recurrence,
     "Recipe": recipe,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts, exports, jobs, model_access, notices, texts, words
+from dashboard import charts, commands, exports, jobs, model_access, notices, texts, words
 from dashboard.jobs import Outcome
 from dashboard.prune import jobs as prune_jobs
 from dashboard.prune.jobs import RECOVERY
@@ -23,6 +23,7 @@ from fnet_core.progress import part_of
 from fnet_core.pruning.export import export
 from fnet_core.pruning.measuring import measure_pruning
 from fnet_core.pruning.methods import METHODS
+from fnet_core.reporting.recipes import Recovering, prune_commands
 from fnet_core.storage.atomic import new_folder
 
 _PROBLEM = "prune_recovery_problem"
@@ -67,6 +68,18 @@ def draw(request: PruneRequest) -> None:
             "measured on the bundled passages that it is trained on. A training that is stopped leaves nothing behind."
         )
     prune_jobs.show(job, lambda outcome: _found(request, outcome))
+    _commands(request)
+
+
+def _commands(request: PruneRequest) -> None:
+    state = st.session_state
+    own, name = state["prune_recover_source"] == PASTE, state["prune_recover_name"].strip() or None
+    wanted = Recovering(state["prune_recover_steps"], state["prune_recover_by"], own, state["prune_recover_control"])
+    scores = request.score_request()
+    made = prune_commands(
+        request.model, request.plan, scores, request.yardstick, request.target, out=name, recovering=wanted
+    )
+    commands.draw(made.lines, made.beyond)
 
 
 def _passages() -> tuple[core_texts.Passage, ...]:

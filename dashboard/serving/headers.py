@@ -7,6 +7,8 @@ from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from dashboard.serving.document import SCRIPT
+
 _FIXED = {
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
@@ -50,10 +52,10 @@ def policy(host: str) -> str:
 
 @cache
 def _inline_scripts() -> tuple[str, ...]:
-    """The digests of the scripts inside Streamlit's page, as a policy names them."""
+    """The digests of the scripts inside the page, Streamlit's and the one that is added, as a policy names them."""
     library = find_spec("streamlit")
     assert library is not None and library.origin is not None
     page = (Path(library.origin).parent / "static" / "index.html").read_text("utf-8")
-    inside = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    inside = [*re.findall(r"<script>(.*?)</script>", page, re.DOTALL), SCRIPT]
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inside)
     return tuple(f"'sha256-{digest}'" for digest in digests)

@@ -12,7 +12,9 @@ from starlette.routing import Route
 from streamlit import cli_util, config
 from streamlit.web.server import server_util
 
-from dashboard.serving import archive
+from dashboard import warming
+from dashboard.serving import archive, promptly
+from dashboard.serving.document import Document
 from dashboard.serving.gate import Gate
 from fnet_core import logs
 from fnet_core.errors import RequestError
@@ -28,13 +30,14 @@ def check() -> None:
     except RequestError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    promptly.answer()
     if os.environ.get(ENDS_WITH_STDIN) == "1":
         threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
 def middleware() -> list[Middleware]:
     """What every request passes."""
-    return [Middleware(Gate)]
+    return [Middleware(Gate), Middleware(Document)]
 
 
 def routes() -> list[Route]:
@@ -44,7 +47,8 @@ def routes() -> list[Route]:
 
 @asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[None]:
-    """Open a browser once the server listens, where one is wanted."""
+    """Open a browser once the server listens, where one is wanted; what a model needs is loaded in a quiet moment."""
+    warming.allow()
     if not config.get_option("server.headless"):
         cli_util.open_browser(server_util.get_url("localhost"))
     yield

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, report: Report) -> tuple[dict[str, Any], li
             found = find(request, report, engine=engine, accept_licence=options.accept_licence)
     atlas, path = found.answer, found.path
     if atlas.halves is None:  # what follows loads torch
-        from fnet_core.networks.halves import with_known_recurrence
+        from fnet_core.networks.known_halves import with_known_recurrence
 
         atlas = with_known_recurrence(atlas)
     atlas = annotated(atlas)

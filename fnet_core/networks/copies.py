@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from fnet_core.models.folder import model_digest
 from fnet_core.models.made import PRUNING, made_folder
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.blocks import layer_blocks
@@ -35,7 +34,11 @@ def on_common_neurons(a: Atlas, b: Atlas) -> tuple[Atlas, Atlas]:
 def _kept(whole: Atlas, copy: Atlas) -> list[np.ndarray]:
     """bool (N,) for each layer: the neurons of the whole model that its copy has; empty where nothing says so."""
     folder = next((place for place in _places(copy.model_name) if (place / PRUNING).is_file()), None)
-    if folder is None or whole.site != copy.site or model_digest(folder) != copy.recipe["model_digest"]:
+    if folder is None:
+        return []
+    from fnet_core.models.folder import model_digest
+
+    if whole.site != copy.site or model_digest(folder) != copy.recipe["model_digest"]:
         return []
     try:
         note: dict[str, Any] = json.loads((folder / PRUNING).read_text("utf-8"))

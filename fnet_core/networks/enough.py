@@ -5,13 +5,15 @@ What was read is not read again: each look separates what was merged so far.
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fnet_core.choices import DEFAULT_THRESHOLD
-from fnet_core.decomposition.projection import Separated
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import maps_in_halves
 from fnet_core.networks.recurrence import CHANCE_DRAWS, STABLE
+
+if TYPE_CHECKING:
+    from fnet_core.decomposition.projection import Separated
 
 Reason = Literal["", "agree", "level", "all"]
 """Why no more was taken: the networks agree, they level off, or there is no more; nothing while more is wanted."""
@@ -71,7 +73,7 @@ class Watch:
         self.looks: list[Look] = []
         self._scope, self._widths_L = scope, widths_L
 
-    def __call__(self, passages: int, found: Sequence[Separated]) -> bool:
+    def __call__(self, passages: int, found: "Sequence[Separated]") -> bool:
         """Whether so many passages, which give these networks in each block, are enough."""
         even, odd = ([own.halves[half].numpy() for own in found if own.halves is not None] for half in (0, 1))
         if not even:

@@ -10,26 +10,11 @@ from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import halves_recipe, in_halves
 from fnet_core.networks.finding import compute_atlas, cut_for, find_atlas
-from fnet_core.networks.recurrence import FORMAT, RECURRENCE, Recurrence
+from fnet_core.networks.known_halves import RECURRENCES, known_recurrence
+from fnet_core.networks.recurrence import Recurrence
 from fnet_core.networks.request import LEAST_PASSAGES, PARTS, AtlasRequest, check_halves
 from fnet_core.progress import Report, silent
 from fnet_core.storage import memo
-from fnet_core.storage.memo import Kind
-
-RECURRENCES = Kind(RECURRENCE, Recurrence.load, FORMAT, keyed_since=0, names=frozenset({"title", "model"}))
-"""Split-half recurrences in the store."""
-
-
-def known_recurrence(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD) -> Recurrence | None:
-    """The split-half recurrence of an atlas if it was computed with it or the store has it."""
-    if atlas.halves is not None and atlas.halves.recipe["threshold"] == threshold:
-        return atlas.halves
-    return memo.known(RECURRENCES, halves_recipe(atlas, threshold))
-
-
-def with_known_recurrence(atlas: Atlas) -> Atlas:
-    """The atlas with its split-half recurrence where that was asked for after it was found."""
-    return atlas if atlas.halves is not None else replace(atlas, halves=known_recurrence(atlas))
 
 
 def split_half(

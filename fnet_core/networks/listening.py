@@ -12,6 +12,7 @@ import torch
 
 from fnet_core.activations.fitting import fitted, reader_of
 from fnet_core.activations.reading import Subject, read_subjects
+from fnet_core.choices import MOST_CHARACTERS
 from fnet_core.decomposition.canica import standardize
 from fnet_core.errors import RequestError
 from fnet_core.models.loading import LoadedModel
@@ -20,9 +21,6 @@ from fnet_core.networks.blocks import layer_blocks
 from fnet_core.networks.labels import words_of_tokens
 from fnet_core.progress import Report, silent
 from fnet_core.texts import Passage
-
-MOST_CHARACTERS = 20_000
-"""No longer text is listened to."""
 
 
 @dataclass(frozen=True, eq=False)

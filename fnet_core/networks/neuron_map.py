@@ -6,7 +6,6 @@ Shape legend: N drawn neurons, K networks of the block they are drawn from.
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.manifold import TSNE
 
 from fnet_core.checks import check_choice, check_seed
 from fnet_core.errors import RequestError
@@ -119,4 +118,6 @@ def _neighbours(z_NK: np.ndarray, seed: int) -> np.ndarray:
     unit_NK = z_NK / np.linalg.norm(z_NK, axis=1, keepdims=True)
     perplexity = min(_PERPLEXITY, (len(unit_NK) - 1) / 3)
     init = "pca" if min(unit_NK.shape) > 1 else "random"
+    from sklearn.manifold import TSNE
+
     return TSNE(perplexity=perplexity, init=init, random_state=seed, max_iter=_ROUNDS).fit_transform(unit_NK)

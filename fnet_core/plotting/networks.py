@@ -44,7 +44,11 @@ def colour_of(atlas: Atlas, network: int) -> str:
 
 
 def network_map(atlas: Atlas, network: int, threshold: float) -> go.Figure:
-    """A network's z-values, layers x neurons; what stays below the threshold steps back to grey."""
+    """A network's z-values, layers x neurons; what stays below the threshold steps back to grey.
+
+    Unless there are too many a second trace has a point at every neuron shown that is a key neuron of any network, with
+    the network in which it is strongest as customdata, for clicks.
+    """
     grid_LN = atlas.map_grid(network)
     size = bin_size(grid_LN.shape[1])
     values, neurons = strongest_of_bins(grid_LN, size)
@@ -69,8 +73,39 @@ def network_map(atlas: Atlas, network: int, threshold: float) -> go.Figure:
             colorbar=colorbar("z"),
         )
     )
+    _owned(figure, atlas, values, neurons, threshold, size)
     neurons_title = "neuron of the layer" + (f" ({size} per column)" if size > 1 else "")
     return finish(figure, f"Map of network {network}", neurons_title, "layer", height=430)
+
+
+def _owned(
+    figure: go.Figure, atlas: Atlas, values_LB: np.ndarray, neurons_LB: np.ndarray, threshold: float, size: int
+) -> None:
+    """A point that nobody sees at every neuron that stands for its bin and has an owner."""
+    owner_LN = atlas.parcellation(threshold)
+    owner_LB = np.where(neurons_LB < 0, -1, np.take_along_axis(owner_LN, np.maximum(neurons_LB, 0), axis=1))
+    cells = np.argwhere(owner_LB >= 0)
+    if len(cells) > MOST_CLICKABLE**2:
+        return
+    figure.add_scatter(
+        x=cells[:, 1] * size + (size - 1) / 2,
+        y=cells[:, 0],
+        mode="markers",
+        marker=_UNSEEN,
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        showlegend=False,
+        customdata=[
+            [int(owner_LB[cell]), f"{neurons_LB[cell]:,}", f"{values_LB[cell]:.1f}", _plain(atlas, int(owner_LB[cell]))]
+            for cell in map(tuple, cells)
+        ],
+        hovertemplate="layer %{y}, neuron %{customdata[1]}<br><b>z = %{customdata[2]}</b><br>strongest in network "
+        "%{customdata[0]}: %{customdata[3]}<extra></extra>",
+    )
+
+
+def _plain(atlas: Atlas, network: int) -> str:
+    return atlas.named[network].replace("<", "&lt;")
 
 
 def layers_by_network(

@@ -18,6 +18,7 @@ from fnet_core.choices import (
     PUBLISHED_THRESHOLD,
     Form,
 )
+from fnet_core.derivation.recovering import How, RecoveryRequest
 from fnet_core.evaluation.request import Yardstick
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.request import AtlasRequest
@@ -29,7 +30,7 @@ from fnet_core.pruning.target import Target
 from fnet_core.texts import Passage
 
 PROGRAM = "python -m fnet_core"
-ATLAS_FILE, EDITS_FILE = "atlas.safetensors", "edits.json"
+ATLAS_FILE, OTHER_FILE, EDITS_FILE = "atlas.safetensors", "other.safetensors", "edits.json"
 PLACES = "Models and texts stand here by their own names: where one is a folder or a file, write its place."
 _PIECE = re.compile(r"\.\d+$")
 """What the name of a piece of a passage ends with, where passages were cut for a model."""
@@ -41,6 +42,16 @@ class Commands:
 
     lines: tuple[str, ...]
     beyond: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recovering:
+    """How a pruned model is trained: steps, what of it, on which text, and whether beside a random cut."""
+
+    steps: int
+    how: How
+    own_text: bool
+    control: bool
 
 
 def atlas_commands(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD, out: str | None = None) -> Commands:
@@ -63,6 +74,16 @@ def atlas_commands(atlas: Atlas, threshold: float = DEFAULT_THRESHOLD, out: str 
     if out is not None:
         words += ["--out", out]
     return Commands((_line("atlas", atlas.model_name, words),), (*beyond, PLACES))
+
+
+def recurrence_commands(atlas: Atlas, other: Atlas | None = None) -> Commands:
+    """The commands that find an atlas again and hold it against its own halves, or against another one."""
+    made = atlas_commands(atlas, out=ATLAS_FILE)
+    if other is None:
+        return Commands((*made.lines, _line("recur", ATLAS_FILE, [])), made.beyond)
+    beside = atlas_commands(other, out=OTHER_FILE)
+    lines = (*made.lines, *beside.lines, _line("recur", ATLAS_FILE, [OTHER_FILE]))
+    return Commands(lines, tuple(dict.fromkeys((*made.beyond, *beside.beyond))))
 
 
 def edit_commands(
@@ -98,10 +119,11 @@ def prune_commands(
     target: Target | None = None,
     form: Form = "auto",
     out: str | None = None,
+    recovering: Recovering | None = None,
 ) -> Commands:
     """The command that plans a pruning again, measures it, and saves the model as `out` in a form if that is given.
 
-    A `target` stands in place of the plan's ratio.
+    A `target` stands in place of the plan's ratio. With `recovering` the model is trained before it is saved.
     """
     published = plan.method == PUBLISHED["method"] and scores.passages == texts.for_networks()
     words = ["--published"] if published else ["--method", plan.method] if plan.method != DEFAULT_METHOD else []
@@ -130,6 +152,13 @@ def prune_commands(
         words += ["--calibration=FILE"]
         beyond += ("The neurons were scored on a text of your own: save it as a file in place of FILE.",)
     measured, more = _score_texts(yardstick)
+    if recovering is not None:
+        words += ["--recover", str(recovering.steps)]
+        words += ["--recover-by", recovering.how] if recovering.how != RecoveryRequest.how else []
+        words += ["--recover-control"] if recovering.control else []
+        if recovering.own_text:
+            words += ["--recover-text=OTHER"]
+            beyond += ("The text to train on was your own: save it as a file in place of OTHER.",)
     saved = ["--form", form] if form != "auto" else []
     saved += [f"--out={out}"] if out is not None else []
     line = _line("prune", model, [*words, *_seed(scores.seed), *measured, *saved])

@@ -11,7 +11,7 @@ from dashboard import jobs
 from fnet_core import texts
 from fnet_core.jobs import Job, manager
 from fnet_core.networks.finding import AtlasRequest, find_atlas
-from fnet_core.networks.halves import known_recurrence
+from fnet_core.networks.known_halves import known_recurrence
 
 
 def recurrence_tab(passages: int, halves: bool = False) -> tuple[AppTest, AtlasRequest]:

@@ -12,12 +12,12 @@ from support.pages import page, said, save_atlas
 from support.pressing import press_for_job
 
 from dashboard import jobs, model_access
-from dashboard.networks import form, own_text
 from fnet_core import texts
 from fnet_core.choices import site_title
 from fnet_core.errors import RequestError
 from fnet_core.jobs import manager
 from fnet_core.models.loading import get_loaded
+from fnet_core.networks import finding, listening
 from fnet_core.networks.atlas import KIND, Atlas
 from fnet_core.networks.finding import AtlasRequest, find_atlas
 from fnet_core.networks.listening import Heard
@@ -169,7 +169,10 @@ def test_every_tab_draws(tab):
         "Key neurons": lambda: at.dataframe[1].value["z"].tolist() == [9.0, 5.0, -3.5],
         "Parcellation": lambda: '"Parcellation"' in at.get("plotly_chart")[0].proto.spec,
         "Connectivity": lambda: "Connectivity of networks" in at.get("plotly_chart")[0].proto.spec,
-        "Recurrence": lambda: "Where network 0 works" in at.get("plotly_chart")[0].proto.spec,
+        "Recurrence": lambda: (
+            "Where network 0 works" in at.get("plotly_chart")[0].proto.spec
+            and at.code[-1].value.endswith("recur atlas.safetensors")
+        ),
         "Recipe": lambda: '"site": "mlp"' in at.code[0].value and "2.0 s" in str(at.table[0].value),
     }
     assert shown[tab]()
@@ -183,7 +186,7 @@ def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
         report("capturing", 0.5)
         return Found(hand_atlas(), artifacts.artifact_path(KIND, save_atlas()), True)
 
-    monkeypatch.setattr(form, "find_atlas", found)
+    monkeypatch.setattr(finding, "find_atlas", found)
     at = page("networks")
     at.slider(key="passages").set_value(2)
     at.number_input(key="components").set_value(5)
@@ -192,6 +195,8 @@ def test_finding_networks_is_a_job_whose_atlas_appears(monkeypatch):
     assert "**3 of 15 neurons**" in said(at)
     assert (asked[0].model, asked[0].components, len(asked[0].passages)) == ("smollm2-135m", 5, 2)
     assert "job" not in at.query_params and not asked[0].enough
+    at.session_state["other_networks"] = True
+    at.run()
     at.slider(key="passages").set_value(60)
     at.toggle(key="enough").set_value(True)
     press_for_job(at, "find_networks", 20)
@@ -208,7 +213,7 @@ def test_provisional_networks_stand_there_until_the_whole_takes_their_place(monk
         assert go_on.wait(20)
         return Found(atlas, artifacts.artifact_path(KIND, save_atlas()), True)
 
-    monkeypatch.setattr(form, "find_atlas", found)
+    monkeypatch.setattr(finding, "find_atlas", found)
     at = page("networks")
     try:
         at.button(key="find_networks").click().run()
@@ -228,7 +233,7 @@ def test_a_failed_job_shows_its_sentence(monkeypatch):
     def fails(*_, **__):
         raise RequestError("The [model] is not here; load it.")
 
-    monkeypatch.setattr(form, "find_atlas", fails)
+    monkeypatch.setattr(finding, "find_atlas", fails)
     at = page("networks")
     at.number_input(key="seed").set_value(3)
     press_for_job(at, "find_networks", 20)
@@ -287,8 +292,8 @@ def test_a_text_of_ones_own_is_coloured(monkeypatch):
         courses_TK = np.array([[0.0, 1.0, 0.5], [2.5, 0.0, 0.0]], dtype=np.float32)
         return Heard(Passage("your text", text, "typed"), np.array([[0, 3], [4, 7]]), courses_TK, atlas.labels)
 
-    monkeypatch.setattr(own_text, "listen", heard)
-    monkeypatch.setattr("dashboard.jobs.get_loaded", lambda *_, **__: None)
+    monkeypatch.setattr(listening, "listen", heard)
+    monkeypatch.setattr("fnet_core.models.loading.get_loaded", lambda *_, **__: None)
     at = page("networks", atlas=save_atlas())
     at.session_state["view"] = "In text"
     at.run()

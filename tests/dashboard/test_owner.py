@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 from support.pages import page, said, save_atlas
 
 from dashboard import jobs, owner
-from dashboard.networks import form
 from fnet_core.jobs import manager
+from fnet_core.networks import finding
 from fnet_core.networks.atlas import KIND
 from fnet_core.progress import Report
 from fnet_core.storage import artifacts
@@ -23,7 +23,7 @@ def endless(request, report: Report, **_):
 
 def a_running_atlas(monkeypatch) -> str:
     """The id of a job that somebody started on the Networks page and that goes on until it is cancelled."""
-    monkeypatch.setattr(form, "find_atlas", endless)
+    monkeypatch.setattr(finding, "find_atlas", endless)
     at = page("networks")
     at.button(key="find_networks").click().run()
     (job,) = manager().active()
@@ -80,8 +80,10 @@ def test_a_kept_atlas_waits_for_no_turn(monkeypatch, person):
     a_running_atlas(monkeypatch)
     person[0] = "ben"
     key = save_atlas()
-    monkeypatch.setattr(form, "kept_atlas", lambda request, **_: Kept(key))
+    monkeypatch.setattr(finding, "kept_atlas", lambda request, **_: Kept(key))
     at = page("networks", atlas=key)
+    at.session_state["other_networks"] = True
+    at.run()
     at.number_input(key="components").set_value(9).run()
     at.button(key="find_networks").click().run()
     job = next(job for job in (*manager().active(), *manager().recent()) if job.result or job.state == "done")

@@ -92,6 +92,7 @@ def test_a_recovery_shows_both_curves_and_saves_what_came_of_it():
     recipe = read_recipe(home() / "models" / "tiny-recovered")
     assert recipe["recovery"]["after"]["value"] == found.cut.after.value and recipe["recovery"]["seed"] == 3
     assert at.code[0].value == "tiny-recovered"
+    assert "--recover 4 --recover-control" in at.code[-1].value and at.code[-1].value.endswith("--out=tiny-recovered")
 
 
 def test_a_recovery_text_that_is_empty_is_a_sentence():

@@ -148,6 +148,7 @@ def test_a_click_on_a_figure_selects_its_network(server: str, page: Page):
         ("Connectivity", "connectivity", 1, 3),
         ("By layer", "layer_flow", 0, 1),
         ("By layer", "layers_by_network", 0, 2),
+        ("Map", "network_map", 0, 1),
         ("Neurons", "neuron_map", 0, 0),
     ):
         page.goto(f"{address}&view={view.replace(' ', '+')}&network={3 if network == 0 else 0}")
@@ -160,6 +161,17 @@ def test_a_wrong_address_is_a_sentence_in_the_browser(server: str, page: Page):
     page.goto(f"{server}/networks?atlas=nowhere")
     expect(page.get_by_role("alert").get_by_text("There is no saved atlas 'nowhere'")).to_be_visible()
     expect(page.get_by_role("button", name="Find networks")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["", "networks?atlas=example", "model"])
+def test_a_page_writes_no_error_to_the_console(server: str, page: Page, path: str):
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: told.append(str(error)))
+    page.goto(f"{server}/{path}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert told == []
 
 
 def test_nothing_is_asked_of_another_host(server: str, page: Page):

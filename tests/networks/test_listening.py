@@ -5,9 +5,10 @@ import pytest
 from support.loading import loaded_tiny
 
 from fnet_core import texts
+from fnet_core.choices import MOST_CHARACTERS
 from fnet_core.errors import RequestError
 from fnet_core.networks.finding import atlas_of
-from fnet_core.networks.listening import MOST_CHARACTERS, listen
+from fnet_core.networks.listening import listen
 from fnet_core.networks.request import AtlasRequest
 
 

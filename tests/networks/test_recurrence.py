@@ -15,7 +15,8 @@ from fnet_core.models import loading as models
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.comparing import compare_atlases, in_halves
 from fnet_core.networks.finding import AtlasRequest, find_atlas
-from fnet_core.networks.halves import known_recurrence, recurrence_of, split_half
+from fnet_core.networks.halves import recurrence_of, split_half
+from fnet_core.networks.known_halves import known_recurrence
 from fnet_core.networks.matching import map_correlation, mask_overlap, partners, taken
 from fnet_core.networks.recurrence import ARRAYS, Recurrence
 

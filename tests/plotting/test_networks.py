@@ -68,6 +68,15 @@ def test_a_narrow_map_shows_every_neuron_at_its_place():
     assert trace.zmin == -trace.zmax
 
 
+def test_a_map_has_a_point_at_every_neuron_that_a_network_owns():
+    atlas = hand_atlas()
+    owner_LN = atlas.parcellation(2.5)
+    points = networks.network_map(atlas, 1, 2.5).data[1]
+    found = {(int(y), int(x)): told[0] for x, y, told in zip(points.x, points.y, points.customdata, strict=True)}
+    assert found == {(i, n): owner_LN[i, n] for i, n in np.argwhere(owner_LN >= 0)} and len(set(found.values())) == 2
+    assert all(told[3] == atlas.named[told[0]] for told in points.customdata)
+
+
 def test_a_wide_map_keeps_the_strongest_neuron_of_each_bin_with_its_sign_and_number():
     trace = networks.network_map(wide_atlas(), 0, 3.0).data[0]
     size = 3

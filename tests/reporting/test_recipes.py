@@ -19,7 +19,14 @@ from fnet_core.pruning.published import published_groups, published_plan
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.pruning.target import read_target
-from fnet_core.reporting.recipes import Commands, atlas_commands, edit_commands, prune_commands
+from fnet_core.reporting.recipes import (
+    Commands,
+    Recovering,
+    atlas_commands,
+    edit_commands,
+    prune_commands,
+    recurrence_commands,
+)
 
 THRESHOLD = 1.5
 
@@ -145,6 +152,35 @@ def test_the_published_recipe_is_said_by_its_name_and_by_what_differs(changes, s
     assert found["published"] and found["calibration"] is None
     named = {name for name in ("threshold", "ratio", "compensation", "components", "groups", "method") if found[name]}
     assert named == said.keys() - {"heads"} and {name: found[name] for name in said} == said
+
+
+@pytest.mark.parametrize("wanted", [Recovering(40, "lora", False, True), Recovering(7, "finetune", True, False)])
+def test_a_recovery_is_read_again(wanted):
+    scores = ScoreRequest(texts.bundled("find"))
+    made = prune_commands(
+        "tiny", PlanRequest(ratio=0.2), scores, Yardstick(texts.bundled("score")), out="mine", recovering=wanted
+    )
+    found = parser().parse_args(words_of(made.lines[0]))
+    assert (found.recover, found.recover_by or "lora", found.recover_control) == (
+        wanted.steps,
+        wanted.how,
+        wanted.control,
+    )
+    assert found.recover_text == ("OTHER" if wanted.own_text else None) and found.out == "mine"
+    assert any("in place of OTHER" in sentence for sentence in made.beyond) is wanted.own_text
+
+
+def test_recurrence_is_computed_again_from_the_atlas_that_is_found_again(atlas, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = find_atlas(AtlasRequest("tiny", texts.bundled("find")[:4], components=2)).answer
+    find, recur = recurrence_commands(whole).lines
+    answer(find, capsys)
+    assert answer(recur, capsys)["networks"]
+    made = recurrence_commands(whole, atlas)
+    assert len(made.lines) == 3
+    found = parser().parse_args(words_of(made.lines[-1]))
+    outs = [parser().parse_args(words_of(line)).out for line in made.lines[:2]]
+    assert found.what == outs and len(set(outs)) == 2
 
 
 def test_a_calibration_of_ones_own_is_a_file():
