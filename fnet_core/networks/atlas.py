@@ -396,5 +396,5 @@ def _kept(path: Path) -> Atlas:
     return atlas
 
 
-ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts", "cut", "enough"}))
+ATLASES = Kind(KIND, _kept, FORMAT, keyed_since=1, names=frozenset({"model", "texts", "cut", "enough", "threads"}))
 """Atlases in the store."""

@@ -25,6 +25,7 @@ from fnet_core.networks.enough import Watch, answers, looks_at
 from fnet_core.networks.labels import label_networks, words_of_tokens
 from fnet_core.networks.request import LEAST_PASSAGES, AtlasRequest
 from fnet_core.networks.spreading import Spread
+from fnet_core.parallel import threads
 from fnet_core.profiling import PeakMemory, Stopwatch
 from fnet_core.progress import Report, silent
 from fnet_core.storage import artifacts, memo
@@ -213,7 +214,8 @@ def compute_atlas(
         request = request.taking(len(found[0].time_courses))
         tokens, recipe = tokens[: len(request.passages)], request.recipe(running(loaded)) | {"enough": watch.record()}
     with clock.stage("labelling"):
-        atlas = _described(request, recipe, widths_L, tokens, found, clock, peak)
+        here = {} if spread else {"threads": threads()}
+        atlas = _described(request, recipe | here, widths_L, tokens, found, clock, peak)
     found_in_halves = [networks.halves for networks in found if networks.halves is not None]
     if not found_in_halves:
         return replace(atlas, seconds=_rounded(clock))

@@ -3,7 +3,7 @@
 Nothing is answered from the store: what was computed on this machine before would agree with itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from fnet_core.models.loading import LoadedModel
 from fnet_core.networks.atlas import Atlas
 from fnet_core.networks.finding import compute_atlas
 from fnet_core.networks.request import METHOD_VERSION, AtlasRequest
+from fnet_core.parallel import on_threads, threads
 from fnet_core.progress import Report, part_of, silent
 from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.request import PlanRequest
@@ -103,6 +104,7 @@ def bundle_of(
                 "texts_digest": yardstick.to_dict()["texts_digest"],
                 "untouched": _windows(found.baseline),
                 "edited": _windows(found.edited),
+                "threads": threads(),
             }
         saved.append(SavedEdits(text, parsed, measured))
     for plan in plans:
@@ -114,12 +116,15 @@ def replay(bundle: Bundle, loaded: LoadedModel, *, everything: bool = False, rep
     """Compute what a bundle holds again with its model, and hold it against what is in it.
 
     The atlas, the perplexities under edits, and which neurons plans take; with `everything` the lesion matrices and the
-    fingerprint too, which take far longer. RequestError for another model than the bundle's.
+    fingerprint too, which take far longer. All of it on as many threads as it was computed on. RequestError for another
+    model than the bundle's.
     """
     atlas = bundle.atlas
     check_atlas(loaded, atlas)
     lines: list[Line] = []
-    with memo.afresh():
+    taken = _threads_of(atlas.recipe)
+    notes = _notes(atlas, taken)
+    with memo.afresh(), on_threads(taken):
         lines += compared(atlas, _atlas_again(atlas, loaded, report))
         for number, saved in enumerate(bundle.edits, start=1):
             lines += _edits_again(f"edits {number}", saved, loaded, report)
@@ -132,7 +137,7 @@ def replay(bundle: Bundle, loaded: LoadedModel, *, everything: bool = False, rep
         if bundle.fingerprint is not None:
             again = partial(_fingerprint_again, bundle.fingerprint, loaded, report)
             lines += again() if everything else [_left_out("fingerprint")]
-    return Replay(loaded.name, tuple(lines), tuple(_notes(atlas)))
+    return Replay(loaded.name, tuple(lines), tuple(notes))
 
 
 def _check_same(recipe: dict[str, Any], atlas: Atlas, what: str) -> None:
@@ -145,8 +150,25 @@ def _left_out(name: str) -> Line:
     return Line(name, "not replayed", "it takes long; --all computes it again too")
 
 
-def _notes(atlas: Atlas) -> list[str]:
+def _threads_of(recorded: Mapping[str, Any]) -> dict[str, int]:
+    """On how many threads this was computed; empty where nothing says so."""
+    found = dict(recorded.get("threads") or {})
+    try:
+        with on_threads(found):
+            return found
+    except ValueError as error:
+        raise RequestError(f"The bundle cannot be replayed: {error}.") from None
+
+
+def _notes(atlas: Atlas, taken: Mapping[str, int]) -> list[str]:
     found = []
+    if not taken:
+        found.append(
+            "The bundle does not say on how many threads it was computed. Another number than on this machine moves "
+            "figures, and may give other networks."
+        )
+    elif taken != threads():
+        found.append(f"Computed on {_told(taken)}, as when it was made; this machine takes {_told(threads())}.")
     recorded = atlas.recipe.get("versions") or {}
     here = memo.versions(*(name for name in recorded if name in ("torch", "transformers", "scikit-learn")))
     if other := [f"{name} {recorded[name]} then, {here[name]} now" for name in here if here[name] != recorded[name]]:
@@ -154,6 +176,10 @@ def _notes(atlas: Atlas) -> list[str]:
     if atlas.recipe.get("method_version", METHOD_VERSION) != METHOD_VERSION:
         found.append("The method has changed since: its atlases are no longer the same.")
     return found
+
+
+def _told(taken: Mapping[str, int]) -> str:
+    return " and ".join(f"{count} {name} thread{'s' if count != 1 else ''}" for name, count in taken.items())
 
 
 def _atlas_again(atlas: Atlas, loaded: LoadedModel, report: Report) -> Atlas:
@@ -190,7 +216,8 @@ def _edits_again(name: str, saved: SavedEdits, loaded: LoadedModel, report: Repo
         return [Line(titles["edited"], "not replayed", "nothing was measured when the bundle was made")]
     if saved.measured["texts_digest"] != yardstick.to_dict()["texts_digest"]:
         return [Line(titles["edited"], "not replayed", "this version has other passages to score on")]
-    found = intervene(loaded, saved.edits, yardstick, controls=0, report=report)
+    with on_threads(_threads_of(saved.measured)):
+        found = intervene(loaded, saved.edits, yardstick, controls=0, report=report)
     lines = []
     for part, again in (("untouched", found.baseline), ("edited", found.edited)):
         recorded, now = saved.measured[part], _windows(again)

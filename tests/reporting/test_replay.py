@@ -20,6 +20,7 @@ from fnet_core.interventions.edits import edit_networks, edits_text
 from fnet_core.models.loading import get_loaded
 from fnet_core.networks.atlas import KIND
 from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.parallel import threads
 from fnet_core.pruning.plan import plan_for
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
@@ -61,6 +62,33 @@ def test_everything_is_computed_again_and_identical(bundle, few, tmp_path):
     assert len(found.lines) == len(found.table()) == 7 + 2 + 1 + 3
     assert "13 figures are identical" in found.sentence
     assert not artifacts.list_artifacts(KIND)  # nothing is kept, as nothing is read
+
+
+def test_a_bundle_is_replayed_on_as_many_threads_as_it_was_made_on(bundle, few):
+    assert bundle.atlas.recipe["threads"] == bundle.edits[0].measured["threads"] == threads()
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        found = replay(replace(bundle, lesions=()), get_loaded("tiny"))
+        assert {each.outcome for each in found.lines} == {"identical"}
+        assert f"Computed on {before} torch thread" in found.notes[0] and torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "problem"),
+    [(None, None), ({"torch": 10**6, "blas": 1}, "no number of threads"), ({"torch": True}, "no number of threads")],
+)
+def test_threads_that_are_not_told_or_cannot_be(bundle, few, recorded, problem):
+    recipe = {name: value for name, value in bundle.atlas.recipe.items() if name != "threads"}
+    recipe |= {"threads": recorded} if recorded else {}
+    odd = replace(bundle, atlas=replace(bundle.atlas, recipe=recipe), edits=(), plans=(), lesions=())
+    if problem:
+        with pytest.raises(RequestError, match=problem):
+            replay(odd, get_loaded("tiny"))
+    else:
+        assert "does not say on how many threads" in replay(odd, get_loaded("tiny")).notes[0]
 
 
 def test_what_was_changed_is_told(bundle, few):
