@@ -3,7 +3,7 @@
 `python -m benchmarks.example --write` finds the networks of the smaller starter with every choice at its default and
 writes them, maps in half precision, to `assets/example/`, and its fingerprint without the signatures of neurons. The
 lesion matrix is written if the store has one of these networks (`fnet edit smollm2-135m --atlas F --lesion`), else with
-`--lesions` measured: an hour.
+`--lesions` measured: an hour. `--write lesions` writes one of the three and leaves the others as they are.
 Without `--write` it prints how what is kept agrees with what is computed, and the sizes of the files.
 """
 
@@ -28,23 +28,27 @@ from fnet_core.networks.example import (
 )
 from fnet_core.reporting.stored import OF_ATLAS, lesions_of
 
+PARTS = ("atlas", "fingerprint", "lesions")
+
 
 def main() -> None:
     """Write the example, or compare it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="write the files anew")
+    parser.add_argument("--write", nargs="*", choices=PARTS, metavar="PART", help=f"write anew: {', '.join(PARTS)}")
     parser.add_argument(
         "--lesions", action="store_true", help="with --write: measure the lesion matrix if none is kept"
     )
     options = parser.parse_args()
     found, fingerprint = replace(fn.find_atlas(EXAMPLE_MODEL), annotations={}), small_fingerprint()
-    if options.write:
-        EXAMPLE_FILE.parent.mkdir(exist_ok=True)
+    written = () if options.write is None else options.write or PARTS
+    EXAMPLE_FILE.parent.mkdir(exist_ok=True)
+    if "atlas" in written:
         replace(found, maps=tuple(maps.astype(np.float16) for maps in found.maps)).save(EXAMPLE_FILE)
+    if "fingerprint" in written:
         fingerprint.save(EXAMPLE_FINGERPRINT)
-        if (matrix := _lesions(found, options.lesions)) is not None:
-            of = matrix.recipe | {OF_ATLAS: example_atlas().key}
-            replace(matrix, recipe=of).save(EXAMPLE_LESIONS)
+    if "lesions" in written and (matrix := _lesions(found, options.lesions)) is not None:
+        of = matrix.recipe | {OF_ATLAS: example_atlas().key}
+        replace(matrix, recipe=of).save(EXAMPLE_LESIONS)
     kept = example_atlas()
     apart = max(float(np.abs(a - b).max()) for a, b in zip(kept.maps, found.maps, strict=True))
     alike = sum(a == b for a, b in zip(kept.labels, found.labels, strict=True))

@@ -1,10 +1,18 @@
 """The atlas that comes with the project: it opens, and it is what the starter gives."""
 
+from contextlib import nullcontext
+from functools import partial
+
 import numpy as np
 import pytest
 
 import fnet_core as fn
-from fnet_core.networks.example import EXAMPLE_FILE, EXAMPLE_MODEL, example_atlas
+from fnet_core.capability.battery import make_battery
+from fnet_core.capability.lesions import LesionMatrix
+from fnet_core.capability.profiles import UNCHANGED, profile
+from fnet_core.interventions.editing import editing
+from fnet_core.interventions.measuring import edit_changes
+from fnet_core.networks.example import EXAMPLE_FILE, EXAMPLE_LESIONS, EXAMPLE_MODEL, example_atlas
 from fnet_core.networks.request import AtlasRequest
 
 
@@ -24,3 +32,19 @@ def test_the_starter_gives_it_again():
     r_KK = np.abs(np.corrcoef(kept.maps[0], found.maps[0])[: len(kept), len(kept) :])
     assert stable.sum() > len(kept) / 2
     assert np.median(r_KK[stable].max(axis=1)) > 0.99
+
+
+@pytest.mark.starter
+def test_the_starter_loses_what_the_bundled_lesions_say():
+    """The surest cell measured again, with the example's own maps, which are in half precision."""
+    kept = LesionMatrix.load(EXAMPLE_LESIONS)
+    surest = kept.table().iloc[0]
+    asked, capability = kept.recipe["asked"]["items"], kept.capabilities.index(surest.capability)
+    edit = fn.inhibit(example_atlas(), int(surest.network), threshold=kept.recipe["threshold"])
+    model, battery = fn.load(EXAMPLE_MODEL), make_battery(asked, only=[surest.capability])
+    for changes, around, answers in (
+        (UNCHANGED, nullcontext, kept.untouched_I),
+        (edit_changes([edit]), partial(editing, model, [edit]), kept.changed_KI[int(surest.network)]),
+    ):
+        found = profile(model, battery, changes, around).answers_I
+        assert np.mean(found == answers[kept.capability_I == capability]) > 0.9

@@ -9,7 +9,7 @@ from support.lesions import hand_lesions
 
 from fnet_core.capability.lesions import KIND as LESIONS
 from fnet_core.lineage.fingerprint import KIND as FINGERPRINT
-from fnet_core.networks.example import EXAMPLE_FINGERPRINT, example_atlas
+from fnet_core.networks.example import EXAMPLE_FINGERPRINT, EXAMPLE_LESIONS, example_atlas
 from fnet_core.reporting import stored
 from fnet_core.storage import artifacts
 
@@ -71,4 +71,7 @@ def test_what_comes_with_the_project_is_of_the_example():
     fingerprint, lesions = stored.fingerprint_of(atlas), stored.bundled_lesions(atlas)
     assert fingerprint is not None and fingerprint.model.digest == atlas.recipe["model_digest"]
     assert EXAMPLE_FINGERPRINT.stat().st_size < 3_000_000 and not fingerprint.is_old
-    assert lesions is None or lesions.done
+    assert lesions is not None and lesions.done and lesions.networks == tuple(range(len(atlas)))
+    assert EXAMPLE_LESIONS.stat().st_size < 1_000_000 and lesions.random_KMI.shape[1] == lesions.recipe["draws"]
+    of_own_KC = lesions.surviving_KC & (lesions.change_KC < 0)
+    assert 0 < of_own_KC.sum() == lesions.surviving_KC.sum() < of_own_KC.size / 10
