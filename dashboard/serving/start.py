@@ -13,7 +13,7 @@ from streamlit import cli_util, config
 from streamlit.web.server import server_util
 
 from dashboard import warming
-from dashboard.serving import archive, promptly
+from dashboard.serving import archive, promptly, whole
 from dashboard.serving.document import Document
 from dashboard.serving.gate import Gate
 from fnet_core import logs
@@ -31,6 +31,7 @@ def check() -> None:
         print(error, file=sys.stderr)
         sys.exit(2)
     promptly.answer()
+    whole.load_whole()
     if os.environ.get(ENDS_WITH_STDIN) == "1":
         threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
