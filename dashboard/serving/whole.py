@@ -1,12 +1,14 @@
-"""A library that loads its parts when they are first asked for is loaded whole, so that threads cannot meet in it.
+"""A library that puts another module in its place while it loads is loaded whole, so that threads cannot meet in it.
 
-transformers gives out names from modules that import each other. Two threads that begin at different ones wait for each
-other, which Python ends by handing one of them a module that is not finished: "cannot import name". Here the first
-thread that imports the package has its parts loaded while it holds the package's own lock, and the others wait.
+transformers replaces itself in `sys.modules` by a module that loads its parts when they are first asked for. A thread
+that imports it meanwhile waits, and is then left with the module that was replaced: "cannot import name". And two
+threads that begin at different parts, which import each other, can be handed one that is not finished. Here the first
+thread that imports the package loads its parts too, while the others wait, and what was replaced passes on.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -52,6 +54,8 @@ class _WithParts(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
+        if (placed := sys.modules[module.__name__]) is not module:
+            module.__dict__["__getattr__"] = partial(getattr, placed)
         for part in self._parts:
             import_module(part)
 

@@ -12,13 +12,20 @@ from dashboard.serving.whole import PARTS, Whole
 
 @pytest.fixture
 def lazy_library(tmp_path, monkeypatch):
-    """A package that gives a name out of a part when it is asked for it; the part is slow to load."""
+    """A package that is slow, and puts a module in its place that gives a name out of a part when asked for it."""
     package = tmp_path / "lazylibrary"
     package.mkdir()
     (package / "__init__.py").write_text(
+        "import sys, time\n"
         "from importlib import import_module\n"
-        "def __getattr__(name):\n"
-        "    return getattr(import_module('lazylibrary.part'), name)\n"
+        "from types import ModuleType\n"
+        "class Lazy(ModuleType):\n"
+        "    def __getattr__(self, name):\n"
+        "        return getattr(import_module('lazylibrary.part'), name)\n"
+        "time.sleep(0.3)\n"
+        "lazy = Lazy(__name__)\n"
+        "lazy.__spec__, lazy.__path__ = __spec__, __path__\n"
+        "sys.modules[__name__] = lazy\n"
     )
     (package / "part.py").write_text("import time, events\ntime.sleep(0.3)\nTHING = 1\nevents.said.append('loaded')\n")
     (tmp_path / "events.py").write_text("said = []\n")
@@ -31,8 +38,9 @@ def lazy_library(tmp_path, monkeypatch):
 
 def test_who_asks_second_waits_until_all_parts_are_there(lazy_library):
     def ask(number: int) -> None:
-        found = import_module("lazylibrary")
-        lazy_library.append((number, sys.modules["lazylibrary.part"].__dict__.get("THING"), found.THING))
+        from lazylibrary import THING
+
+        lazy_library.append((number, sys.modules["lazylibrary.part"].__dict__.get("THING"), THING))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
     for thread in threads:
