@@ -13,6 +13,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +29,26 @@ from fnet_core.errors import RequestError
 from fnet_core.evaluation.perplexity import PERPLEXITIES
 from fnet_core.interventions.edits import parse_edits
 from fnet_core.lineage.fingerprint import FINGERPRINTS
+from fnet_core.lineage.index import INDICES
 from fnet_core.lineage.pairs import PAIRS
 from fnet_core.models.folder import fits_card, read_card
 from fnet_core.models.made import CARD
-from fnet_core.networks.atlas import ATLASES
+from fnet_core.networks import annotations
+from fnet_core.networks.atlas import ATLASES, Atlas
+from fnet_core.networks.direct import DIRECT
 from fnet_core.networks.known_halves import RECURRENCES
+from fnet_core.networks.opening import opened
 from fnet_core.networks.singles import KEPT as SINGLES
 from fnet_core.pruning.factors import FACTORS
 from fnet_core.pruning.scores import SCORES
+from fnet_core.reporting.bundle import load_bundle, parse_plan
 from fnet_core.storage import checksums
 from fnet_core.storage.artifacts import file_digest
 from fnet_core.storage.memo import Kind
 from fnet_core.storage.notes import LED
-from fnet_core.storage.sealed import unsealed
 
 ANSWERS: tuple[Kind[Any], ...] = (
-    *(ATLASES, RECURRENCES, SINGLES, FINGERPRINTS, PAIRS, PERPLEXITIES, SCORES, FACTORS),
+    *(ATLASES, RECURRENCES, SINGLES, DIRECT, FINGERPRINTS, INDICES, PAIRS, PERPLEXITIES, SCORES, FACTORS),
     *(PROFILES, LESIONS, PRESERVATIONS, LED),
 )
 
@@ -73,12 +78,26 @@ def others(made: Samples) -> list[tuple[str, Path, Callable[[Path], Any]]]:
     """What is no answer: texts with a checksum, and the files of a model that FNet made."""
     found: list[tuple[str, Path, Callable[[Path], Any]]] = [
         ("edits", Path(made.names["edits"]), lambda path: parse_edits(path.read_text("utf-8"))),
-        ("plan", Path(made.names["plan"]), lambda path: unsealed(json.loads(path.read_text("utf-8")), "the plan")),
+        ("plan", Path(made.names["plan"]), lambda path: parse_plan(path.read_text("utf-8"))),
+        ("bundle", Path(made.names["bundle"]), load_bundle),
         ("signed fingerprint", Path(made.names["signed"]), FINGERPRINTS.load),
     ]
+    (labels,) = (made.home / annotations.KIND).iterdir()
+    found.append(("labels", labels, partial(_refused_unless_labels, opened(made.names["atlas"]))))
     folder = Path(made.names["pruned"])
     read = (CARD, "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
     return found + [(f"pruned model: {name}", folder / name, _refused_unless_whole) for name in read]
+
+
+def _refused_unless_labels(atlas: Atlas, copy: Path) -> None:
+    """Raise unless the copy, in the place of the atlas's labels, is read as these."""
+    place = copy.with_name(copy.name.removeprefix("damaged-"))
+    kept = place.read_bytes()
+    try:
+        copy.replace(place)
+        annotations.annotated(atlas)
+    finally:
+        place.write_bytes(kept)
 
 
 def _refused_unless_whole(copy: Path) -> None:

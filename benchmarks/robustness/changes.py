@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -11,7 +14,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save, save_file
 
+from fnet_core.reporting.bundle import MANIFEST
 from fnet_core.storage import checksums
+from fnet_core.storage.artifacts import digest, file_digest
 from fnet_core.storage.sealed import KEY, sealed
 
 _DEEP = "@@deep@@"
@@ -59,6 +64,8 @@ def change(random: Random, path: Path, others: Sequence[Path]) -> str:
         ways += [_artifact if _is_artifact(path) else _tensors] * 6
     elif path.suffix == ".txt":
         ways += [_text] * 4
+    elif path.suffix == ".zip":
+        ways += [_packed] * 6
     way = random.choice([*ways, None])
     if way is not None:
         return way(random, path)
@@ -158,6 +165,27 @@ def _change_value(random: Random, content: Any) -> str:
     value = random.choice(VALUES)
     holder[key] = value
     return f"{place} = {str(value)[:30]!r}"
+
+
+def _packed(random: Random, path: Path) -> str:
+    """A file of a bundle changed by somebody who makes all digests fit."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.unpack_archive(path, folder)
+        told, others = Path(folder, MANIFEST), [file for file in Path(folder).iterdir() if file.name != MANIFEST]
+        chosen = random.choice([told, *others])
+        said = change(random, chosen, others)
+        try:
+            manifest = json.loads(told.read_text("utf-8"))
+            if chosen != told:
+                manifest["files"][chosen.name]["sha256"] = file_digest(chosen)
+            manifest.pop("digest", None)
+            told.write_text(_written(manifest | {"digest": digest(manifest)}), "utf-8", "surrogatepass")
+        except (ValueError, TypeError, AttributeError):
+            said += ", without a digest that fits"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            for file in (told, *others):
+                packed.write(file, file.name)
+    return f"{chosen.name}: {said}"
 
 
 def _is_artifact(path: Path) -> bool:

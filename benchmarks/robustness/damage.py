@@ -13,7 +13,8 @@ from random import Random
 from typing import Any
 
 from benchmarks.robustness import children
-from benchmarks.robustness.samples import QUESTIONS, Samples, ask
+from benchmarks.robustness.requests import QUESTIONS
+from benchmarks.robustness.samples import Samples, ask
 
 _PATIENCE = 40.0
 _QUESTION_OF = {
@@ -27,6 +28,8 @@ _QUESTION_OF = {
     "edits": "library",
 }
 """The question that reads a folder of the cache folder, where it is not the one of the same name."""
+_MADE_AS = {"tiny": "made", "small": "converted", "quantised": "dequantised", "adapter": "merged"}
+"""How the models in the cache folder came about, by the beginnings of their names."""
 _TIMES_AND_PLACES = {
     "seconds",
     "made",
@@ -40,7 +43,7 @@ _TIMES_AND_PLACES = {
     "path",
     "report",
 }
-_ANYBODYS = ("text", "strange", "gguf", "key")
+_ANYBODYS = ("text", "strange", "gguf", "key", "quantised", "adapter")
 """What FNet did not save, and which says something else once a byte is another."""
 
 
@@ -148,19 +151,15 @@ def _things(samples: Samples) -> list[Thing]:
             question = QUESTIONS[_QUESTION_OF.get(folder.name, folder.name)]
             found.append(Thing(f"kept {folder.name}", files, tuple(samples.filled(question))))
     found.append(Thing("kept library.json", (samples.home / "library.json",), QUESTIONS["library"]))
+    found.append(Thing("kept licences", (samples.home / "accepted-licences.json",), QUESTIONS["models"]))
     for folder in sorted((samples.home / "models").iterdir()):
-        question = QUESTIONS["perplexity" if folder.name == "tiny" else "converted"]
+        made = _MADE_AS[folder.name.split("-")[0]]
+        question = tuple(samples.filled(QUESTIONS["perplexity" if made == "made" else made]))
         found += [
-            Thing(
-                f"{'made' if folder.name == 'tiny' else 'converted'} {path.name}",
-                (path,),
-                tuple(samples.filled(question)),
-            )
-            for path in sorted(folder.iterdir())
-            if path.is_file()
+            Thing(f"{made} {path.name}", (path,), question) for path in sorted(folder.iterdir()) if path.is_file()
         ]
     scratch = samples.folder / "scratch"
-    for sample in samples.given:
+    for sample in (sample for sample in samples.given if not sample.kept):
         it = scratch / sample.path.name
         request = tuple(samples.filled(sample.requests[0], it=it, scratch=scratch / "out.safetensors", folder=scratch))
         found.append(Thing(f"given {sample.name}", (it / sample.inside if sample.inside else it,), request))

@@ -18,7 +18,8 @@ import psutil
 
 from benchmarks.robustness import children
 from benchmarks.robustness.damage import answer
-from benchmarks.robustness.samples import QUESTIONS, Samples, ask
+from benchmarks.robustness.requests import QUESTIONS
+from benchmarks.robustness.samples import Samples, ask
 
 LONGEST_ORPHAN = 1.0
 _WATCHED = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.chmod", "shutil.rmtree")

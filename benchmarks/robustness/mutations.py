@@ -13,7 +13,8 @@ from random import Random
 from typing import Any
 
 from benchmarks.robustness import changes, children
-from benchmarks.robustness.samples import QUESTIONS, Sample, Samples, ask
+from benchmarks.robustness.requests import QUESTIONS, Sample
+from benchmarks.robustness.samples import Samples, ask
 from fnet_core.cli.main import parser
 
 LONGEST_SECONDS = 5.0
@@ -113,6 +114,8 @@ def _prepared(samples: Samples, case: Case, scratch: Path) -> tuple[list[str], s
     random = Random(case.seed)
     for path in scratch.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for kept in (sample for sample in samples.given if sample.kept):
+        shutil.copy(kept.path, kept.kept)
     options = ["--quiet", "--json"] if random.random() < 0.5 else ["--quiet"]
     out = scratch / "out.safetensors"
     if case.sample is None:
@@ -125,6 +128,8 @@ def _prepared(samples: Samples, case: Case, scratch: Path) -> tuple[list[str], s
         shutil.copy(case.sample.path, copy)
     others = [sample.path for sample in samples.given if not sample.inside]
     said = changes.change(random, copy / case.sample.inside if case.sample.inside else copy, others)
+    if case.sample.kept:
+        shutil.copy(copy, case.sample.kept)
     return [*samples.filled(case.request, it=copy, scratch=out, folder=scratch), *options], said
 
 

@@ -1,59 +1,22 @@
-"""One of everything that FNet reads, made for the tiny model in a folder of its own, and the requests that read it."""
+"""One of everything that FNet reads, made for the tiny model in a folder of its own."""
 
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from benchmarks.robustness.requests import FEW, PRUNED, QUESTIONS, SMALL, Sample, given
 from fnet_core.cli.main import main as command_line
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 _TEXT = "The harbour at {0} was quiet.\n\nNobody at {0} looked up.\n\nThe rest of {0} slept under the hill.\n\n"
-_SMALL = ("--components", "2", "--threshold", "1", "--find", "{text}", "--score", "{other}")
-_PRUNED = ("--ratio", "0.2", "--protect", "0", "0", "--method", "networks", "--compensation", "networks")
-_FEW = ("--components", "2", "--calibration", "{text}", "--texts", "{other}")
-QUESTIONS: dict[str, tuple[str, ...]] = {
-    "atlas": ("atlas", "tiny", "--components", "2", "--texts", "{text}"),
-    "singles": ("recur", "tiny", "--components", "2", "--texts", "{text}", "--single", "2"),
-    "recurrence": ("recur", "{atlas}"),
-    "fingerprint": ("fingerprint", "tiny", *_SMALL),
-    "pair": ("audit", "{fingerprint}", "{signed}", "--resamples", "200"),
-    "perplexity": ("perplexity", "tiny", "--texts", "{text}"),
-    "scores": ("prune", "tiny", *_PRUNED, *_FEW),
-    "capabilities": ("capabilities", "tiny", "--items", "2", "--only", "quotes", "brackets"),
-    "lesions": (
-        *("edit", "tiny", "--atlas", "{atlas}", "--threshold", "1", "--lesion", "--controls", "1"),
-        *("--items", "2", "--only", "quotes", "--texts", "{text}"),
-    ),
-    "preservation": (
-        *("edit", "tiny", "--atlas", "{atlas}", "--threshold", "1", "--keep-only", "1", "--controls", "1"),
-        *("--items", "2", "--only", "quotes", "--texts", "{text}"),
-    ),
-    "converted": ("perplexity", "{gguf}", "--texts", "{text}"),
-    "library": ("library", "--all"),
-    "models": ("models",),
-}
-"""What leaves an answer of every kind in the cache folder; asked again, it is answered from there."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A file, or a folder with a file in it, that a person can give."""
-
-    name: str
-    path: Path
-    """What the requests name: the file, or the folder."""
-    inside: str = ""
-    """The file of the folder."""
-    requests: tuple[tuple[str, ...], ...] = ()
-    """They name it as {it}."""
 
 
 @dataclass(frozen=True)
@@ -102,118 +65,122 @@ def ask(arguments: Sequence[str]) -> tuple[int, str, str]:
 
 
 def _made(folder: Path) -> Samples:
+    from support.quantised import gptq, quantised_folder
     from support.tiny_gguf import write_tiny_gguf
 
-    given = folder / "given"
-    names = {name: str(given / file) for name, file in _FILES.items()}
+    names = {name: str(folder / "given" / file) for name, file in _FILES.items()}
     made = Samples(folder, folder / "home", names, ())
     for name, place in (("text", "Wick"), ("other", "Thurso")):
         Path(names[name]).write_text(_TEXT.format(place) * 40)
     write_tiny_gguf(Path(names["gguf"]))
-    for request in (
-        ("atlas", "tiny", "--components", "2", "--texts", "{text}", "--out", "{atlas}"),
-        ("keys", "new", "{key}"),
-        ("fingerprint", "tiny", *_SMALL, "--out", "{fingerprint}"),
-        ("fingerprint", "tiny", *_SMALL, "--out", "{signed}", "--sign", "{key}"),
-        (
-            *("edit", "tiny", "--atlas", "{atlas}", "--gain", "0=0", "--threshold", "1", "--controls", "1"),
-            *("--texts", "{text}", "--save", "{edits}"),
-        ),
-        ("prune", "tiny", *_PRUNED, *_FEW, "--out", "{pruned}"),
-        ("derive", "tiny", "--how", "noise:0.1", "--out", "{model}"),
-        *QUESTIONS.values(),
-    ):
-        status, _, said = ask([*made.filled(request), "--quiet", "--json"])
-        assert status == 0, f"{request} was refused: {said}"
-    (given / "strange").mkdir()
+    quantised_folder(Path(names["quantised"]), gptq, _QUANTISED)
+    _write_adapter(Path(names["adapter"]))
+    Path(names["known"]).mkdir()
+    _ask_all(made, _MADE)
+    shutil.copy(names["signed"], names["known"])
+    _keep_made(names)
+    _ask_all(made, QUESTIONS.values())
+    Path(names["strange"]).mkdir()
     for path in Path(names["model"]).iterdir():
         if not path.name.startswith("fnet"):
-            shutil.copy(path, given / "strange" / path.name)
-    _keep_made(names)
-    return Samples(folder, folder / "home", names, _given(names))
+            shutil.copy(path, Path(names["strange"]) / path.name)
+    _write_bundle(names, made.home)
+    for name, kept in (("settings", "library.json"), ("accepted", "accepted-licences.json")):
+        shutil.copy(made.home / kept, names[name])
+    shutil.copy(next((made.home / "labels").iterdir()), names["labels"])
+    return Samples(folder, folder / "home", names, given(names, made.home))
 
 
 _FILES = {
     "text": "a.txt",
     "other": "b.txt",
+    "first": "first.safetensors",
     "atlas": "atlas.safetensors",
     "fingerprint": "fingerprint.safetensors",
     "signed": "signed.safetensors",
+    "known": "known",
     "edits": "edits.json",
+    "plan": "plan.json",
+    "bundle": "bundle.zip",
     "key": "key",
     "gguf": "small.gguf",
+    "quantised": "quantised",
+    "adapter": "adapter",
     "pruned": "pruned",
     "model": "model",
     "strange": "strange",
-    "plan": "plan.json",
+    "labels": "labels.json",
+    "settings": "settings.json",
+    "accepted": "accepted.json",
 }
+_QUANTISED = {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "sym": False}
+_FOUND = ("atlas", "tiny", "--components", "2", "--texts", "{text}")
+_MADE: tuple[tuple[str, ...], ...] = (
+    (*_FOUND, "--out", "{first}"),
+    ("labels", "{first}", "--label", "0=boats", "--accept", "0", "--note", "1=perhaps"),
+    (*_FOUND, "--out", "{atlas}"),
+    ("keys", "new", "{key}"),
+    ("fingerprint", "tiny", *SMALL, "--out", "{fingerprint}"),
+    ("fingerprint", "tiny", *SMALL, "--out", "{signed}", "--sign", "{key}"),
+    (
+        *("edit", "tiny", "--atlas", "{atlas}", "--gain", "0=0", "--threshold", "1", "--controls", "1"),
+        *("--texts", "{text}", "--save", "{edits}"),
+    ),
+    ("prune", "tiny", *PRUNED, *FEW, "--out", "{pruned}"),
+    ("derive", "tiny", "--how", "noise:0.1", "--out", "{model}"),
+)
+
+
+def _ask_all(made: Samples, requests: Iterable[Sequence[str]]) -> None:
+    for request in requests:
+        status, _, said = ask([*made.filled(request), "--quiet", "--json"])
+        assert status == 0, f"{request} was refused: {said}"
+
+
+def _write_adapter(folder: Path) -> None:
+    """A LoRA adapter on the tiny starter, as peft saves one."""
+    from copy import deepcopy
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from fnet_core.models.loading import get_loaded
+
+    settings = LoraConfig(r=2, lora_alpha=8, target_modules=["q_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    get_peft_model(deepcopy(get_loaded("tiny").model), settings).save_pretrained(folder)
 
 
 def _keep_made(names: dict[str, str]) -> None:
-    """A plan and edits on the library's shelves, and settings of its own."""
+    """A plan and edits, saved and on the library's shelves, settings of its own, and a licence that was accepted."""
+    from fnet_core.models.loading import get_loaded
+    from fnet_core.pruning.plan import plan_for
+    from fnet_core.pruning.request import PlanRequest
+    from fnet_core.pruning.scores import ScoreRequest
+    from fnet_core.reporting.bundle import PLAN_KIND
     from fnet_core.storage import library
+    from fnet_core.storage.place import home
     from fnet_core.storage.sealed import sealed
+    from fnet_core.texts import from_file
 
-    plan = sealed({"kind": "fnet-prune-plan", "recipe": {"model": "tiny"}, "summary": {}, "keep": {}})
-    Path(names["plan"]).write_text(json.dumps(plan), "utf-8")
+    asked = PlanRequest(ratio=0.2, method="networks", protected=(0, 0))
+    plan = plan_for(get_loaded("tiny"), asked, ScoreRequest(from_file(names["text"]), components=2))
+    content = {"kind": PLAN_KIND, "recipe": plan.recipe(), "summary": plan.summary(), "keep": plan.masks()}
+    Path(names["plan"]).write_text(json.dumps(sealed(content)), "utf-8")
     library.add_text("plan", Path(names["plan"]).read_text("utf-8"), "a plan")
     library.add_text("edits", Path(names["edits"]).read_text("utf-8"))
+    (home() / "accepted-licences.json").write_text(json.dumps(["Gemma Terms of Use"]))
 
 
-def _given(names: dict[str, str]) -> tuple[Sample, ...]:
-    on_text = ("--texts", "{text}", "--controls", "1")
-    of_fingerprint = (
-        ("compare", "{it}", "{fingerprint}", "--resamples", "200"),
-        ("independence", "{fingerprint}", "{it}"),
-        ("audit", "{it}", "{fingerprint}", "{signed}", "--resamples", "200"),
-        ("scan", "{it}", "--against", "{folder}", "--resamples", "200"),
-        ("changes", "{it}", "{fingerprint}"),
-        ("keys", "show", "{it}"),
+def _write_bundle(names: dict[str, str], home: Path) -> None:
+    """The atlas with edits, a plan and lesions, of which no perplexity was measured: that takes long to replay."""
+    from fnet_core.capability.lesions import LESIONS
+    from fnet_core.networks.opening import opened
+    from fnet_core.reporting.bundle import read_plans, read_texts, save_bundle
+    from fnet_core.reporting.replay import bundle_of
+
+    lesions = [LESIONS.load(path) for path in (home / LESIONS.name).iterdir()]
+    made = bundle_of(
+        opened(names["atlas"]), edits=read_texts([names["edits"]]), plans=read_plans([names["plan"]]), lesions=lesions
     )
-    of_model = (
-        ("perplexity", "{it}", "--texts", "{text}"),
-        ("models", "{it}"),
-        ("atlas", "{it}", "--components", "2", "--texts", "{text}"),
-    )
-    files: list[Sample] = [
-        Sample(
-            "atlas",
-            Path(names["atlas"]),
-            requests=(
-                ("listen", "tiny", "--atlas", "{it}", "--text", "one boat, two boats"),
-                ("edit", "tiny", "--atlas", "{it}", "--gain", "0=0", "--threshold", "1", *on_text),
-                ("recur", "{it}", "{atlas}"),
-                ("recur", "{it}"),
-            ),
-        ),
-        Sample("edits", Path(names["edits"]), requests=(("edit", "tiny", "--load", "{it}", *on_text),)),
-        Sample("fingerprint", Path(names["fingerprint"]), requests=of_fingerprint),
-        Sample("signed", Path(names["signed"]), requests=of_fingerprint),
-        Sample(
-            "text",
-            Path(names["text"]),
-            requests=(
-                ("perplexity", "tiny", "--texts", "{it}"),
-                ("atlas", "tiny", "--components", "2", "--texts", "{it}"),
-                ("listen", "tiny", "--atlas", "{atlas}", "--file", "{it}"),
-                ("prune", "tiny", *_PRUNED, "--components", "2", "--calibration", "{it}", "--texts", "{other}"),
-                ("fingerprint", "tiny", "--components", "2", "--threshold", "1", "--text", "{it}", "--probes", "sea"),
-            ),
-        ),
-        Sample(
-            "key",
-            Path(names["key"]),
-            requests=(
-                ("keys", "show", "{it}"),
-                ("fingerprint", "tiny", *_SMALL, "--out", "{scratch}", "--sign", "{it}"),
-            ),
-        ),
-        Sample("gguf", Path(names["gguf"]), requests=of_model[:2]),
-    ]
-    for name in ("strange", "model", "pruned"):
-        files += [
-            Sample(f"{name}/{path.name}", Path(names[name]), path.name, of_model)
-            for path in sorted(Path(names[name]).iterdir())
-            if path.suffix in (".json", ".safetensors")
-        ]
-    return tuple(files)
+    save_bundle(made, Path(names["bundle"]))
