@@ -106,7 +106,11 @@ def whole_file(path: str | Path) -> tuple[Passage, ...]:
     """A UTF-8 text file as one passage, uncut; RequestError for a missing, binary or empty file."""
     path = Path(path)
     check_text(path)
-    return whole_bytes(path.read_bytes(), path.name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"'{path}' cannot be read ({error.strerror}); give a file that can be.") from error
+    return whole_bytes(content, path.name)
 
 
 def _decode(content: bytes, name: str) -> str:

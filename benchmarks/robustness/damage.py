@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.robustness import children
 from benchmarks.robustness.requests import QUESTIONS
 from benchmarks.robustness.samples import Samples, ask
+from fnet_core.storage import library
 
 _PATIENCE = 40.0
 _QUESTION_OF = {
@@ -177,6 +178,7 @@ def _asked(samples: Samples, case: Case) -> dict[str, Any]:
     before = {path: path.read_bytes() for path in damaged}
     for path in damaged:
         DAMAGES[str(case.damage)](path)
+    library._told.clear()  # what a process tells once, each of these tells
     with children.as_nobody(samples.folder) if case.damage == UNREADABLE else nullcontext():
         status, out, said = ask([*case.thing.request, "--json"])
     return {

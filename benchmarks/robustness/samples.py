@@ -153,13 +153,14 @@ def _write_adapter(folder: Path) -> None:
 
 def _keep_made(names: dict[str, str]) -> None:
     """A plan and edits, saved and on the library's shelves, settings of its own, and a licence that was accepted."""
+    from fnet_core.models.licences import check_accepted
     from fnet_core.models.loading import get_loaded
+    from fnet_core.models.sources.starter_table import STARTERS
     from fnet_core.pruning.plan import plan_for
     from fnet_core.pruning.request import PlanRequest
     from fnet_core.pruning.scores import ScoreRequest
     from fnet_core.reporting.bundle import PLAN_KIND
     from fnet_core.storage import library
-    from fnet_core.storage.place import home
     from fnet_core.storage.sealed import sealed
     from fnet_core.texts import from_file
 
@@ -169,7 +170,7 @@ def _keep_made(names: dict[str, str]) -> None:
     Path(names["plan"]).write_text(json.dumps(sealed(content)), "utf-8")
     library.add_text("plan", Path(names["plan"]).read_text("utf-8"), "a plan")
     library.add_text("edits", Path(names["edits"]).read_text("utf-8"))
-    (home() / "accepted-licences.json").write_text(json.dumps(["Gemma Terms of Use"]))
+    check_accepted(STARTERS["gemma3-270m"].licence, "gemma3-270m", accept=True)
 
 
 def _write_bundle(names: dict[str, str], home: Path) -> None:

@@ -39,6 +39,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise RequestError(
             f"{folder} is an adapter of type {kind}, and FNet merges LoRA; merge it with peft and save it."
         )
+    if settings.get("megatron_config"):
+        raise RequestError(
+            f"{folder} is an adapter for Megatron, whose own code would be run; merge it there and save the model."
+        )
     if not (folder / WEIGHTS).is_file():
         raise RequestError(f"{folder} has no {WEIGHTS}; save the adapter again as safetensors.")
     return settings
@@ -83,7 +87,9 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
         different = {name for name in different if not name.endswith(".base_layer.weight")}
     except SafetensorError as error:
         raise RequestError(f"{adapter / WEIGHTS} is cut short; copy it again.") from error
-    except (ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # peft raises anything over settings that it was not written for
         reason = " ".join(str(error).split())[:200]
         raise RequestError(f"{adapter} does not belong to {base} ({reason}); name its base with --base.") from error
     if different:
@@ -97,7 +103,14 @@ def merge(base: Path, adapter: Path, folder: Path) -> None:
             f"{adapter} changes the input or the output embedding, and {base} has one matrix for both, so that a sum "
             "would change both; train an adapter on other modules, or untie the base first."
         )
-    merged = adapted.merge_and_unload(safe_merge=True).to(stored_weights(base).torch_dtype)
+    try:
+        merged = adapted.merge_and_unload(safe_merge=True)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # numbers that are none, and whatever else an adapter's settings lead to
+        reason = " ".join(str(error).split())[:200]
+        raise RequestError(f"{adapter} cannot be put onto {base} ({reason}); copy the adapter again.") from error
+    merged = merged.to(stored_weights(base).torch_dtype)
     check_finite(merged)
     merged.save_pretrained(folder)
     for path in tokenizer_files(adapter if (adapter / "tokenizer.json").is_file() else base):

@@ -22,7 +22,7 @@ from fnet_core.models.family import Family
 from fnet_core.models.licences import Licence
 from fnet_core.models.made import CARD
 from fnet_core.models.older import TOKENIZER, tokenizer_digest, without_older
-from fnet_core.models.plausible import check_counts, check_dtype, forget_kernels
+from fnet_core.models.plausible import check_counts, check_dtype, check_not_nan, forget_kernels
 from fnet_core.models.quantised import BESIDE, KEYS, Quantisation, check_readable, quantisation
 from fnet_core.models.structure import check_known, family_of
 from fnet_core.models.tokenizer_files import tokenizer_files
@@ -102,6 +102,7 @@ def read_config(folder: Path, name: str | None = None) -> PretrainedConfig:
     written = _read_json(folder / "config.json", folder)
     check_config(written, name)
     check_dtype(written, name)
+    check_not_nan(written, name)
     try:
         config = text_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, StrictDataclassError) as error:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 from fnet_core.errors import RequestError
 from fnet_core.storage.artifacts import atomic_file, home
+from fnet_core.storage.sealed import sealed, unsealed
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def check_accepted(licence: Licence, model: str, accept: bool) -> None:
             "--accept-licence or the box on the Model page."
         )
     with atomic_file(home() / _ACCEPTED) as temporary:
-        temporary.write_text(json.dumps(sorted({*_accepted(), licence.name})))
+        temporary.write_text(json.dumps(sealed({"accepted": sorted({*_accepted(), licence.name})}), indent=1))
 
 
 def plain_text(page: str) -> str:
@@ -76,12 +77,13 @@ def _accepted() -> list[str]:
     """The names in the record; none where it is damaged, so that they are asked for again."""
     path = home() / _ACCEPTED
     try:
-        names = json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
+        names = unsealed(found, str(path)).get("accepted") if isinstance(found, dict) else found  # a list until 2026-11
     except FileNotFoundError:
         return []
     except (OSError, ValueError, RecursionError):
         names = None
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return names
-    log.warning(f"{path} is no list of accepted licences; they are asked for again.")
+    log.warning(f"{path} is no list of accepted licences, or was changed after it was saved; they are asked for again.")
     return []

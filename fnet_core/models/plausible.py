@@ -1,5 +1,6 @@
 """Whether a folder's configuration and weights can be true, as far as that shows."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,16 @@ def check_dtype(written: Mapping[str, Any], name: str) -> None:
         known = isinstance(value, str) and isinstance(getattr(torch, value.removeprefix("torch."), None), torch.dtype)
         if value not in (None, "auto") and not known:
             raise _refused(name, f"{field} = {value!r}, which is no number type")
+
+
+def check_not_nan(written: Any, name: str, field: str = "") -> None:
+    """RequestError for a NaN anywhere in a parsed config.json, which would make every number of the model one."""
+    parts = enumerate(written) if isinstance(written, list) else written.items() if isinstance(written, dict) else ()
+    for key, value in parts:
+        inside = f"{field}.{key}" if field else str(key)
+        if isinstance(value, float) and math.isnan(value):
+            raise _refused(name, f"{inside} = NaN, which is no number")
+        check_not_nan(value, name, inside)
 
 
 def check_counts(said: Callable[[str, None], Any], name: str) -> None:

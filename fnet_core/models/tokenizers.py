@@ -40,6 +40,7 @@ def load_tokenizer(folder: Path, config: PretrainedConfig) -> PreTrainedTokenize
     read = _from_file if differs_from_its_file(folder) else _from_library
     try:
         tokenizer = read(folder)
+        tokenizer("a", verbose=False)  # what its settings say wrongly shows once it is used
     except Exception as error:  # the tokenizers library raises nothing more specific
         raise RequestError(f"{folder} has no usable tokenizer; add the model's tokenizer.json.") from error
     if not tokenizer.is_fast:

@@ -48,6 +48,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
                 f"A file in {folder} would be larger than this system lets one be; raise the limit (ulimit -f) or "
                 f"{elsewhere}"
             ) from error
+        if code == errno.EIO:
+            raise RequestError(f"{name or folder} cannot be read or written; the disk may be failing.") from error
         if code == errno.ELOOP:
             raise RequestError(f"{name or folder} is a link in a circle; name the file itself.") from error
         if code == errno.ENAMETOOLONG:

@@ -48,6 +48,10 @@ def changed_json(path: Path, **changes) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def no_numbers(path: Path) -> None:
+    save_file({name: tensor * torch.nan for name, tensor in load_file(path).items()}, path)
+
+
 def with_adapter(adapter: Path) -> torch.Tensor:
     """The logits that peft gives, with the adapter beside the weights."""
     return PeftModel.from_pretrained(tiny_model("llama"), str(adapter))(IDS).logits
@@ -128,6 +132,10 @@ def test_an_adapter_on_itself_is_refused(adapter):
         (lambda folder: (folder / "adapter_config.json").write_text("{"), "does not say what it is; copy it again."),
         (lambda folder: (folder / "adapter_model.safetensors").unlink(), "has no adapter_model.safetensors"),
         (lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"short"), "is cut short; copy it again."),
+        (lambda folder: changed_json(folder / "adapter_config.json", megatron_config={"a": 1}), "adapter for Megatron"),
+        (lambda folder: changed_json(folder / "adapter_config.json", lora_alpha="eight"), "does not belong to"),
+        (lambda folder: changed_json(folder / "adapter_config.json", rank_pattern=[3]), "does not belong to"),
+        (lambda folder: no_numbers(folder / "adapter_model.safetensors"), "cannot be put onto"),
     ],
 )
 def test_a_damaged_or_other_adapter(adapter, change, sentence):

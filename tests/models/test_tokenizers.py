@@ -86,6 +86,12 @@ def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
     assert "put the tokenizer there that the model was trained with" in said
 
 
+@pytest.mark.parametrize("setting", [{"model_max_length": "x"}, {"model_max_length": [3]}])
+def test_settings_that_show_wrong_when_used_are_refused(folder, setting):
+    changed_json(folder / "tokenizer_config.json", **setting)
+    assert "has no usable tokenizer" in refusal(folder)
+
+
 def test_a_start_token_past_the_embedding_is_refused(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_special_tokens({"bos_token": "[start]"})

@@ -40,6 +40,11 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "no positions": ({"max_position_embeddings": 0}, "max_position_embeddings"),
     "words for numbers": ({"hidden_size": "24"}, "hidden_size"),
     "half a layer": ({"num_hidden_layers": 2.5}, "num_hidden_layers"),
+    "a number that is none": ({"rms_norm_eps": float("nan")}, "rms_norm_eps"),
+    "a rotation that is none": (
+        {"rope_parameters": {"rope_type": "default", "rope_theta": float("nan")}},
+        "rope_theta",
+    ),
 }
 
 
