@@ -4,14 +4,16 @@
 
 Files of every kind are made for the tiny model in a cache folder of their own. In each file one byte at a time is
 changed, at seeded places, half of them in the first tenth; a place is found if reading is refused. Arrays are tried
-besides without their checksums, as earlier versions saved them. In a JSON text a place that leaves it saying the same
-(white space) is drawn anew.
+besides without their checksums, as earlier versions saved them. A place that leaves a file saying the same (white space
+in a JSON text, the date of a file in a bundle) is drawn anew.
 """
 
 import argparse
+import io
 import json
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -125,7 +127,7 @@ def flips(load: Callable[[Path], Any], path: Path, places: int, seed: int) -> in
         place = int(random.integers(0, start) if tried % 2 else random.integers(start, len(content)))
         damaged = bytearray(content)
         damaged[place] ^= int(random.integers(1, 256))
-        if path.suffix == ".json" and _says_the_same(bytes(damaged), content):
+        if _says_the_same(path.suffix, bytes(damaged), content):
             continue
         tried += 1
         copy = path.with_name(f"damaged-{path.name}")
@@ -138,11 +140,22 @@ def flips(load: Callable[[Path], Any], path: Path, places: int, seed: int) -> in
     return found
 
 
-def _says_the_same(one: bytes, other: bytes) -> bool:
-    try:
-        return json.loads(one) == json.loads(other)
-    except ValueError:
+def _says_the_same(suffix: str, one: bytes, other: bytes) -> bool:
+    if suffix not in _SAID:
         return False
+    try:
+        return bool(_SAID[suffix](one) == _SAID[suffix](other))
+    except Exception:  # what a zip file with a changed byte raises is anybody's guess
+        return False
+
+
+def _packed(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
+
+
+_SAID: dict[str, Callable[[bytes], Any]] = {".json": json.loads, ".zip": _packed}
+"""What a file says, by its ending."""
 
 
 def plain(path: Path) -> bytes:
