@@ -1,5 +1,7 @@
 """Files that people give to read: plain ones, of a size that can be meant."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fnet_core.errors import RequestError
@@ -19,6 +21,16 @@ def check_plain(path: Path) -> None:
         raise RequestError(f"{str(path)[:60]} cannot name a file ({error.strerror}); check the path.") from error
     if special:
         raise RequestError(f"{path} is a device or a pipe, not a file; save what it gives to a file and name that.")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """RequestError for whatever the system says while a file that a person gave is read."""
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or " ".join(str(error).split())[:80]
+        raise RequestError(f"{path} cannot be read ({said}); give permission to read it, or copy it again.") from error
 
 
 def check_text(path: Path) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HTTPError
 from fnet_core.assets import ASSETS
 from fnet_core.cutting import Span, spans
 from fnet_core.errors import RequestError
-from fnet_core.inputs import check_lines, check_text
+from fnet_core.inputs import check_lines, check_text, reading
 
 PASSAGES_FOLDER = ASSETS / "passages"
 WORDS_PER_PASSAGE = 175
@@ -106,10 +106,8 @@ def whole_file(path: str | Path) -> tuple[Passage, ...]:
     """A UTF-8 text file as one passage, uncut; RequestError for a missing, binary or empty file."""
     path = Path(path)
     check_text(path)
-    try:
+    with reading(path):
         content = path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"'{path}' cannot be read ({error.strerror}); give a file that can be.") from error
     return whole_bytes(content, path.name)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fnet_core.errors import RequestError
+from fnet_core.inputs import reading
 
 SETTINGS, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _SAYS_NOTHING = ("base_model_name_or_path", "revision", "inference_mode", "peft_version", "auto_mapping")
@@ -30,10 +31,12 @@ def adapter_and_base(name: str) -> tuple[str, str | None]:
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """An adapter's settings; `RequestError` if it is damaged or no LoRA adapter with safetensors."""
+    with reading(folder / SETTINGS):
+        content = (folder / SETTINGS).read_bytes()
     try:
-        settings = json.loads((folder / SETTINGS).read_text("utf-8"))
+        settings = json.loads(content.decode("utf-8"))
         kind = settings["peft_type"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RequestError(f"{folder / SETTINGS} does not say what it is; copy it again.") from error
     if kind != "LORA":
         raise RequestError(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from transformers import AutoConfig, PretrainedConfig
 from yaml import YAMLError
 
 from fnet_core.errors import RequestError
+from fnet_core.inputs import reading
 from fnet_core.models.adapters import adapter_and_base, is_adapter
 from fnet_core.models.families import FAMILIES, not_supported
 from fnet_core.models.family import Family
@@ -188,7 +190,7 @@ def tensor_headers(folder: Path) -> list[TensorHeader]:
     found = []
     for path in weight_files(folder):
         try:
-            with disk_errors(folder), safe_open(path, framework="pt") as file:
+            with reading(path), disk_errors(folder), safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118 (not a dict: it has no __iter__)
                     tensor = file.get_slice(name)
                     found.append(TensorHeader(name, tuple(tensor.get_shape()), tensor.get_dtype()))
@@ -306,14 +308,15 @@ def _finite(value: Any) -> Any:
 def _read_json(path: Path, folder: Path) -> Any:
     if not folder.is_dir():
         raise RequestError(f"There is no folder {folder}; check the path.")
-    try:
-        with disk_errors(folder):
-            return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not os.path.lexists(path):
         raise RequestError(
             f"{folder} has no {path.name}; choose a folder that save_pretrained made, with config.json and "
             "*.safetensors files."
-        ) from error
+        )
+    with reading(path), disk_errors(folder):
+        content = path.read_bytes()
+    try:
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is not valid JSON; copy it again.") from error
 

@@ -50,7 +50,7 @@ def tokenizer_digest(path: Path) -> str | None:
     """SHA-256 of a tokenizer_config.json as transformers 5 wrote it; None unless `add_older` alone changed it since."""
     try:
         settings = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(settings, dict) or not isinstance(settings.get(LISTED), dict):
         return None

@@ -1,9 +1,11 @@
 """Which files of a model folder decide how a text becomes tokens."""
 
 import json
+import os
 from pathlib import Path
 
 from fnet_core.errors import RequestError
+from fnet_core.inputs import reading
 
 _ALWAYS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model")
 """What decides how a text becomes tokens, start tokens included."""
@@ -24,7 +26,9 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def _lists_added_tokens(settings: Path) -> bool:
+    with reading(settings):
+        content = settings.read_bytes() if os.path.lexists(settings) else b"{}"
     try:
-        return settings.is_file() and "added_tokens_decoder" in json.loads(settings.read_text("utf-8"))
+        return "added_tokens_decoder" in json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise RequestError(f"{settings} is not valid JSON; copy it again.") from error

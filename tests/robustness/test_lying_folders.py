@@ -1,6 +1,8 @@
 """Model folders that lie, through the command line: exit 2 and a sentence, never a number and never a traceback."""
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from support.tiny_models import save_tiny
 
 from fnet_core.cli.main import main
+from fnet_core.models import folder as folders
 from fnet_core.models.loading import model_digest
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
@@ -120,6 +123,29 @@ def test_a_file_that_is_a_link_to_itself(file, folder, refused):
     (folder / file).unlink()
     (folder / file).symlink_to(file)
     assert refused()
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"])
+def test_a_folder_in_the_place_of_a_file(file, folder, refused):
+    (folder / file).unlink()
+    (folder / file).mkdir()
+    assert refused()
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer_config.json"])
+def test_a_file_that_may_not_be_read(file, folder, refused, monkeypatch):
+    def refusing(real: Callable) -> Callable:
+        def read(path, *arguments, **options):
+            if Path(path).name == file:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return real(path, *arguments, **options)
+
+        return read
+
+    for place, name in ((Path, "read_bytes"), (Path, "read_text"), (folders, "safe_open")):
+        monkeypatch.setattr(place, name, refusing(getattr(place, name)))
+    said = refused()
+    assert file in said or "no permission" in said
 
 
 @pytest.mark.parametrize("option", ["--texts", "--out"])
