@@ -310,6 +310,8 @@ def _read_settings() -> dict[str, Any]:
     with suppress(FileNotFoundError):
         try:
             found = unsealed(json.loads(_settings_file().read_text("utf-8")), "it")
+            if found.keys().isdisjoint(("names", "limit")):
+                raise ValueError("it says nothing of names or limit")
         except FileNotFoundError:
             raise
         except (OSError, ValueError, AttributeError, RecursionError) as error:

@@ -1,5 +1,6 @@
 """The library: what is listed, what goes first when it is full, and what never goes by itself."""
 
+import json
 import os
 import re
 from importlib import import_module
@@ -12,6 +13,7 @@ from fnet_core.errors import RequestError
 from fnet_core.storage import artifacts, library, memo
 from fnet_core.storage.contents import contents_of
 from fnet_core.storage.memo import Kind
+from fnet_core.storage.sealed import sealed
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +135,12 @@ def test_settings_that_mean_nothing_are_those_of_a_new_library():
     for text in ("", "[]", '{"names": 3, "limit": true}', '{"limit": 1}'):
         (artifacts.home() / "library.json").write_text(text)
         assert library.library() == library.Library((), library.LIMIT_BYTES)
+
+
+def test_a_whole_file_of_another_kind_in_the_settings_place_is_told(caplog):
+    (artifacts.home() / "library.json").write_text(json.dumps(sealed({"accepted": ["Some Terms"]})))
+    assert library.library().limit == library.LIMIT_BYTES
+    assert "names and limit are those of a new library" in caplog.text
 
 
 def test_a_name_too_long_and_a_thing_that_is_gone():
