@@ -1,14 +1,18 @@
 """Tiny random models of real classes that are not in the table of families, and made-up ones that nobody can read."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from packaging.version import Version
 from support.tiny_models import BOS, EOS, PAD, VOCABULARY, tiny_tokenizer
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
-BY_STRUCTURE = (
+_SINCE = {"apertus1p5_text": "5.24", "exaone": "5.24"}
+"""The version of transformers that brought a class, where it is later than the lowest one that FNet takes."""
+_ALL = (
     "apertus",
     "apertus1p5_text",
     "bitnet",
@@ -28,7 +32,8 @@ BY_STRUCTURE = (
     "vaultgemma",
     "xglm",
 )
-"""Classes that are read by their structure."""
+BY_STRUCTURE = tuple(name for name in _ALL if Version(version("transformers")) >= Version(_SINCE.get(name, "5.0")))
+"""Classes that are read by their structure, of those that this library has."""
 _GROUPED = set(BY_STRUCTURE) - {"ctrl", "gpt_bigcode", "mpt", "xglm"}
 UNCLEAR = {
     "bert": "a layer's output is not what entered it and two branches added to it",
