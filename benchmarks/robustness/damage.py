@@ -154,7 +154,8 @@ def _things(samples: Samples) -> list[Thing]:
     found.append(Thing("kept library.json", (samples.home / "library.json",), QUESTIONS["library"]))
     found.append(Thing("kept licences", (samples.home / "accepted-licences.json",), QUESTIONS["models"]))
     for folder in sorted((samples.home / "models").iterdir()):
-        made = _MADE_AS[folder.name.split("-")[0]]
+        if (made := _MADE_AS.get(folder.name.split("-")[0])) is None:
+            continue  # what wrong inputs, tried before in the quick form, were made into
         question = tuple(samples.filled(QUESTIONS["perplexity" if made == "made" else made]))
         found += [
             Thing(f"{made} {path.name}", (path,), question) for path in sorted(folder.iterdir()) if path.is_file()
