@@ -5,7 +5,8 @@ import json
 import pytest
 from support.tiny_models import save_tiny
 
-from fnet_core import api, texts
+import fnet_core as fn
+from fnet_core import texts
 from fnet_core.cli.main import main
 from fnet_core.lineage.fingerprint import Fingerprint
 from fnet_core.lineage.grid import grid_positions
@@ -76,7 +77,7 @@ def test_recurrence_in_halves_and_beside_another_model(capsys, short, long):
     both = answer(capsys, "recur", short, long, *FEW, "--passages", 4)
     a, b = both["recipe"]["a"], both["recipe"]["b"]
     assert a["texts_digest"] == b["texts_digest"] and a["passages"] > 4
-    found = api.recur(short, long, texts.bundled("find")[:4], components=4)
+    found = fn.recur(short, long, texts.bundled("find")[:4], components=4)
     assert found.recipe["a"]["texts_digest"] == found.recipe["b"]["texts_digest"] == a["texts_digest"]
 
 
@@ -110,8 +111,8 @@ def test_pruning_whose_calibration_is_cut(capsys, short, tmp_path):
     out = tmp_path / "smaller"
     lines = said(capsys, "prune", short, "--compensation", "bias-sequential", "--out", out, *options)
     assert "calibration: 3 passages were cut into" in lines and (out / "config.json").is_file()
-    plan = api.plan_pruning(short, 0.2, text, method="wanda-sp", protected=(0, 0))
-    assert api.prune(short, plan, texts.bundled("score")[0], calibration=text).pruned.value > 0
+    plan = fn.plan_pruning(short, 0.2, text, method="wanda-sp", protected=(0, 0))
+    assert fn.prune(short, plan, texts.bundled("score")[0], calibration=text).pruned.value > 0
 
 
 def test_independence_on_pieces_that_both_can_read(capsys, short, long):
@@ -148,7 +149,7 @@ def test_a_comparison_reads_both_models_in_the_same_pieces(capsys, short, long, 
     assert any("Both models read the passages in pieces" in reason for reason in both["reasons"])
     beside = answer(capsys, "compare", file, long, *PROBED, *probes)
     assert beside["score"] == both["score"]
-    found = api.compare(
+    found = fn.compare(
         file, long, components=4, threshold=1.5, **{o[2:]: p for o, p in zip(probes[::2], probes[1::2], strict=True)}
     )
     assert found.score == both["score"] and found.b.span == found.a.span

@@ -13,7 +13,7 @@ from support.engines import engine_here
 from support.taking import FIND, LONG, SCORE
 from support.tiny_models import save_tiny
 
-from fnet_core import api
+import fnet_core as fn
 from fnet_core.cli import main
 from fnet_core.engine import client as clients
 from fnet_core.engine.client import engine_at
@@ -163,7 +163,7 @@ def test_the_command_line_and_the_api_use_it(address, folders, apart, capsys, mo
     assert [row["label"] for row in found["failed"]] == ["/no/such"] and "fingerprints" in err
     monkeypatch.setenv(VARIABLE, address)
     choices = {"find": tmp_path / "find", "score": tmp_path / "score", "components": 8, "threshold": 1.8}
-    again = api.audit(*given, test=False, **choices)
+    again = fn.audit(*given, test=False, **choices)
     assert again.summary()["pairs"] == found["pairs"] and [each.label for each in again.failures] == ["/no/such"]
 
 
