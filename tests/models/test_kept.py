@@ -21,9 +21,15 @@ def anew(loaded):
     return replace(loaded, model=torch.nn.Linear(2, 2))
 
 
-def test_an_idle_model_goes_and_one_asked_for_stays(loaded, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("fnet_core.models.kept.monotonic", lambda: clock[0])
+@pytest.fixture
+def clock(monkeypatch):
+    """The time as the kept models read it, in seconds; nobody else looks for idle ones meanwhile."""
+    now = [0.0]
+    monkeypatch.setattr("fnet_core.models.kept.monotonic", lambda: now[0])
+    return now
+
+
+def test_an_idle_model_goes_and_one_asked_for_stays(loaded, clock):
     kept = KeptModels(idle=900)
     for key in "ab":
         kept.put(key, anew(loaded))
@@ -37,16 +43,18 @@ def test_an_idle_model_goes_and_one_asked_for_stays(loaded, monkeypatch):
     assert len(kept) == 0
 
 
-def test_one_that_is_in_use_is_kept_so_that_nobody_loads_it_twice(loaded):
-    kept = KeptModels(idle=0.0)
+def test_one_that_is_in_use_is_kept_so_that_nobody_loads_it_twice(loaded, clock):
+    kept = KeptModels(idle=900)
     used = anew(loaded)
     kept.put("a", used)
     model = used.model
     del used
+    clock[0] = 1000.0
     kept.release_idle()
     found = kept.get("a")
     assert found is not None and found.model is model and found.digest == loaded.digest
     del found, model
+    clock[0] = 3000.0
     kept.release_idle()
     assert len(kept) == 0
 
