@@ -24,7 +24,7 @@ sys.meta_path.insert(0, Watch())
 main.main(["atlas", "tiny"])
 """
 DASHBOARD = COMMAND_LINE.replace("from fnet_core.cli import main\n", "").replace(
-    'main.main(["atlas", "tiny"])', "from dashboard import warming; warming._load()"
+    'main.main(["atlas", "tiny"])', "from dashboard import model_access; model_access.device()"
 )
 
 
