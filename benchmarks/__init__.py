@@ -1,5 +1,5 @@
 """Measurements, each by `python -m benchmarks.NAME`, under the settings of threads that the command line makes."""
 
-from fnet_core.threads import wait_politely
+from fnet_core import starting
 
-wait_politely()
+starting.begin()

@@ -16,8 +16,8 @@ from benchmarks.timing import told
 
 COLD = """
 import sys, time
-from fnet_core.threads import wait_politely
-wait_politely()
+from fnet_core import starting
+starting.begin()
 from fnet_core import texts
 from fnet_core.errors import Cancelled
 from fnet_core.networks.finding import AtlasRequest, find_atlas

@@ -1,5 +1,5 @@
-"""The dashboard's parts; whatever of them is imported first, threads wait politely before torch is loaded."""
+"""The dashboard's parts; whatever of them is imported first, the process begins well."""
 
-from fnet_core.threads import wait_politely
+from fnet_core import starting
 
-wait_politely()
+starting.begin()

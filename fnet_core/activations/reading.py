@@ -99,15 +99,17 @@ def read_subjects(
     *,
     write: Write = copied,
     reuse: bool = False,
+    tokens: Sequence[Tokens] | None = None,
 ) -> Iterator[Subject]:
     """Run each passage through the model and yield its activations at `site`, one subject at a time.
 
     The language-model head is not computed. A passage that cannot be read raises RequestError before any is run;
     activations that are not finite raise it too. `report` is called at every layer as stage "capturing" and may
     raise to stop. `write` may work on a layer's values while they are in the processor's cache. With `reuse` all
-    subjects lie in the same memory, so that each holds until the next is asked for.
+    subjects lie in the same memory, so that each holds until the next is asked for. `tokens` are those of the passages
+    where a caller has them.
     """
-    tokens = [tokenize(loaded, passage) for passage in passages]
+    tokens = tokens or [tokenize(loaded, passage) for passage in passages]
     widths = site_widths(loaded.model, site)
     size = head_size(loaded.model)
     device = main_device(loaded.model)

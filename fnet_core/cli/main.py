@@ -7,14 +7,13 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from fnet_core import logs
+from fnet_core import logs, starting
 from fnet_core._version import __version__
 from fnet_core.checks import check_seed
 from fnet_core.cli import COMMANDS, Parser
 from fnet_core.cli.arguments import put_onto_base
 from fnet_core.cli.terminal import hush_libraries, progress, show, show_json
 from fnet_core.errors import RequestError, ran_out_of_memory
-from fnet_core.threads import wait_politely
 from fnet_core.visible import visible
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A command that did a part of what it was asked for shows that and names its own status.
     """
-    wait_politely()
+    starting.begin()
     try:
         options = parser().parse_args(arguments)
         check_seed(options.seed)

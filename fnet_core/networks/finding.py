@@ -191,7 +191,9 @@ def compute_atlas(
     if spread:
         subjects = spread.subjects(loaded, request, blocks, starts, report)
     else:
-        read = read_subjects(loaded, request.passages, request.site, report, write=standardize, reuse=True)
+        read = read_subjects(
+            loaded, request.passages, request.site, report, write=standardize, reuse=True, tokens=tokens
+        )
         subjects = (subject.activations_TN for subject in read)
     found = canica(
         subjects,
