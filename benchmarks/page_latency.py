@@ -8,7 +8,8 @@ there and Streamlit has ended its run. Moves: the threshold by a step, the next 
 tab, a sentence that was typed until it is painted (the model being loaded), a page, and a pruning ratio that was
 measured before (`--no-prune` leaves it out: its two ratios are measured first, which takes minutes on an empty store).
 An arrow key in the scan has two times: until the scan's picture has changed and it names the network, and until the
-whole page has followed.
+whole page has followed. So has a pruning ratio: until its perplexity and the change are there, and until the curves and
+the networks that survive have followed.
 """
 
 import argparse
@@ -191,10 +192,10 @@ def pages(page: Page, times: int) -> list[float]:
     return found
 
 
-def ratios(page: Page, times: int) -> list[float]:
-    """Two pruning ratios that were measured before, in turn."""
+def ratios(page: Page, times: int) -> dict[str, list[float]]:
+    """Two pruning ratios that were measured before, in turn: until the perplexity is there, and the whole page."""
     slider = page.get_by_role("slider", name="Remove, of all MLP neurons")
-    found = []
+    found: dict[str, list[float]] = {"ratio measured before: perplexity": [], "ratio measured before: whole page": []}
     for step in range(times):
         key = "ArrowRight" if step % 2 == 0 else "ArrowLeft"
         slider.focus()
@@ -202,20 +203,21 @@ def ratios(page: Page, times: int) -> list[float]:
         began = page.locator(".st-key-prune_status").inner_text()
         page.evaluate("() => { window.fnetStart = null }")
         page.keyboard.press(key)
-        found.append(
-            page.evaluate(
-                """async ([was, began]) => {
+        times_told = page.evaluate(
+            """async ([was, began]) => {
                   const changed = () => {
                     const now = document.querySelector('.st-key-prune_pruned')?.innerText
                     const status = document.querySelector('.st-key-prune_status')?.innerText
                     return now && now !== was && !now.includes('…') && status !== began
                   }
                   while (!changed()) await new Promise(requestAnimationFrame)
-                  return window.fnetWait('.st-key-prune_status', 'Perplexity changes by', 60000)
+                  const told = performance.now() - window.fnetStart
+                  return [told, await window.fnetWait('.st-key-prune_status', 'Perplexity changes by', 60000)]
                 }""",
-                [shown, began],
-            )
+            [shown, began],
         )
+        for kind, milliseconds in zip(found.values(), times_told, strict=True):
+            kind.append(milliseconds)
         page.wait_for_timeout(100)
     return found
 
@@ -314,7 +316,7 @@ def main() -> None:
         if not options.no_prune:
             prune_measured(page, address, options.model)
             ratios(page, 2)
-            found["ratio measured before"] = ratios(page, options.times)
+            found |= ratios(page, options.times)
         browser.close()
     print(f"{options.model}, {options.times} times each, milliseconds in the browser\n")
     print("| move | median | 95th percentile | longest |\n|---|---|---|---|")

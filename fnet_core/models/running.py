@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -42,7 +43,14 @@ def expected(folder: ModelFolder) -> Running:
 
 def running(loaded: LoadedModel) -> Running:
     """A loaded model as it runs."""
-    return Running(loaded.name, loaded.digest, main_device(loaded.model).type, loaded.dtype)
+    device = _devices.get(loaded.model)
+    if device is None:
+        device = _devices[loaded.model] = main_device(loaded.model).type
+    return Running(loaded.name, loaded.digest, device, loaded.dtype)
+
+
+_devices: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
+"""Kept, since a page asks hundreds of times while it is drawn; a loaded model stays where it is."""
 
 
 def main_device(model: torch.nn.Module) -> torch.device:
