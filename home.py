@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import atlases, frame, notices, selection, words
-from dashboard.networks import lead
+from dashboard.networks import lead, picture
 from fnet_core.choices import SITES
 
 RECENT = 8
@@ -80,6 +80,8 @@ if not found:
     st.caption("None yet. An atlas holds all networks of one model; the first one you find is listed here.")
 for saved in found:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        if (seen := picture.of(saved)) is not None:
+            st.image(seen, width=picture.WIDTH, alt=f"Scan of {saved.networks} networks")
         st.text(f"{saved.model}: {saved.networks} networks", width=280)
         st.caption(f"{SITES[saved.site].split(':')[0]} · {saved.passages} passages · " + words.scope(saved.scope))
         if st.button("Open", key=f"open_{saved.key}", icon=":material/open_in_new:"):

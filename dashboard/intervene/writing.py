@@ -74,9 +74,9 @@ def _submit(key: str) -> None:
                     sampling=sampling,
                     candidates=_CANDIDATES,
                     report=part_of(report, number, len(ways)),
+                    publish=lambda so_far, before=texts: publish(Writing((*before, so_far), without)),
                 )
             texts += (found,)
-            publish(Writing(texts, without))
         return Writing(texts, without)
 
     label = f"Writing with {request.model}"

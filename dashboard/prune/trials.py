@@ -14,6 +14,7 @@ from fnet_core.evaluation.speed import Speed, compare_speed
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.running import main_device
+from fnet_core.progress import part_of
 from fnet_core.pruning.export import pruned_copy
 from fnet_core.pruning.masking import masking
 from fnet_core.pruning.methods import METHODS
@@ -93,19 +94,20 @@ def _submit_writing(request: PruneRequest) -> None:
     prompt, tokens, sampling = written.asked(_FORM)
 
     def compute(loaded: LoadedModel, report: JobReport, publish) -> Writing:
-        def write(number: int) -> Continuation:
-            return continuation(
+        def write(*before: Continuation) -> Writing:
+            found = continuation(
                 loaded,
                 prompt,
                 new_tokens=tokens,
                 sampling=sampling,
-                report=lambda stage, share: report(stage, (number + share) / 2),
+                report=part_of(report, len(before), 2),
+                publish=lambda so_far: publish(Writing(prompt, (*before, so_far))),
             )
+            return Writing(prompt, (*before, found))
 
-        original = write(0)
-        publish(Writing(prompt, (original,)))
+        original = write()
         with masking(loaded, prune_jobs.prepared(loaded, request, report)):
-            return Writing(prompt, (original, write(1)))
+            return write(*original.written)
 
     prune_jobs.ask(
         WRITING, request, compute, f"Writing with {request.model}", "writing", prompt, tokens, written.how(sampling)

@@ -68,13 +68,14 @@ def continuation(
     sampling: Sampling | None = None,
     candidates: int = 10,
     report: Report = silent,
+    publish: Callable[[Continuation], None] = lambda found: None,
 ) -> Continuation:
     """Go on from the prompt, greedily or by sampling with a seed of its own; as changed where a context changes it.
 
     Tokens come from the model's plain logits: penalties and other decoding habits of its own configuration are not
     applied. The candidates are the softmax behind the prompt. Writing ends at the model's end token or where logits
     are no longer finite. Raises RequestError as `prompt_ids`; `report` gets the stage "writing" at every
-    token and may raise to stop.
+    token and may raise to stop; `publish` gets what is written so far, after each.
     """
     device = main_device(loaded.model)
     step = prompt_ids(loaded, prompt, new_tokens).to(device)
@@ -94,6 +95,7 @@ def continuation(
             next_tokens = _candidates(loaded, logits, candidates)
         written.append(draw(step, logits))
         step = torch.tensor([written[-1:]], device=device)
+        publish(Continuation(_text(loaded, written, skip_special_tokens=True), len(written), next_tokens, finite))
     report("writing", 1.0)
     return Continuation(_text(loaded, written, skip_special_tokens=True), len(written), next_tokens, finite)
 

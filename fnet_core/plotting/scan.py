@@ -65,3 +65,27 @@ def _colour(atlas: Atlas, network: int, selected: int | None, opacity: float) ->
     if selected is not None and network != selected:
         return rgba(GREY, 0.3 * opacity)
     return rgba(channels(colour_of(atlas, network)), opacity)
+
+
+def picture(atlas: Atlas, threshold: float, width: int = 128, height: int = 48) -> np.ndarray:
+    """The scan as a small image, (height, width, 4) uint8: red, green, blue, opacity; the input layer at the bottom.
+
+    A pixel has the colour of the neuron at its centre, and none past the end of a narrow layer.
+    """
+    ordered = territories(atlas, threshold)
+    places_W = (np.arange(width) + 0.5) * max(atlas.widths_L) / width
+    image_LW4 = np.zeros((atlas.layer_count, width, 4), dtype=np.uint8)
+    for layer, runs in enumerate(ordered.runs):
+        ends = np.cumsum([count for run in runs for count in (run.core, run.rim)])
+        paint = np.array(
+            [
+                (*channels(colour_of(atlas, run.network)), round(255 * opacity))
+                for run in runs
+                for opacity in (CORE, RIM)
+            ],
+            dtype=np.uint8,
+        )
+        inside = places_W < ends[-1]
+        image_LW4[layer, inside] = paint[np.searchsorted(ends, places_W[inside], side="right")]
+    from_the_top_H = atlas.layer_count - 1 - ((np.arange(height) + 0.5) * atlas.layer_count / height).astype(int)
+    return image_LW4[from_the_top_H]

@@ -31,6 +31,15 @@ def test_the_models_own_decoding_habits_are_not_applied():
     assert continuation(changed, PROMPT, new_tokens=30) == continuation(plain, PROMPT, new_tokens=30)
 
 
+def test_what_is_written_so_far_is_told_after_every_token():
+    loaded = loaded_tiny()
+    loaded.model.generation_config.eos_token_id = None
+    told = []
+    whole = continuation(loaded, PROMPT, new_tokens=6, publish=told.append)
+    assert [found.tokens for found in told] == [1, 2, 3, 4, 5, 6]
+    assert all(whole.text.startswith(found.text) for found in told) and told[-1] == whole
+
+
 def test_next_tokens_are_the_softmax_behind_the_prompt():
     loaded = loaded_tiny()
     ids = torch.tensor([loaded.tokenizer(PROMPT)["input_ids"]])
