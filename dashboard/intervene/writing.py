@@ -1,5 +1,6 @@
 """What the model writes and expects next: untouched, edited, and with one random control."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -13,6 +14,7 @@ from fnet_core.evaluation.generation import Continuation, continuation
 from fnet_core.interventions import tables
 from fnet_core.interventions.controls import NoControlError, random_controls
 from fnet_core.interventions.editing import editing
+from fnet_core.interventions.edits import Edit
 from fnet_core.jobs import JobReport
 from fnet_core.models.loading import LoadedModel
 from fnet_core.models.modules import site_widths
@@ -64,19 +66,22 @@ def _submit(key: str) -> None:
         except NoControlError as error:
             sets, without = [], str(error)
         ways = ((), request.edits, *sets)
-        texts: tuple[Continuation, ...] = ()
-        for number, edits in enumerate(ways):
+
+        def write(edits: Sequence[Edit], before: tuple[Continuation, ...]) -> Continuation:
             with editing(loaded, edits):
-                found = continuation(
+                return continuation(
                     loaded,
                     prompt,
                     new_tokens=tokens,
                     sampling=sampling,
                     candidates=_CANDIDATES,
-                    report=part_of(report, number, len(ways)),
-                    publish=lambda so_far, before=texts: publish(Writing((*before, so_far), without)),
+                    report=part_of(report, len(before), len(ways)),
+                    publish=lambda so_far: publish(Writing((*before, so_far), without)),
                 )
-            texts += (found,)
+
+        texts: tuple[Continuation, ...] = ()
+        for edits in ways:
+            texts += (write(edits, texts),)
         return Writing(texts, without)
 
     label = f"Writing with {request.model}"

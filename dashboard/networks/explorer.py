@@ -28,7 +28,7 @@ def explorer(key: str) -> None:
         network = selection.current().network
         scan.draw(key, atlas, network, beyond)
     with left:
-        box, save = st.columns([2, 1], gap="small")
+        box, save = st.columns([3, 2], gap="small")
         with save:
             files.draw(key, beyond)
         with box:
