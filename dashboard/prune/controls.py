@@ -6,8 +6,17 @@ from dashboard import selection, texts, words
 from dashboard.prune import state
 from dashboard.prune.state import AMOUNTS, BUNDLED, HIGHEST, PASTE, TARGET, THRESHOLD
 from fnet_core import texts as core_texts
-from fnet_core.choices import COMPENSATIONS, LAYER_METHODS, SHARES, Share
+from fnet_core.choices import (
+    COMPENSATIONS,
+    LAYER_METHODS,
+    PUBLISHED_COMPONENTS,
+    PUBLISHED_RUN,
+    PUBLISHED_THRESHOLD,
+    SHARES,
+    Share,
+)
 from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.published import CHOICES as PUBLISHED
 from fnet_core.pruning.scores import Scores
 
 OF_WHAT = {"neurons": "MLP neurons", "parameters": "parameters"}
@@ -35,6 +44,8 @@ def draw() -> None:
         _recipe()
         with st.popover("More", width="content"):
             _more()
+    if st.session_state["prune_method"] == PUBLISHED["method"]:
+        _published()
 
 
 def _recipe() -> None:
@@ -69,6 +80,19 @@ def _recipe() -> None:
         + f"\n- **{_AMOUNT_NAMES[THRESHOLD]}**: all that scores at most so much goes, as in the published form "
         f"with abs(z).\n- **{_AMOUNT_NAMES[TARGET]}**: as much as it takes to reach a size or a speed, or as a "
         "perplexity allows.",
+    )
+
+
+def _published() -> None:
+    passages = words.count(len(core_texts.for_networks()), "bundled passage")
+    st.toggle(
+        "At the scale of its paper",
+        key="prune_published",
+        persist_state="session",
+        on_change=state.publish,
+        help=f"As arXiv 2508.05239 ran it: {PUBLISHED_COMPONENTS} networks per layer, from all {passages} in "
+        f"runs of about {PUBLISHED_RUN}, and whatever lies within |z| {PUBLISHED_THRESHOLD:g} goes. "
+        "Scoring takes several times as long. Without it: fewer networks from less text.",
     )
 
 
@@ -166,11 +190,16 @@ def _more() -> None:
     )
     st.markdown("**Calibration**: the text that the scores are computed on")
     source, seed = st.columns([1.6, 1])
-    source.selectbox("Calibration text", [BUNDLED, PASTE], key="prune_source", persist_state="session")
+    published = state.as_published()
+    source.selectbox(
+        "Calibration text", [BUNDLED, PASTE], key="prune_source", persist_state="session", disabled=published
+    )
     seed.number_input(
         "Seed", 0, key="prune_seed", persist_state="session", help="Where the random draws and the ICA begin."
     )
-    if st.session_state["prune_source"] == PASTE:
+    if published:
+        st.caption("Text and networks per layer are those of the paper's scale, as long as that is on.")
+    elif st.session_state["prune_source"] == PASTE:
         texts.paste("prune_pasted", 120)
     st.number_input(
         "Networks per layer",
@@ -178,6 +207,7 @@ def _more() -> None:
         512,
         key="prune_components",
         persist_state="session",
+        disabled=published,
         help="Networks (ICA components) that are separated in each layer, by the methods that look for networks.",
     )
     st.markdown("**Yardstick**: the text that perplexity is measured on")

@@ -10,10 +10,12 @@ import streamlit as st
 
 from dashboard import model_access, selection
 from fnet_core import texts
-from fnet_core.choices import COMPENSATIONS, SHARES
+from fnet_core.choices import COMPENSATIONS, PROTECTED, PUBLISHED_COMPONENTS, PUBLISHED_THRESHOLD, SHARES
 from fnet_core.errors import RequestError
 from fnet_core.evaluation.yardstick import Yardstick
 from fnet_core.pruning.methods import METHODS
+from fnet_core.pruning.published import CHOICES as PUBLISHED
+from fnet_core.pruning.published import published_groups
 from fnet_core.pruning.request import PlanRequest
 from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.pruning.target import Target, read_target
@@ -44,6 +46,7 @@ _SHARED = {
     "prune_even": PlanRequest.even,
     "prune_heads": PlanRequest.heads,
     "prune_seed": ScoreRequest.seed,
+    "prune_published": False,
 }
 """What stands in the address, with its defaults."""
 _OWN = {
@@ -233,6 +236,7 @@ def settings_of(text: str) -> tuple[dict[str, Any], dict[str, object]]:
     return recipe, values | {"prune_percent": round(percent)}
 
 
+_SWITCHES = ("prune_even", "prune_heads", "prune_published")
 _CHOICES: dict[str, Collection[str]] = {
     "prune_method": METHODS,
     "prune_compensation": COMPENSATIONS,
@@ -256,10 +260,10 @@ def _value(key: str, name: str, value: str) -> object:
         return number
     if key == "prune_target":
         return read_target(value).written
-    most = {"prune_percent": HIGHEST, "prune_even": 1, "prune_heads": 1}.get(key, 10**9 - 1)
+    most = {"prune_percent": HIGHEST, **dict.fromkeys(_SWITCHES, 1)}.get(key, 10**9 - 1)
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) <= most):
         raise RequestError(f"The address asks for {name} '{value[:40]}'; choose a whole number from 0 to {most:,}.")
-    return bool(int(value)) if key in ("prune_even", "prune_heads") else int(value)
+    return bool(int(value)) if key in _SWITCHES else int(value)
 
 
 def request(model: str) -> PruneRequest:
@@ -270,7 +274,6 @@ def request(model: str) -> PruneRequest:
     visited: set[float] = state.setdefault(_VISITED, set())
     if ratio is not None and not reaching:
         visited.add(ratio)
-    calibration = _calibration()
     asked = PruneRequest(
         model=model,
         plan=PlanRequest(
@@ -284,12 +287,7 @@ def request(model: str) -> PruneRequest:
             heads=state["prune_heads"],
         ),
         ratios=tuple(sorted({*CURVE_RATIOS, *visited})),
-        scores=ScoreRequest(
-            calibration,
-            seed=state["prune_seed"],
-            components=state["prune_components"],
-            groups=min(ScoreRequest.groups, len(calibration)),
-        ),
+        scores=_scores(),
         yardstick=Yardstick(texts.bundled("score")[: state["prune_passages"]], state["prune_definition"]),
         target=read_target(state["prune_target"]) if reaching and target_problem() == "" else None,
     )
@@ -326,10 +324,38 @@ def reach(key: str, ratio: float, sentence: str) -> None:
     st.session_state.setdefault(_REACHED, {})[key] = (ratio, sentence)
 
 
-def _calibration() -> tuple[texts.Passage, ...]:
-    if st.session_state["prune_source"] == PASTE:
-        return texts.from_text(st.session_state["prune_pasted"])
-    return texts.bundled("find")
+def as_published() -> bool:
+    """Whether the scores are those of the published criterion at the scale of its paper."""
+    return st.session_state["prune_published"] and st.session_state["prune_method"] == PUBLISHED["method"]
+
+
+def publish() -> None:
+    """Set what the paper set where its scale was switched on; what is set afterwards stands."""
+    if not as_published():
+        return
+    st.session_state.update(
+        {
+            "prune_share": THRESHOLD,
+            "prune_cutoff": PUBLISHED_THRESHOLD,
+            "prune_compensation": PUBLISHED["compensation"],
+            "prune_first": PROTECTED[0],
+            "prune_last": PROTECTED[1],
+        }
+    )
+
+
+def _scores() -> ScoreRequest:
+    state = st.session_state
+    seed, components = state["prune_seed"], state["prune_components"]
+    if as_published():
+        passages = texts.for_networks()
+        return ScoreRequest(
+            passages, seed=seed, components=PUBLISHED_COMPONENTS, groups=published_groups(len(passages))
+        )
+    pasted = state["prune_source"] == PASTE
+    passages = texts.from_text(state["prune_pasted"]) if pasted else texts.bundled("find")
+    groups = min(ScoreRequest.groups, len(passages))
+    return ScoreRequest(passages, seed=seed, components=components, groups=groups)
 
 
 def chart_methods() -> list[str]:

@@ -1,10 +1,13 @@
 """The controls of the Prune page: what is missing or wrong is a sentence, and a link restores what was chosen."""
 
 import pytest
+from streamlit.testing.v1 import AppTest
 from support.prune_page import PASTED, metrics, prune_page, run, scored
 
 from fnet_core import texts
 from fnet_core.networks.finding import AtlasRequest, find_atlas
+from fnet_core.pruning.published import published_plan
+from fnet_core.reporting.recipes import prune_commands
 from fnet_core.storage import artifacts
 
 
@@ -29,6 +32,37 @@ def test_a_copied_link_restores_the_controls():
     assert [at.number_input(key=f"prune_{name}").value for name in ("first", "last", "seed")] == [0, 1, 3]
     assert at.toggle(key="prune_even").value and at.toggle(key="prune_heads").value
     assert at.query_params["prune"] == asked
+
+
+def test_the_scale_of_the_paper_is_the_recipe_of_the_command_line():
+    def page():
+        import streamlit as st
+
+        from dashboard import selection
+        from dashboard.prune import state
+
+        selection.start("Prune")
+        state.start()
+        st.session_state.update({"prune_method": "fn", "prune_published": True})
+        state.publish()
+        state.write()
+        st.session_state["asked"] = state.request("smollm2-135m")
+
+    asked = AppTest.from_function(page).run().session_state["asked"]
+    assert asked.plan == published_plan()
+    (line,) = prune_commands("smollm2-135m", asked.plan, asked.scores, asked.yardstick).lines
+    assert line.split()[3:] == ["prune", "smollm2-135m", "--published", "--passages", "8"]
+
+
+def test_the_scale_of_the_paper_is_offered_with_its_method_alone_and_stays_in_the_link():
+    assert not [box for box in prune_page().toggle if box.key == "prune_published"]
+    at = prune_page("method:fn,first:0,last:0")
+    at.toggle(key="prune_published").set_value(True)
+    run(at)
+    assert at.selectbox(key="prune_share").value == "threshold"
+    assert at.number_input(key="prune_cutoff").value == 6.03 and at.number_input(key="prune_first").value == 3
+    assert at.number_input(key="prune_components").disabled
+    assert "published:1" in at.query_params["prune"]
 
 
 @pytest.mark.parametrize(
