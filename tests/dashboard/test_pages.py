@@ -37,6 +37,7 @@ def test_home_lists_saved_atlases_and_opens_one():
     key = save_atlas()
     at = page("app")
     assert "hand-made: 3 networks" in said(at) and "2 passages" in said(at)
+    assert [picture.proto.imgs[0].alt for picture in at.get("image")] == ["Scan of 3 networks"]
     at.button(key=f"open_{key}").click().run()
     assert at.session_state["selection"].atlas == key
 
