@@ -24,7 +24,6 @@ from fnet_core.models.made import CARD, made_folder
 from fnet_core.models.naming import Kind, check_allowed, locate
 from fnet_core.models.nearby import meant_folder
 from fnet_core.models.sources import hub
-from fnet_core.models.sources.gguf import convert_gguf
 from fnet_core.models.sources.gguf_parts import gguf_parts
 from fnet_core.models.sources.starter_table import STARTERS
 from fnet_core.models.sources.starters import fetch_starter
@@ -113,6 +112,8 @@ def _converted(path: Path, report: Report) -> Path:
     folder = gguf_folder(path, report)
 
     def make(temporary: Path) -> None:
+        from fnet_core.models.sources.gguf import convert_gguf  # here, so that a model that is there needs no reader
+
         convert_gguf(path, temporary, report)
         source = {"file": path.name, "sha256": cached_file_digest(path)}
         write_card(temporary, {"name": folder.name, "title": path.stem, "source": source, "metadata": COMPARED})

