@@ -10,6 +10,7 @@ import fnet_core as fn
 from fnet_core.capability.battery import make_battery
 from fnet_core.capability.lesions import LesionMatrix
 from fnet_core.capability.profiles import UNCHANGED, profile
+from fnet_core.capability.statistics import paired_interval
 from fnet_core.interventions.editing import editing
 from fnet_core.interventions.measuring import edit_changes
 from fnet_core.networks.example import EXAMPLE_FILE, EXAMPLE_LESIONS, EXAMPLE_MODEL, example_atlas
@@ -48,3 +49,14 @@ def test_the_starter_loses_what_the_bundled_lesions_say():
     ):
         found = profile(model, battery, changes, around).answers_I
         assert np.mean(found == answers[kept.capability_I == capability]) > 0.9
+
+
+@pytest.mark.starter
+def test_the_network_of_negations_turned_up_helps_with_negative_polarity():
+    """The one gain that was found beyond random lesions, and again on other items (docs/log.md)."""
+    atlas = example_atlas()
+    network = next(number for number, label in enumerate(atlas.labels) if "never" in label)
+    before = fn.capabilities(EXAMPLE_MODEL, only=["polarity"])
+    after = fn.capabilities(EXAMPLE_MODEL, only=["polarity"], edits=fn.amplify(atlas, network, gain=2))
+    low, _ = paired_interval(after.answers_I[None], before.answers_I, before.capability_I, 1)
+    assert low.item() > 0
