@@ -14,7 +14,7 @@ from fnet_core.errors import RequestError
 from fnet_core.models import keeping
 from fnet_core.models.loading import model_digest, resolve
 from fnet_core.models.made import CARD
-from fnet_core.models.sources import starters
+from fnet_core.models.sources import tiny
 
 
 def flip(path: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_cannot_be_made_again_is_refused_and_left(monkeypatch):
     def fail(_):
         raise RequestError("The index is out of reach.")
 
-    monkeypatch.setattr(starters, "build_tiny", fail)
+    monkeypatch.setattr(tiny, "build_tiny", fail)
     with pytest.raises(RequestError) as refused:
         resolve("tiny")
     assert str(refused.value) == (
