@@ -67,7 +67,8 @@ def side_by_side(prefix: str, names: Sequence[str], written: Sequence[Continuati
             if found is None:
                 st.caption(words.plain(instead) or "not written yet")
                 continue
-            st.text(found.text.strip("\n") or ("(the model ends the text here)" if found.finite else ""))
+            ended = "(the model ends the text here)" if found.finite else ""
+            st.text(found.text.strip("\n") or (ended if found.done else "…"))
             st.caption(words.count(found.tokens, "token"))
             if not found.finite:
                 notices.error("The model's output became infinite here, so it cannot go on.")

@@ -56,6 +56,7 @@ def _recipe() -> None:
         key="prune_method",
         persist_state="session",
         width=210,
+        on_change=state.choose_method,
         help="What decides which neurons go.\n\n"
         + "\n".join(f"- **{m.title}**: {m.explanation} Source: {m.source}." for m in METHODS.values()),
     )
@@ -92,7 +93,7 @@ def _published() -> None:
         on_change=state.publish,
         help=f"As arXiv 2508.05239 ran it: {PUBLISHED_COMPONENTS} networks per layer, from all {passages} in "
         f"runs of about {PUBLISHED_RUN}, and whatever lies within |z| {PUBLISHED_THRESHOLD:g} goes. "
-        "Scoring takes several times as long. Without it: fewer networks from less text.",
+        "Scoring takes several times as long, and the chart's other methods are scored on that text too.",
     )
 
 

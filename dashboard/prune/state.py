@@ -225,6 +225,9 @@ def settings_of(text: str) -> tuple[dict[str, Any], dict[str, object]]:
         "prune_seed": seed,
         "prune_components": components,
     }
+    if asked.method == PUBLISHED["method"] and _at_published_scale(scores):
+        own = {"prune_published": True, "prune_compensation": PUBLISHED["compensation"]}
+        values |= own | {"prune_components": ScoreRequest.components}
     if asked.threshold is not None:
         return recipe, values | {"prune_cutoff": float(asked.threshold)}
     percent = 100 * (asked.ratio or 0.0)
@@ -234,6 +237,14 @@ def settings_of(text: str) -> tuple[dict[str, Any], dict[str, object]]:
             "command line: fnet prune MODEL --ratio R."
         )
     return recipe, values | {"prune_percent": round(percent)}
+
+
+def _at_published_scale(scores: dict[str, Any]) -> bool:
+    """Whether scores, by their recipe, are on the text and of the networks that the switch stands for."""
+    passages = texts.for_networks()
+    wanted = ScoreRequest(passages, components=PUBLISHED_COMPONENTS, groups=published_groups(len(passages)))
+    own = {"components": wanted.components, "groups": wanted.used_groups, "texts_digest": wanted.texts_digest}
+    return all(scores.get(name) == value for name, value in own.items())
 
 
 _SWITCHES = ("prune_even", "prune_heads", "prune_published")
@@ -329,19 +340,29 @@ def as_published() -> bool:
     return st.session_state["prune_published"] and st.session_state["prune_method"] == PUBLISHED["method"]
 
 
+_AS_PUBLISHED: dict[str, object] = {
+    "prune_share": THRESHOLD,
+    "prune_cutoff": PUBLISHED_THRESHOLD,
+    "prune_compensation": PUBLISHED["compensation"],
+    "prune_first": PROTECTED[0],
+    "prune_last": PROTECTED[1],
+    "prune_even": False,
+    "prune_heads": False,
+}
+"""What the paper set beside the scale of its scores."""
+
+
 def publish() -> None:
-    """Set what the paper set where its scale was switched on; what is set afterwards stands."""
-    if not as_published():
-        return
-    st.session_state.update(
-        {
-            "prune_share": THRESHOLD,
-            "prune_cutoff": PUBLISHED_THRESHOLD,
-            "prune_compensation": PUBLISHED["compensation"],
-            "prune_first": PROTECTED[0],
-            "prune_last": PROTECTED[1],
-        }
-    )
+    """Set what the paper set where its scale was switched on, and the defaults where it was switched off."""
+    on = as_published()
+    st.session_state.update({name: value if on else _SHARED[name] for name, value in _AS_PUBLISHED.items()})
+
+
+def choose_method() -> None:
+    """The paper's scale ends with its method, for a threshold means nothing to another."""
+    if st.session_state["prune_published"] and not as_published():
+        st.session_state["prune_published"] = False
+        publish()
 
 
 def _scores() -> ScoreRequest:

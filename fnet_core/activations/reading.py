@@ -109,7 +109,8 @@ def read_subjects(
     subjects lie in the same memory, so that each holds until the next is asked for. `tokens` are those of the passages
     where a caller has them.
     """
-    tokens = tokens or [tokenize(loaded, passage) for passage in passages]
+    if tokens is None:
+        tokens = [tokenize(loaded, passage) for passage in passages]
     widths = site_widths(loaded.model, site)
     size = head_size(loaded.model)
     device = main_device(loaded.model)

@@ -43,6 +43,8 @@ class Continuation:
     next_tokens: tuple[NextToken, ...]
     finite: bool
     """False when the logits ceased to be finite; the text ends there."""
+    done: bool = True
+    """False while more may be written; a character of which a part is written is left out until it is whole."""
 
 
 def prompt_ids(loaded: LoadedModel, prompt: str, new_tokens: int) -> torch.Tensor:
@@ -95,7 +97,8 @@ def continuation(
             next_tokens = _candidates(loaded, logits, candidates)
         written.append(draw(step, logits))
         step = torch.tensor([written[-1:]], device=device)
-        publish(Continuation(_text(loaded, written, skip_special_tokens=True), len(written), next_tokens, finite))
+        so_far = _text(loaded, written, skip_special_tokens=True).rstrip("\N{REPLACEMENT CHARACTER}")
+        publish(Continuation(so_far, len(written), next_tokens, finite, done=False))
     report("writing", 1.0)
     return Continuation(_text(loaded, written, skip_special_tokens=True), len(written), next_tokens, finite)
 

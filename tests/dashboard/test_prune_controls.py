@@ -1,12 +1,16 @@
 """The controls of the Prune page: what is missing or wrong is a sentence, and a link restores what was chosen."""
 
+import json
+
 import pytest
 from streamlit.testing.v1 import AppTest
 from support.prune_page import PASTED, metrics, prune_page, run, scored
 
+from dashboard.prune.state import settings_of
 from fnet_core import texts
 from fnet_core.networks.finding import AtlasRequest, find_atlas
-from fnet_core.pruning.published import published_plan
+from fnet_core.pruning.published import published_groups, published_plan
+from fnet_core.pruning.scores import ScoreRequest
 from fnet_core.reporting.recipes import prune_commands
 from fnet_core.storage import artifacts
 
@@ -63,6 +67,26 @@ def test_the_scale_of_the_paper_is_offered_with_its_method_alone_and_stays_in_th
     assert at.number_input(key="prune_cutoff").value == 6.03 and at.number_input(key="prune_first").value == 3
     assert at.number_input(key="prune_components").disabled
     assert "published:1" in at.query_params["prune"]
+    at.toggle(key="prune_published").set_value(False)
+    run(at)
+    assert at.selectbox(key="prune_compensation").value == "networks"
+    at.toggle(key="prune_published").set_value(True)
+    run(at)
+    at.selectbox(key="prune_method").set_value("random")
+    run(at)
+    assert at.selectbox(key="prune_share").value == "neurons" and "published" not in at.query_params["prune"]
+
+
+def test_a_kept_plan_at_the_scale_of_the_paper_comes_back_as_one():
+    asked = published_plan()
+    request = ScoreRequest(texts.for_networks(), components=128, groups=published_groups(96))
+    scores = {"heads": False, "seed": 0, "texts_digest": request.texts_digest, "components": 128, "groups": 2}
+    recipe = {"method": "fn", "ratio": None, "threshold": asked.threshold, "share": "neurons", "even": False}
+    recipe |= {"protected": list(asked.protected), "masks_digest": "0", "scores": scores}
+    _, values = settings_of(json.dumps({"recipe": recipe}))
+    assert values["prune_published"] and values["prune_compensation"] == asked.compensation
+    _, values = settings_of(json.dumps({"recipe": recipe | {"scores": scores | {"groups": 4}}}))
+    assert "prune_published" not in values and values["prune_components"] == 128
 
 
 @pytest.mark.parametrize(

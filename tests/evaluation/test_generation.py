@@ -1,13 +1,17 @@
 """Continuations against a hand-written loop, with seeds, edits, and prompts that cannot be read."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from support.loading import loaded_tiny
 
 from fnet_core.errors import Cancelled, RequestError
+from fnet_core.evaluation import generation
 from fnet_core.evaluation.generation import Sampling, continuation
 from fnet_core.interventions.editing import editing
 from fnet_core.interventions.edits import Edit
+from fnet_core.models.loading import get_loaded
 
 PROMPT = "the sea was "
 EDIT = Edit("mlp", tuple((1, i) for i in range(40)), 0.0)
@@ -37,7 +41,16 @@ def test_what_is_written_so_far_is_told_after_every_token():
     told = []
     whole = continuation(loaded, PROMPT, new_tokens=6, publish=told.append)
     assert [found.tokens for found in told] == [1, 2, 3, 4, 5, 6]
-    assert all(whole.text.startswith(found.text) for found in told) and told[-1] == whole
+    assert not any(found.done for found in told) and replace(told[-1], done=True) == whole
+
+
+def test_a_character_that_is_not_whole_is_left_out_until_it_is(monkeypatch):
+    loaded = get_loaded("tiny")  # a token for every byte
+    euro = iter(loaded.tokenizer("€", add_special_tokens=False)["input_ids"])
+    monkeypatch.setattr(generation, "_drawing", lambda *_: lambda ids, logits: next(euro))
+    told = []
+    assert continuation(loaded, PROMPT, new_tokens=3, publish=told.append).text == "€"
+    assert [found.text for found in told] == ["", "", "€"]
 
 
 def test_next_tokens_are_the_softmax_behind_the_prompt():
