@@ -241,8 +241,7 @@ def settings_of(text: str) -> tuple[dict[str, Any], dict[str, object]]:
 
 def _at_published_scale(scores: dict[str, Any]) -> bool:
     """Whether scores, by their recipe, are on the text and of the networks that the switch stands for."""
-    passages = texts.for_networks()
-    wanted = ScoreRequest(passages, components=PUBLISHED_COMPONENTS, groups=published_groups(len(passages)))
+    wanted = _published_scores()
     own = {"components": wanted.components, "groups": wanted.used_groups, "texts_digest": wanted.texts_digest}
     return all(scores.get(name) == value for name, value in own.items())
 
@@ -365,14 +364,16 @@ def choose_method() -> None:
         publish()
 
 
+def _published_scores(seed: int = ScoreRequest.seed) -> ScoreRequest:
+    passages = texts.for_networks()
+    return ScoreRequest(passages, seed=seed, components=PUBLISHED_COMPONENTS, groups=published_groups(len(passages)))
+
+
 def _scores() -> ScoreRequest:
     state = st.session_state
     seed, components = state["prune_seed"], state["prune_components"]
     if as_published():
-        passages = texts.for_networks()
-        return ScoreRequest(
-            passages, seed=seed, components=PUBLISHED_COMPONENTS, groups=published_groups(len(passages))
-        )
+        return _published_scores(seed)
     pasted = state["prune_source"] == PASTE
     passages = texts.from_text(state["prune_pasted"]) if pasted else texts.bundled("find")
     groups = min(ScoreRequest.groups, len(passages))

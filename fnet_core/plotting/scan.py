@@ -67,7 +67,7 @@ def _colour(atlas: Atlas, network: int, selected: int | None, opacity: float) ->
     return rgba(channels(colour_of(atlas, network)), opacity)
 
 
-def picture(atlas: Atlas, threshold: float, width: int = 128, height: int = 48) -> np.ndarray:
+def picture(atlas: Atlas, threshold: float, width: int, height: int) -> np.ndarray:
     """The scan as a small image, (height, width, 4) uint8: red, green, blue, opacity; the input layer at the bottom.
 
     A pixel has the colour of the neuron at its centre, and none past the end of a narrow layer.
